@@ -1,0 +1,1 @@
+"""The loop language in which the kernels of a program are written."""

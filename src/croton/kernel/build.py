@@ -1,0 +1,130 @@
+"""Making kernel expressions: types inferred, scalars widened, integers folded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from croton.kernel.nodes import Const, Expr, Op
+from croton.kernel.ops import OPS
+
+_FOLD = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "floordiv": lambda a, b: a // b if b else 0,
+    "mod": lambda a, b: a % b if b else 0,
+    "maximum": max,
+    "minimum": min,
+}
+
+
+def const(value: Any, dtype: str, lanes: int = 1) -> Const:
+    """A literal of ``dtype`` in every lane."""
+    return Const(value, dtype, lanes)
+
+
+def index(value: int) -> Const:
+    """An int64 literal."""
+    return Const(value, "int64")
+
+
+def broadcast(value: Expr, lanes: int) -> Expr:
+    """``value`` in every one of ``lanes`` lanes; a value that has them already stays."""
+    if value.lanes == lanes:
+        return value
+    if value.lanes != 1:
+        raise ValueError(f"cannot broadcast {value.lanes} lanes to {lanes}")
+    if isinstance(value, Const):
+        return Const(value.value, value.dtype, lanes)
+    return Op("broadcast", (value,), value.dtype, lanes)
+
+
+def ramp(base: Expr, lanes: int) -> Expr:
+    """``base, base + 1, ..., base + lanes - 1``."""
+    return base if lanes == 1 else Op("ramp", (base,), base.dtype, lanes)
+
+
+def cast(value: Expr, dtype: str) -> Expr:
+    """Convert every lane to ``dtype``."""
+    if value.dtype == dtype:
+        return value
+    if isinstance(value, Const) and not isinstance(value.value, complex):
+        if dtype.startswith("float"):
+            return Const(float(value.value), dtype, value.lanes)
+        if dtype.startswith("int") and isinstance(value.value, int):
+            return Const(int(value.value), dtype, value.lanes)
+    return Op("cast", (value,), dtype, value.lanes)
+
+
+def bitcast(value: Expr, dtype: str) -> Expr:
+    """The same bits, read as ``dtype`` (of the same size)."""
+    return value if value.dtype == dtype else Op("bitcast", (value,), dtype, value.lanes)
+
+
+def op(name: str, *args: Expr) -> Expr:
+    """Apply an operation of the table; scalar arguments are widened to the lanes of the others.
+
+    Raises TypeError if the argument dtypes differ where they must not, and
+    ValueError if the number of arguments is wrong.
+    """
+    info = OPS[name]
+    if len(args) != info.arity:
+        raise ValueError(f"{name} takes {info.arity} arguments, got {len(args)}")
+    lanes = max(a.lanes for a in args)
+    if lanes > 1:
+        args = tuple(broadcast(a, lanes) for a in args)
+    first = args[0].dtype
+    if name == "select":
+        if first != "bool" or args[1].dtype != args[2].dtype:
+            raise TypeError(f"select of {[a.dtype for a in args]}")
+    elif name != "ldexp" and any(a.dtype != first for a in args):
+        raise TypeError(f"{name} of {[a.dtype for a in args]}")
+    folded = _fold(name, args)
+    if folded is not None:
+        return folded
+    dtype = {"same": first, "bool": "bool", "second": args[-1].dtype}[info.result]
+    return Op(name, args, dtype, lanes)
+
+
+def reduce_lanes(name: str, value: Expr) -> Expr:
+    """Combine the lanes of ``value`` (``name``: add, mul, max, min, and, or, xor)."""
+    return value if value.lanes == 1 else Op("reduce_" + name, (value,), value.dtype, 1)
+
+
+def _fold(name: str, args: tuple[Expr, ...]) -> Expr | None:
+    """Integer index arithmetic on constants, and the identities of +, * and //."""
+    if not args[0].dtype.startswith("int") or name not in _FOLD:
+        return None
+    a, b = args
+    if isinstance(a, Const) and isinstance(b, Const):
+        return Const(_FOLD[name](a.value, b.value), a.dtype, a.lanes)
+    if name in ("add", "mul") and isinstance(a, Const):
+        a, b = b, a
+    if isinstance(b, Const):
+        if b.value == 0 and name in ("add", "sub"):
+            return a
+        if b.value == 1 and name in ("mul", "floordiv"):
+            return a
+        if b.value == 0 and name == "mul" or b.value == 1 and name == "mod":
+            return Const(0, a.dtype, a.lanes)
+    return None
+
+
+def add(a: Expr, b: Expr) -> Expr:
+    """``a + b``."""
+    return op("add", a, b)
+
+
+def sub(a: Expr, b: Expr) -> Expr:
+    """``a - b``."""
+    return op("sub", a, b)
+
+
+def mul(a: Expr, b: Expr) -> Expr:
+    """``a * b``."""
+    return op("mul", a, b)
+
+
+def select(condition: Expr, a: Expr, b: Expr) -> Expr:
+    """``a`` where ``condition`` holds, else ``b``."""
+    return op("select", condition, a, b)

@@ -1,0 +1,138 @@
+"""The operations of kernel expressions: one table.
+
+Each entry gives what a reader, the builder, the interpreter and the renderers
+need: how many arguments, what type comes out, and what it means (a NumPy
+function on arrays of the lanes).  Integer arithmetic wraps; shifts of at least
+the width are not defined; comparisons of NaN are false but for ``ne``.
+``maximum`` and ``minimum`` give NaN if either argument is NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class OpInfo(NamedTuple):
+    """``result`` is ``"same"`` (as the first argument), ``"bool"``, ``"second"`` or a dtype."""
+
+    name: str
+    arity: int
+    result: str
+    evaluate: Callable[..., Any] | None
+    commutes: bool = False
+
+
+def _shift_left(a: Any, b: Any) -> Any:
+    return np.left_shift(a, b)
+
+
+def _multiply_high(a: Any, b: Any) -> Any:
+    wide = np.asarray(a, np.uint64) * np.asarray(b, np.uint64)
+    return (wide >> np.uint64(32)).astype(np.uint32)
+
+
+def _round_half_away(a: Any) -> Any:
+    down = np.trunc(a)
+    return np.where(np.abs(a - down) >= 0.5, down + np.copysign(1, a), down).astype(a.dtype)
+
+
+def _fused_multiply_add(a: Any, b: Any, c: Any) -> Any:
+    if np.asarray(a).dtype == np.float32:
+        wide = np.asarray(a, np.float64) * np.asarray(b, np.float64)
+        return (wide + np.asarray(c, np.float64)).astype(np.float32)
+    wide = np.asarray(a, np.longdouble) * np.asarray(b, np.longdouble)
+    return (wide + np.asarray(c, np.longdouble)).astype(np.asarray(a).dtype)
+
+
+_ENTRIES = [
+    # arithmetic
+    OpInfo("add", 2, "same", np.add, True),
+    OpInfo("sub", 2, "same", np.subtract),
+    OpInfo("mul", 2, "same", np.multiply, True),
+    OpInfo("div", 2, "same", np.divide),  # floats
+    OpInfo("floordiv", 2, "same", np.floor_divide),  # integers, towards minus infinity; by 0: 0
+    OpInfo("mod", 2, "same", np.mod),  # integers, sign of the divisor; by 0: 0
+    OpInfo("neg", 1, "same", np.negative),
+    OpInfo("abs", 1, "same", np.abs),
+    OpInfo("fma", 3, "same", _fused_multiply_add),  # a * b + c, rounded once
+    OpInfo("maximum", 2, "same", np.maximum, True),
+    OpInfo("minimum", 2, "same", np.minimum, True),
+    OpInfo("mulhi", 2, "same", _multiply_high),  # uint32: the high half of the product
+    # bits
+    OpInfo("and", 2, "same", np.bitwise_and, True),
+    OpInfo("or", 2, "same", np.bitwise_or, True),
+    OpInfo("xor", 2, "same", np.bitwise_xor, True),
+    OpInfo("not", 1, "same", np.invert),
+    OpInfo("shl", 2, "same", _shift_left),
+    OpInfo("shr", 2, "same", np.right_shift),  # of a signed integer: arithmetic
+    # comparison and choice
+    OpInfo("eq", 2, "bool", np.equal, True),
+    OpInfo("ne", 2, "bool", np.not_equal, True),
+    OpInfo("lt", 2, "bool", np.less),
+    OpInfo("le", 2, "bool", np.less_equal),
+    OpInfo("gt", 2, "bool", np.greater),
+    OpInfo("ge", 2, "bool", np.greater_equal),
+    OpInfo("select", 3, "second", np.where),
+    # conversion: the target dtype is the result's; float to integer truncates
+    OpInfo("cast", 1, "given", None),
+    OpInfo("bitcast", 1, "given", None),
+    # rounding and parts of floats
+    OpInfo("sqrt", 1, "same", np.sqrt),
+    OpInfo("floor", 1, "same", np.floor),
+    OpInfo("ceil", 1, "same", np.ceil),
+    OpInfo("trunc", 1, "same", np.trunc),
+    OpInfo("rint", 1, "same", np.rint),
+    OpInfo("round_half_away", 1, "same", _round_half_away),
+    OpInfo("copysign", 2, "same", np.copysign),
+    OpInfo("ldexp", 2, "same", np.ldexp),  # the second argument is an int32
+    # functions that vector math expands into the above before code is generated
+    OpInfo("exp", 1, "same", np.exp),
+    OpInfo("exp2", 1, "same", np.exp2),
+    OpInfo("expm1", 1, "same", np.expm1),
+    OpInfo("log", 1, "same", np.log),
+    OpInfo("log2", 1, "same", np.log2),
+    OpInfo("log10", 1, "same", np.log10),
+    OpInfo("log1p", 1, "same", np.log1p),
+    OpInfo("sin", 1, "same", np.sin),
+    OpInfo("cos", 1, "same", np.cos),
+    OpInfo("tan", 1, "same", np.tan),
+    OpInfo("asin", 1, "same", np.arcsin),
+    OpInfo("acos", 1, "same", np.arccos),
+    OpInfo("atan", 1, "same", np.arctan),
+    OpInfo("atan2", 2, "same", np.arctan2),
+    OpInfo("sinh", 1, "same", np.sinh),
+    OpInfo("cosh", 1, "same", np.cosh),
+    OpInfo("tanh", 1, "same", np.tanh),
+    OpInfo("asinh", 1, "same", np.arcsinh),
+    OpInfo("acosh", 1, "same", np.arccosh),
+    OpInfo("atanh", 1, "same", np.arctanh),
+    OpInfo("pow", 2, "same", np.power),
+    OpInfo("fmod", 2, "same", np.fmod),  # floats, sign of the dividend
+    OpInfo("erf", 1, "same", None),
+    OpInfo("erfc", 1, "same", None),
+    OpInfo("sigmoid", 1, "same", None),
+    OpInfo("softplus", 1, "same", None),
+    # lanes
+    OpInfo("broadcast", 1, "same", None),  # a scalar into every lane
+    OpInfo("ramp", 1, "same", None),  # base, base + 1, ...
+    OpInfo("shuffle", 2, "same", None),  # attrs: for each lane an index into the two, joined
+    OpInfo("extract", 1, "same", None),  # attrs: (lane,)
+    OpInfo("reduce_add", 1, "same", np.sum),  # across lanes, pairwise
+    OpInfo("reduce_mul", 1, "same", np.prod),
+    OpInfo("reduce_max", 1, "same", np.max),
+    OpInfo("reduce_min", 1, "same", np.min),
+    OpInfo("reduce_and", 1, "same", np.bitwise_and.reduce),
+    OpInfo("reduce_or", 1, "same", np.bitwise_or.reduce),
+    OpInfo("reduce_xor", 1, "same", np.bitwise_xor.reduce),
+]
+
+OPS: dict[str, OpInfo] = {entry.name: entry for entry in _ENTRIES}
+
+#: Expanded by :mod:`croton.codegen.math` before rendering.
+FUNCTIONS = frozenset(
+    "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh "
+    "asinh acosh atanh pow fmod erf erfc sigmoid softplus".split()
+)

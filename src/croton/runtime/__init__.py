@@ -1,0 +1,1 @@
+"""Runs programs: the native call path, threads, memory, BLAS, the object cache."""

@@ -1,0 +1,193 @@
+"""A Program: what a compiled function does, as plain data.
+
+It holds no graph and no pointers, so it can be printed, cached, exported and
+run by anything.  A call goes through the instructions once, from first to
+last.  Three kinds of things exist while it runs:
+
+- *registers*: int64 numbers, numbered from 0.  They hold sizes: the
+  dimensions of the inputs, and what is computed from them.  A register may
+  have a known initial value (``Program.constants``).
+- *buffers*: flat memory of one dtype, numbered from 0 (``Program.buffers``).
+- *kernels*: native functions (``Program.kernels`` names them; see
+  :class:`croton.kernel.nodes.Function` for their signature).
+
+All arrays are C-contiguous; an argument that is not is copied on the way in.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Argument(NamedTuple):
+    """An array that comes from outside into buffer ``buffer``.
+
+    ``source`` is ``"input"`` (a call's argument), ``"shared"`` (the value of a
+    shared variable) or ``"constant"``; ``position`` counts within its source.
+    Dimension ``d`` is written to register ``first_register + d`` (where
+    ``first_register`` is not -1); where ``shape[d]`` is not None it must be that.
+    """
+
+    source: str
+    position: int
+    buffer: int
+    dtype: str
+    shape: tuple[int | None, ...]
+    first_register: int
+    name: str
+
+
+class Buffer(NamedTuple):
+    """Memory.
+
+    ``kind`` is one of
+
+    - ``"argument"``: bound to an :class:`Argument` (never written, unless it is
+      a shared variable that the program updates in place);
+    - ``"temporary"``: scratch of this call in arena slot ``slot`` (buffers whose
+      lifetimes do not overlap share a slot);
+    - ``"output"``: becomes the storage of an array that is handed out (an
+      output, or the new value of a shared variable).
+    """
+
+    kind: str
+    dtype: str
+    slot: int = -1
+
+
+class Compute(NamedTuple):
+    """``registers[target] = operation(registers[a], registers[b], registers[c])``.
+
+    ``operation``: add sub mul floordiv mod minimum maximum neg abs eq ne lt le
+    and or not select ceildiv (Python's integer meaning; by zero: 0).
+    """
+
+    operation: str
+    target: int
+    a: int
+    b: int = -1
+    c: int = -1
+
+
+class Allocate(NamedTuple):
+    """Make ``buffer`` at least ``registers[count]`` elements large (64-byte aligned).
+
+    For an ``"output"`` buffer, ``shape`` lists the registers of its dimensions.
+    """
+
+    buffer: int
+    count: int
+    shape: tuple[int, ...] = ()
+
+
+class Launch(NamedTuple):
+    """Run kernel ``kernel`` on the items ``[0, registers[items])``.
+
+    ``buffers`` and ``sizes`` (registers) are bound to the kernel's names.
+    ``scratch`` is the register with the bytes of scratch that each thread
+    needs.  ``grain`` is the register with the least number of items that is
+    worth a thread of its own; work is cut into items by its size alone, so the
+    result does not depend on the number of threads.  ``calls`` are the kernels
+    that it reaches through pointers: ``(buffer position, Launch)``, bound before it runs.
+    A status other than 0 from the kernel is error ``status - 1`` of ``Program.errors``.
+    """
+
+    kernel: int
+    buffers: tuple[int, ...]
+    sizes: tuple[int, ...]
+    items: int
+    grain: int
+    scratch: int
+    calls: tuple[tuple[int, Launch], ...] = ()
+
+
+class Copy(NamedTuple):
+    """Copy ``registers[count]`` elements from buffer ``source`` to ``target``."""
+
+    target: int
+    source: int
+    count: int
+
+
+class Item(NamedTuple):
+    """Read element ``registers[index]`` of an integer or bool buffer into a register."""
+
+    target: int
+    buffer: int
+    index: int
+
+
+class Check(NamedTuple):
+    """Stop with error ``error`` of ``Program.errors`` unless ``registers[condition]`` is not 0."""
+
+    condition: int
+    error: int
+
+
+class Host(NamedTuple):
+    """Call Python: host function ``function`` gets arrays of ``inputs`` and gives ``outputs``.
+
+    ``inputs`` are ``(buffer, shape registers)``; ``outputs`` are
+    ``(buffer, shape registers)``: the result's shape is written to the
+    registers, and its data become the buffer (kept alive until the call ends).
+    """
+
+    function: int
+    inputs: tuple[tuple[int, tuple[int, ...]], ...]
+    outputs: tuple[tuple[int, tuple[int, ...]], ...]
+
+
+Instruction = Compute | Allocate | Launch | Copy | Item | Check | Host
+
+
+class Output(NamedTuple):
+    """What a call returns: ``buffer`` with the dimensions in registers ``shape``.
+
+    A buffer of kind ``"argument"`` is copied, never handed out itself,
+    unless ``borrow`` says that the caller may see a shared variable's own memory.
+    """
+
+    buffer: int
+    dtype: str
+    shape: tuple[int, ...]
+    borrow: bool = False
+
+
+class Update(NamedTuple):
+    """At the end, shared variable ``position`` takes the value in ``buffer``.
+
+    If ``buffer`` is the shared variable's own argument buffer it was written in
+    place and nothing is left to do.  All updates happen or none: a program with
+    an instruction that can fail after the first in-place write is not valid.
+    """
+
+    position: int
+    buffer: int
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class Error(NamedTuple):
+    """What to raise: an exception's name, a message with ``{0}``, ``{1}`` ... for the values.
+
+    The values are those of ``registers``, then the kernel's details.
+    """
+
+    exception: str
+    message: str
+    registers: tuple[int, ...] = ()
+
+
+class Program(NamedTuple):
+    """A compiled function without its code: see the module's text."""
+
+    name: str
+    arguments: tuple[Argument, ...]
+    buffers: tuple[Buffer, ...]
+    registers: int
+    constants: tuple[tuple[int, int], ...]
+    instructions: tuple[Instruction, ...]
+    outputs: tuple[Output, ...]
+    updates: tuple[Update, ...]
+    kernels: tuple[str, ...]
+    errors: tuple[Error, ...]
