@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from croton.kernel.nodes import Const, Expr, Op
 from croton.kernel.ops import OPS
 
-_FOLD = {
+_FOLD: dict[str, Callable[[Any, Any], Any]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
@@ -105,7 +106,7 @@ def _fold(name: str, args: tuple[Expr, ...]) -> Expr | None:
             return a
         if b.value == 1 and name in ("mul", "floordiv"):
             return a
-        if b.value == 0 and name == "mul" or b.value == 1 and name == "mod":
+        if (b.value, name) in ((0, "mul"), (1, "mod")):
             return Const(0, a.dtype, a.lanes)
     return None
 

@@ -41,7 +41,7 @@ def _round_half_away(a: Any) -> Any:
 
 def _fused_multiply_add(a: Any, b: Any, c: Any) -> Any:
     if np.asarray(a).dtype == np.float32:
-        wide = np.asarray(a, np.float64) * np.asarray(b, np.float64)
+        wide: Any = np.asarray(a, np.float64) * np.asarray(b, np.float64)
         return (wide + np.asarray(c, np.float64)).astype(np.float32)
     wide = np.asarray(a, np.longdouble) * np.asarray(b, np.longdouble)
     return (wide + np.asarray(c, np.longdouble)).astype(np.asarray(a).dtype)

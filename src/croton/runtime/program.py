@@ -76,7 +76,7 @@ class Allocate(NamedTuple):
     """
 
     buffer: int
-    count: int
+    count: int  # type: ignore[assignment]
     shape: tuple[int, ...] = ()
 
 
@@ -106,7 +106,7 @@ class Copy(NamedTuple):
 
     target: int
     source: int
-    count: int
+    count: int  # type: ignore[assignment]
 
 
 class Item(NamedTuple):
@@ -114,7 +114,7 @@ class Item(NamedTuple):
 
     target: int
     buffer: int
-    index: int
+    index: int  # type: ignore[assignment]
 
 
 class Check(NamedTuple):
