@@ -29,7 +29,7 @@ def main() -> tuple[float, float]:
     random = np.random.default_rng(0)
     xs = np.linspace(-1, 1, 101)
     ys = 2 * xs + 1 + 0.33 * random.standard_normal(len(xs))
-    slope, intercept = fit(xs, ys, epochs=100, rate=0.01)
+    slope, intercept = fit(xs, ys, epochs=300, rate=0.002)
     print(f"y = {slope:.3f} x + {intercept:.3f}")
     return slope, intercept
 
