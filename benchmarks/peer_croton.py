@@ -1,0 +1,121 @@
+"""Croton's side of the benchmarks: one function a workload, written as a user would write it.
+
+Each takes the workload's data and returns ``step()``, one whole call.
+"""
+
+import os
+
+FLAGS = ["threads=2", "floatX=float32"]
+if "CACHE_DIR" in os.environ:
+    FLAGS.append("cache_dir=" + os.environ["CACHE_DIR"])
+os.environ["CROTON_FLAGS"] = ",".join(FLAGS)
+
+import numpy as np  # noqa: E402
+
+import croton  # noqa: E402
+import croton.tensor as T  # noqa: E402
+from croton.tensor.random import RandomStreams  # noqa: E402
+
+VERSION = croton.__version__
+
+
+def scalar_multiply(d):
+    a, b = T.dscalars("a", "b")
+    f = croton.function([a, b], a * b)
+    return lambda: f(d["a"], d["b"])
+
+
+def linreg_sgd(d):
+    x, y = T.fscalars("x", "y")
+    w = croton.shared(np.float32(0))
+    error = (x * w - y) ** 2
+    f = croton.function([x, y], error, updates=[(w, w - d["lr"] * T.grad(error, w))])
+    xs, ys = list(d["x"]), list(d["y"])
+
+    def step():
+        w.set_value(np.float32(0))
+        for _ in range(d["epochs"]):
+            for x, y in zip(xs, ys, strict=True):
+                f(x, y)
+        return float(w.get_value())
+
+    return step
+
+
+def exp_230400(d):
+    x = T.fvector("x")
+    f = croton.function([x], T.exp(x))
+    return lambda: f(d["x"])
+
+
+def exp_230400_nocopy(d):
+    x = T.fvector("x")
+    f = croton.function([croton.In(x, borrow=True)], croton.Out(T.exp(x), borrow=True))
+    return lambda: f(d["x"])
+
+
+def elementwise_chain(d):
+    x, y, z = T.fvectors("x", "y", "z")
+    out = T.tanh(x) * T.nnet.sigmoid(y) + T.log1p(T.exp(z)) - x * y / (1 + z * z)
+    f = croton.function([x, y, z], out)
+    return lambda: f(d["x"], d["y"], d["z"])
+
+
+def softmax_xent_grad(d):
+    x, y = T.fmatrix("x"), T.ivector("y")
+    loss = T.nnet.categorical_crossentropy(T.nnet.softmax(x), y).mean()
+    f = croton.function([x, y], [loss, T.grad(loss, x)])
+    return lambda: f(d["x"], d["y"])
+
+
+def reductions(d):
+    x = T.fmatrix("x")
+    f = croton.function([x], [x.mean(0), x.var(0), x.mean(1), x.var(1), x.mean(), x.var()])
+    return lambda: f(d["x"])
+
+
+def _loss(scores, y):
+    return T.nnet.categorical_crossentropy(T.nnet.softmax(scores), y).mean()
+
+
+def logreg_step(d):
+    x, y = T.fmatrices("x", "y")
+    weights, bias = croton.shared(d["W"]), croton.shared(d["b"])
+    loss = _loss(T.dot(x, weights) + bias, y)
+    updates = [(p, p - d["lr"] * T.grad(loss, p)) for p in (weights, bias)]
+    f = croton.function([x, y], loss, updates=updates)
+    return lambda: float(f(d["x"], d["y"]))
+
+
+def _rmsprop(loss, parameters, rate):
+    updates = []
+    for p, g in zip(parameters, T.grad(loss, parameters), strict=True):
+        mean = croton.shared(np.zeros_like(p.get_value()))
+        new_mean = 0.9 * mean + 0.1 * g**2
+        updates += [(mean, new_mean), (p, p - rate * g / T.sqrt(new_mean + 1e-6))]
+    return updates
+
+
+def mlp_step(d):
+    x, y = T.fmatrices("x", "y")
+    first, second, last = parameters = [croton.shared(p) for p in d["P"]]
+    streams = RandomStreams(1)
+
+    def drop(v, p):
+        return v * streams.binomial(v.shape, p=1 - p, dtype="float32") / (1 - p)
+
+    hidden = T.nnet.relu(T.dot(drop(x, 0.2), first))
+    hidden = T.nnet.relu(T.dot(drop(hidden, 0.5), second))
+    loss = _loss(T.dot(drop(hidden, 0.5), last), y)
+    f = croton.function([x, y], loss, updates=_rmsprop(loss, parameters, d["lr"]))
+    return lambda: float(f(d["x"], d["y"]))
+
+
+def _product(d):
+    a, b = T.fmatrices("a", "b")
+    f = croton.function([a, b], T.dot(a, b))
+    return lambda: f(d["a"], d["b"])
+
+
+matmul_1024 = matmul_256 = matmul_mlp = _product
+NAMES = "matmul_1024", "matmul_256", "matmul_mlp"
