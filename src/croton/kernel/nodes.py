@@ -26,6 +26,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 
+class KernelError(Exception):
+    """A kernel that breaks the rules of its language, or that a target cannot express."""
+
+
 class Expr:
     """A value: ``dtype`` is a NumPy dtype name, ``lanes`` is 1 for a scalar."""
 
@@ -278,12 +282,19 @@ class Function(NamedTuple):
     ``buffers[i]`` and ``sizes[i]`` are bound in order to the names below;
     ``lo`` and ``hi`` are the names ``"lo"`` and ``"hi"``.  The result is 0, or
     the code of a ``Fail``, whose details are then in ``scratch[0:2]`` (int64).
+    The first 64 bytes of ``scratch`` belong to this convention; ``Allocate``
+    starts behind them.
+
+    ``contract`` allows to fuse float products and sums of the body into
+    multiply-adds.  An ``Op`` whose attrs are ``("exact",)`` never is, nor is
+    what a function of :data:`croton.kernel.ops.FUNCTIONS` expands into.
     """
 
     name: str
     buffers: tuple[Buffer, ...]
     sizes: tuple[Var, ...]
     body: Body
+    contract: bool = False
 
 
 def walk_statements(body: Body) -> Iterator[Stmt]:

@@ -1,0 +1,1 @@
+"""From the kernel language to native code: LLVM IR as text, vector math, targets."""

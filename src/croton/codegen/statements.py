@@ -1,0 +1,435 @@
+"""The control flow of one function: loops, conditions, variables, stores and calls.
+
+Everything is SSA from the start.  A loop is tested at its end (and once before
+it, unless its bounds show that it runs); a variable that its body assigns
+becomes a phi at its head and another one behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from croton.codegen.types import SIZE, memory_type, suffix_of, type_of
+from croton.codegen.values import Rule, Value, Values
+from croton.kernel.nodes import (
+    Allocate,
+    Assign,
+    Barrier,
+    Body,
+    Call,
+    Expr,
+    Fail,
+    For,
+    Function,
+    If,
+    KernelError,
+    Let,
+    Local,
+    Op,
+    Prefetch,
+    Stmt,
+    Store,
+)
+
+#: Stands for every buffer: a call may write to any of them.
+ANY = "*"
+
+
+class Effects(NamedTuple):
+    """What a statement changes: variables and buffers, by name, in order of appearance."""
+
+    assigned: tuple[str, ...]
+    stored: tuple[str, ...]
+
+
+class Statements:
+    """Renders the body of one function."""
+
+    def __init__(
+        self,
+        function: Function,
+        rules: dict[str, Rule],
+        expand: Callable[[Op], Expr],
+        features: frozenset[str],
+    ) -> None:
+        self.function = function
+        self.values = Values(rules, expand, features)
+        self.block = "entry"
+        self.ended = False
+        self.local_types: dict[str, str] = {}
+        self._effects: dict[int, Effects] = {}
+        self._labels = 0
+
+    # -- the frame ---------------------------------------------------------------------
+
+    def render(self) -> list[str]:
+        """The lines between the braces."""
+        values, function = self.values, self.function
+        values.names.update(("buffers", "sizes", "lo", "hi", "scratch", "entry"))
+        values.environment.update(lo="%lo", hi="%hi")
+        values.fast = " contract" if function.contract else ""
+        values.lines.append("entry:")
+        self.prologue()
+        self.body(function.body)
+        if not self.ended:
+            self.finish()
+        return values.lines
+
+    def prologue(self) -> None:
+        """Bind the function's buffers and sizes."""
+        values = self.values
+        for position, buffer in enumerate(self.function.buffers):
+            slot = "%buffers"
+            if position:
+                slot = values.emit(f"getelementptr ptr, ptr %buffers, i64 {position}")
+            pointer = values.emit(f"load ptr, ptr {slot}, align 8")
+            values.pointers[buffer.name] = str(values.name_last(pointer, buffer.name))
+        for position, size in enumerate(self.function.sizes):
+            slot = "%sizes"
+            if position:
+                slot = values.emit(f"getelementptr i64, ptr %sizes, i64 {position}")
+            value = values.emit(f"load i64, ptr {slot}, align 8")
+            values.environment[size.name] = values.name_last(value, size.name)
+
+    def finish(self) -> None:
+        """Leave the function without a failure."""
+        self.values.lines.append("  ret i64 0")
+
+    def label(self, name: str) -> str:
+        """A fresh label that reads like ``name``."""
+        return self.values.fresh(name)[1:]
+
+    def start(self, label: str) -> None:
+        """Begin the block ``label``."""
+        self.values.lines.append(f"{label}:")
+        self.block = label
+
+    def line(self, text: str) -> None:
+        """An instruction without a result."""
+        self.values.lines.append(f"  {text}")
+
+    # -- statements --------------------------------------------------------------------
+
+    def body(self, body: Body) -> None:
+        """Render a block; what follows a ``Fail`` cannot run and is left out."""
+        for statement in body:
+            if self.ended:
+                return
+            try:
+                method = _METHODS[statement.__class__]
+            except KeyError:
+                raise KernelError(f"not a statement of the kernel language: {statement!r}") from None
+            method(self, statement)
+
+    def effects(self, statement: Stmt) -> Effects:
+        """What running ``statement`` may change."""
+        known = self._effects.get(id(statement))
+        if known is not None:
+            return known
+        if isinstance(statement, Assign):
+            return Effects((statement.var.name,), ())
+        if isinstance(statement, Store):
+            return Effects((), (statement.buffer.name,))
+        if isinstance(statement, Call | Barrier):
+            return Effects((), (ANY,))
+        inner: Body = ()
+        if isinstance(statement, For):
+            inner = statement.body
+        elif isinstance(statement, If):
+            inner = statement.body + statement.orelse
+        assigned: dict[str, None] = {}
+        stored: dict[str, None] = {}
+        for child in inner:
+            found = self.effects(child)
+            assigned.update(dict.fromkeys(found.assigned))
+            stored.update(dict.fromkeys(found.stored))
+        result = Effects(tuple(assigned), tuple(stored))
+        self._effects[id(statement)] = result
+        return result
+
+    def touch(self, stored: tuple[str, ...]) -> None:
+        """Forget what was loaded from buffers that are written to."""
+        for name in self.values.pointers if ANY in stored else stored:
+            self.values.touch(name)
+
+    def let(self, s: Let) -> None:
+        """Name a value."""
+        values = self.values
+        if s.value.dtype == "int64" and s.value.lanes == 1:
+            base, offset = values.affine(s.value)
+            value = values.value(s.value)
+            if type(value) is str:
+                value = values.name_last(value, s.var.name)
+                if offset:
+                    values.parts[value] = (base, offset)
+        else:
+            value = values.name_last(values.value(s.value), s.var.name)
+        values.environment[s.var.name] = value
+        values.reset()
+
+    def local(self, s: Local) -> None:
+        """Declare a variable."""
+        self.local_types[s.var.name] = type_of(s.var.dtype, s.var.lanes)
+        self.assign(s)
+
+    def assign(self, s: Local | Assign) -> None:
+        """Give a variable a value."""
+        values = self.values
+        if s.var.name not in self.local_types:
+            raise KernelError(f"{s.var.name!r} is assigned to but is no local variable")
+        value = values.value(s.value)
+        values.environment[s.var.name] = values.name_last(value, s.var.name)
+        values.reset()
+
+    def store(self, s: Store) -> None:
+        """Write to a buffer."""
+        values = self.values
+        dtype, lanes = s.value.dtype, s.value.lanes
+        value = values.value(s.value)
+        kind = memory_type(dtype, lanes)
+        if dtype == "bool":
+            value = values.emit(f"zext {type_of('bool', lanes)} {value} to {kind}")
+        align = SIZE[dtype]
+        suffix = suffix_of("uint8" if dtype == "bool" else dtype, lanes)
+        if s.index.lanes > 1:
+            pointers = values.addresses(s.buffer, s.index)
+            vector, bits = f"<{lanes} x ptr>", f"<{lanes} x i1>"
+            name = f"masked.scatter.{suffix}.v{lanes}p0"
+            values.declarations.setdefault(
+                name, f"declare void @llvm.{name}({kind}, {vector}, i32, {bits})"
+            )
+            mask = values.mask(s.mask, lanes)
+            self.line(
+                f"call void @llvm.{name}({kind} {value}, {vector} {pointers}, "
+                f"i32 {align}, {bits} {mask})"
+            )
+        elif s.mask is not None:
+            pointer = values.address(s.buffer, s.index)
+            if lanes == 1:
+                kind = f"<1 x {kind}>"
+                value = values.emit(f"insertelement {kind} poison, {kind[5:-1]} {value}, i64 0")
+                suffix = f"v1{suffix}"
+            mask, bits = values.mask(s.mask, lanes), f"<{lanes} x i1>"
+            name = f"masked.store.{suffix}.p0"
+            values.declarations.setdefault(
+                name, f"declare void @llvm.{name}({kind}, ptr, i32, {bits})"
+            )
+            self.line(
+                f"call void @llvm.{name}({kind} {value}, ptr {pointer}, i32 {align}, {bits} {mask})"
+            )
+        else:
+            pointer = values.address(s.buffer, s.index)
+            after = f"align {align}"
+            if s.nontemporal:
+                after = f"align {align * lanes}, !nontemporal !0"
+            self.line(f"store {kind} {value}, ptr {pointer}, {after}")
+        values.touch(s.buffer.name)
+        values.reset()
+
+    def prefetch(self, s: Prefetch) -> None:
+        """Ask for a cache line."""
+        values = self.values
+        values.declarations.setdefault(
+            "prefetch.p0", "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"
+        )
+        pointer = values.address(s.buffer, s.index)
+        self.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 {int(s.write)}, i32 3, i32 1)")
+
+    def allocate(self, s: Allocate) -> None:
+        """Name a part of the scratch memory."""
+        values = self.values
+        offset = values.value(s.offset)
+        pointer = values.emit(f"getelementptr i8, ptr %scratch, i64 {offset}")
+        values.pointers[s.buffer.name] = str(values.name_last(pointer, s.buffer.name))
+        values.reset()
+
+    def fail(self, s: Fail) -> None:
+        """Leave the function with a status."""
+        values = self.values
+        for position, detail in enumerate(s.details):
+            slot = "%scratch"
+            value = values.value(detail)
+            if position:
+                slot = values.emit(f"getelementptr i64, ptr %scratch, i64 {position}")
+            self.line(f"store i64 {value}, ptr {slot}, align 8")
+        self.leave(str(s.code))
+
+    def leave(self, code: str) -> None:
+        """Return ``code``; nothing can follow in this block."""
+        self.line(f"ret i64 {code}")
+        self.ended = True
+
+    def call(self, s: Call) -> None:
+        """Run another kernel; its failure is ours, details and all."""
+        values = self.values
+        target = values.pointers[s.target.name]
+        words = []
+        for position in range(3):
+            slot = target
+            if position:
+                slot = values.emit(f"getelementptr ptr, ptr {target}, i64 {position}")
+            version = values.versions.get(s.target.name, 0)
+            words.append(values.emit(f"load ptr, ptr {slot}, align 8", f"call {slot} {version}"))
+        scratch = values.pointers[s.scratch.name]
+        lo, hi = values.value(s.lo), values.value(s.hi)
+        status = values.fresh("status")
+        self.line(
+            f"{status} = call i64 {words[0]}(ptr {words[1]}, ptr {words[2]}, "
+            f"i64 {lo}, i64 {hi}, ptr {scratch})"
+        )
+        failed, ok = self.label("failed"), self.label("called")
+        bad = values.fresh("bad")
+        self.line(f"{bad} = icmp ne i64 {status}, 0")
+        self.line(f"br i1 {bad}, label %{failed}, label %{ok}")
+        self.start(failed)
+        details = values.fresh("details")
+        self.line(f"{details} = load <2 x i64>, ptr {scratch}, align 8")
+        self.line(f"store <2 x i64> {details}, ptr %scratch, align 8")
+        self.line(f"ret i64 {status}")
+        self.start(ok)
+        self.touch((ANY,))
+        values.reset()
+
+    def barrier(self, s: Barrier) -> None:
+        """One thread is its own group: nothing to wait for."""
+        self.touch((ANY,))
+        self.values.reset()
+
+    def condition(self, s: If) -> None:
+        """Run one of two blocks."""
+        values = self.values
+        test = values.value(s.condition)
+        effects = self.effects(s)
+        carried = [n for n in effects.assigned if n in self.local_types]
+        before = {n: values.environment[n] for n in carried}
+        then, end = self.label("then"), self.label("end")
+        otherwise = self.label("else") if s.orelse else end
+        self.line(f"br i1 {test}, label %{then}, label %{otherwise}")
+        edges: list[tuple[str, dict[str, Value]]] = []
+        if not s.orelse:
+            edges.append((self.block, before))
+        for label, body in ((then, s.body), (otherwise, s.orelse)):
+            if not body and label == end:
+                continue
+            self.start(label)
+            mark = values.enter()
+            values.environment.update(before)
+            self.body(body)
+            values.leave(mark)
+            if not self.ended:
+                edges.append((self.block, {n: values.environment[n] for n in carried}))
+                self.line(f"br label %{end}")
+            self.ended = False
+        if not edges:
+            self.ended = True
+            return
+        self.start(end)
+        for name in carried:
+            sources = [(found[name], label) for label, found in edges]
+            values.environment[name] = self.phi(name, self.local_types[name], sources)
+        self.touch(effects.stored)
+
+    def phi(self, name: str, kind: str, sources: list[tuple[Value, str]]) -> Value:
+        """What ``name`` is where several blocks meet."""
+        first = sources[0][0]
+        if all(value == first for value, _ in sources):
+            return first
+        result = self.values.fresh(name)
+        edges = ", ".join([f"[ {value}, %{label} ]" for value, label in sources])
+        self.line(f"{result} = phi {kind} {edges}")
+        return result
+
+    # -- loops -------------------------------------------------------------------------
+
+    def loop(self, s: For) -> None:
+        """Run a body for each value of a variable."""
+        if s.kind == "unroll":
+            self.unrolled(s)
+        else:
+            values = self.values
+            bounds = [values.value(e) for e in (s.start, s.stop, s.step)]
+            self.repeat(s, bounds[0], bounds[1], bounds[2])
+
+    def unrolled(self, s: For) -> None:
+        """Write the body once for each value."""
+        values = self.values
+        bounds = [values.value(e) for e in (s.start, s.stop, s.step)]
+        start, stop, step = (b for b in bounds)
+        if not (type(start) is int and type(stop) is int and type(step) is int):
+            raise KernelError(f"the loop over {s.var.name!r} is unrolled but its bounds vary")
+        for number in range(start, stop, step):
+            if self.ended:
+                return
+            values.environment[s.var.name] = number
+            values.reset()
+            self.body(s.body)
+
+    def repeat(self, s: For, start: Value, stop: Value, step: Value) -> None:
+        """A loop with a phi for its variable and for each variable that it assigns."""
+        values, lines = self.values, self.values.lines
+        effects = self.effects(s)
+        carried = [n for n in effects.assigned if n in self.local_types]
+        runs = type(start) is int and type(stop) is int
+        if runs and start >= stop:  # type: ignore[operator]
+            return
+        before = self.block
+        initial = {n: values.environment[n] for n in carried}
+        head, end = self.label(f"for.{s.var.name}"), self.label(f"end.{s.var.name}")
+        if runs:
+            self.line(f"br label %{head}")
+        else:
+            test = values.emit(f"icmp slt i64 {start}, {stop}")
+            self.line(f"br i1 {test}, label %{head}, label %{end}")
+        self.start(head)
+        self.touch(effects.stored)
+        mark = values.enter()
+        place = len(lines)
+        counter = values.fresh(s.var.name)
+        phis = [(values.fresh(n), n) for n in carried]
+        lines.extend([""] * (1 + len(carried)))
+        values.environment[s.var.name] = counter
+        for phi, name in phis:
+            values.environment[name] = phi
+        self.body(s.body)
+        final = {n: values.environment[n] for n in carried}
+        latch = self.block
+        again = not self.ended
+        following = values.fresh(f"{s.var.name}.next")
+        if again:
+            self.line(f"{following} = add nsw i64 {counter}, {step}")
+            more = values.fresh(f"{s.var.name}.more")
+            self.line(f"{more} = icmp slt i64 {following}, {stop}")
+            self.line(f"br i1 {more}, label %{head}, label %{end}")
+        back = f", [ {following}, %{latch} ]" if again else ""
+        lines[place] = f"  {counter} = phi i64 [ {start}, %{before} ]{back}"
+        for offset, (phi, name) in enumerate(phis, 1):
+            back = f", [ {final[name]}, %{latch} ]" if again else ""
+            kind = self.local_types[name]
+            lines[place + offset] = f"  {phi} = phi {kind} [ {initial[name]}, %{before} ]{back}"
+        values.leave(mark)
+        self.ended = runs and not again
+        if self.ended:
+            return
+        self.start(end)
+        for name in carried:
+            sources = [] if runs else [(initial[name], before)]
+            if again:
+                sources.append((final[name], latch))
+            values.environment[name] = self.phi(name, self.local_types[name], sources)
+        self.touch(effects.stored)
+
+
+_METHODS: dict[type, Callable[..., None]] = {
+    For: lambda self, s: self.loop(s),
+    If: lambda self, s: self.condition(s),
+    Let: lambda self, s: self.let(s),
+    Local: lambda self, s: self.local(s),
+    Assign: lambda self, s: self.assign(s),
+    Store: lambda self, s: self.store(s),
+    Prefetch: lambda self, s: self.prefetch(s),
+    Allocate: lambda self, s: self.allocate(s),
+    Call: lambda self, s: self.call(s),
+    Fail: lambda self, s: self.fail(s),
+    Barrier: lambda self, s: self.barrier(s),
+}

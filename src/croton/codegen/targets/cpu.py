@@ -1,0 +1,101 @@
+"""The CPU that this process runs on, and other CPUs to export for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import llvmlite.binding as llvm
+
+from croton.codegen import native
+from croton.codegen.target import Target
+from croton.kernel.machine import Machine
+
+_SYSFS = Path("/sys/devices/system/cpu/cpu0/cache")
+
+
+class CpuTarget(Target):
+    """A CPU, by LLVM's names for its architecture, model and instruction sets."""
+
+    def __init__(
+        self, triple: str, cpu: str, instructions: frozenset[str], caches: tuple[int, int, int]
+    ) -> None:
+        self.triple = triple
+        self.cpu = cpu
+        self.instructions = instructions
+        width, registers = _vectors(triple, instructions)
+        self.machine = Machine(cpu or triple, width, registers, *caches)
+        self.attributes = (
+            f'"prefer-vector-width"="{8 * width}" "min-legal-vector-width"="{8 * width}"'
+        )
+        self.features = _lowering(triple, instructions)
+        self.settings = native.Settings(
+            triple, cpu, ",".join(sorted(f"+{name}" for name in instructions)), effort=2
+        )
+
+    def compile(self, text: str) -> bytes:
+        """The object file of the LLVM IR ``text``."""
+        return native.generate(text, self.settings)
+
+    def compile_many(self, texts: Sequence[str]) -> list[bytes]:
+        """The object file of each of ``texts``, in parallel."""
+        return native.generate_many(texts, self.settings)
+
+    def assembly(self, text: str) -> str:
+        """The assembly of the LLVM IR ``text``, for reading."""
+        return native.generate(text, self.settings, assembly=True).decode()
+
+    def load(self, *objects: bytes) -> native.Library:
+        """Link object files into this process."""
+        return native.Library(objects, self.settings)
+
+
+@lru_cache(maxsize=1)
+def host() -> CpuTarget:
+    """The CPU that this process runs on."""
+    found = llvm.get_host_cpu_features()
+    instructions = frozenset(name for name, present in found.items() if present)
+    return CpuTarget(
+        llvm.get_process_triple(), llvm.get_host_cpu_name(), instructions, cache_sizes()
+    )
+
+
+def _vectors(triple: str, instructions: frozenset[str]) -> tuple[int, int]:
+    """The bytes of a vector register and how many there are."""
+    if triple.startswith(("x86_64", "i686")):
+        if {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= instructions:
+            return 64, 32
+        return (32, 16) if "avx2" in instructions else (16, 16)
+    return 16, 32 if triple.startswith(("aarch64", "arm64")) else 16
+
+
+def _lowering(triple: str, instructions: frozenset[str]) -> frozenset[str]:
+    features = set()
+    if triple.startswith(("x86_64", "i686")):
+        features.add("vector.x86")
+        if {"avx512f", "avx512vl"} <= instructions:
+            features.add("ldexp")
+    elif triple.startswith(("aarch64", "arm64")):
+        features.add("extreme.nan")
+    return frozenset(features)
+
+
+def cache_sizes() -> tuple[int, int, int]:
+    """Bytes of the first, second and third data cache of a core."""
+    sizes = {1: 32 << 10, 2: 1 << 20, 3: 8 << 20}
+    for name, level in (("LEVEL1_DCACHE", 1), ("LEVEL2_CACHE", 2), ("LEVEL3_CACHE", 3)):
+        key = f"SC_{name}_SIZE"
+        if key in getattr(os, "sysconf_names", {}) and os.sysconf(key) > 0:
+            sizes[level] = os.sysconf(key)
+    for index in sorted(_SYSFS.glob("index*")):
+        try:
+            level = int((index / "level").read_text())
+            kind = (index / "type").read_text().strip()
+            size = (index / "size").read_text().strip()
+        except (OSError, ValueError):
+            continue
+        if kind in ("Data", "Unified") and level in sizes and size[-1:] in ("K", "M"):
+            sizes[level] = int(size[:-1]) << (10 if size[-1] == "K" else 20)
+    return sizes[1], sizes[2], sizes[3]

@@ -1,0 +1,307 @@
+"""SSA values of one function: names, value numbering, expressions.
+
+A pure instruction is known by its text: asking for a text that was emitted
+before, in a block that dominates this one, gives its name again.  The table of
+texts is a dict used as a stack (insertion order), so leaving a block forgets
+what was computed in it.  A load is pure as long as nothing was stored to its
+buffer; its key has the buffer's version in it.
+
+A value is the text of an operand: ``%name`` or a literal.  A scalar int64
+literal is a Python int, so that index arithmetic folds while it is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from croton.codegen.types import SIZE, constant, memory_type, suffix_of, type_of
+from croton.kernel.nodes import Buffer, Const, Expr, KernelError, Load, Op, Var
+from croton.kernel.ops import FUNCTIONS
+
+Value = str | int
+
+#: Renders one operation, given its operands.
+Rule = Callable[..., Value]
+
+
+class Values:
+    """Emits the instructions of expressions into ``lines``."""
+
+    def __init__(
+        self, rules: dict[str, Rule], expand: Callable[[Op], Expr], features: frozenset[str]
+    ) -> None:
+        self.rules = rules
+        self.expand = expand
+        self.features = features
+        self.lines: list[str] = []
+        self.declarations: dict[str, str] = {}
+        self.table: dict[str, str] = {}
+        self.environment: dict[str, Value] = {}
+        self.parts: dict[Value, tuple[Value, int]] = {}
+        self.pointers: dict[str, str] = {}
+        self.versions: dict[str, int] = {}
+        self.memo: dict[int, Value] = {}
+        self.names: set[str] = set()
+        self.fast = ""
+        self._count = 0
+        self._version = 0
+        self._last = ""
+
+    # -- instructions ------------------------------------------------------------------
+
+    def emit(self, text: str, key: str | None = None) -> str:
+        """The name of the value that instruction ``text`` computes."""
+        key = key or text
+        name = self.table.get(key)
+        if name is None:
+            self._count += 1
+            name = f"%.{self._count}"
+            self.lines.append(f"  {name} = {text}")
+            self.table[key] = name
+            self._last = key
+        return name
+
+    def fresh(self, name: str) -> str:
+        """An operand name that reads like ``name`` and is not taken."""
+        candidate, number = name, 1
+        while candidate in self.names:
+            candidate = f"{name}.{number}"
+            number += 1
+        self.names.add(candidate)
+        return f"%{candidate}"
+
+    def name_last(self, value: Value, name: str) -> Value:
+        """Rename ``value`` if it is the latest instruction and has no name of its own."""
+        if type(value) is str and value.startswith("%."):
+            prefix = f"  {value} = "
+            line = self.lines[-1]
+            if line.startswith(prefix) and self.table.get(self._last) == value:
+                renamed = self.fresh(name)
+                self.lines[-1] = f"  {renamed} = {line[len(prefix) :]}"
+                table = self.table
+                # A function's key follows that of the instruction it ends with.
+                for key in reversed(table):
+                    if table[key] != value:
+                        break
+                    table[key] = renamed
+                return renamed
+        return value
+
+    def call(self, dtype: str, lanes: int, name: str, *operands: tuple[str, Value]) -> str:
+        """A call of the intrinsic ``llvm.name``; it is declared along the way."""
+        result = type_of(dtype, lanes)
+        if name not in self.declarations:
+            types = ", ".join([t for t, _ in operands])
+            self.declarations[name] = f"declare {result} @llvm.{name}({types})"
+        arguments = ", ".join([f"{t} {v}" for t, v in operands])
+        return self.emit(f"call {result} @llvm.{name}({arguments})")
+
+    def intrinsic(self, name: str, dtype: str, lanes: int, *operands: Value) -> str:
+        """An intrinsic whose operands and result have one type."""
+        kind = type_of(dtype, lanes)
+        full = f"{name}.{suffix_of(dtype, lanes)}"
+        return self.call(dtype, lanes, full, *[(kind, v) for v in operands])
+
+    # -- expressions -------------------------------------------------------------------
+
+    def value(self, root: Expr) -> Value:
+        """The operand that holds ``root``, computed here unless it is known already."""
+        memo = self.memo
+        known = memo.get(id(root))
+        if known is not None:
+            return known
+        stack = [root]
+        while stack:
+            expr = stack[-1]
+            key = id(expr)
+            if key in memo:
+                stack.pop()
+                continue
+            kind = expr.__class__
+            if kind is Op:
+                args = expr.args  # type: ignore[attr-defined]
+                pending = [a for a in args if id(a) not in memo]
+                if pending:
+                    pending.reverse()
+                    stack.extend(pending)
+                    continue
+                operands = [memo[id(a)] for a in args]
+                memo[key] = self._apply(expr, operands)  # type: ignore[arg-type]
+            elif kind is Var:
+                memo[key] = self._variable(expr)  # type: ignore[arg-type]
+            elif kind is Const:
+                memo[key] = self._constant(expr)  # type: ignore[arg-type]
+            elif kind is Load:
+                memo[key] = self._load(expr)  # type: ignore[arg-type]
+            else:
+                raise KernelError(f"not an expression of the kernel language: {expr!r}")
+            stack.pop()
+        return memo[id(root)]
+
+    def _apply(self, expr: Op, operands: list[Value]) -> Value:
+        rule = self.rules.get(expr.name)
+        if rule is not None:
+            return rule(self, expr, *operands)
+        if expr.name in FUNCTIONS:
+            return self._function(expr, operands)
+        raise KernelError(f"no instruction for the operation {expr.name!r}")
+
+    def _function(self, expr: Op, operands: list[Value]) -> Value:
+        key = f"{expr.name} {expr.dtype} {expr.lanes} {operands}"
+        known = self.table.get(key)
+        if known is not None:
+            return known
+        # The expansion's own arguments are known here by the identity of the nodes.
+        memo, fast = self.memo, self.fast
+        self.memo = {id(a): v for a, v in zip(expr.args, operands, strict=True)}
+        self.fast = ""
+        expansion = self.expand(expr)
+        result = self.value(expansion)
+        self.memo, self.fast = memo, fast
+        self.table[key] = result  # type: ignore[assignment]
+        return result
+
+    def _variable(self, expr: Var) -> Value:
+        try:
+            return self.environment[expr.name]
+        except KeyError:
+            raise KernelError(f"the name {expr.name!r} is used before it is bound") from None
+
+    def _constant(self, expr: Const) -> Value:
+        if expr.dtype == "int64" and expr.lanes == 1:
+            return int(expr.value)
+        return constant(expr.value, expr.dtype, expr.lanes)
+
+    # -- memory ------------------------------------------------------------------------
+
+    def touch(self, buffer: str) -> None:
+        """``buffer`` changed: what was loaded from it is no longer known."""
+        self._version += 1
+        self.versions[buffer] = self._version
+
+    def affine(self, expr: Expr) -> tuple[Value, int]:
+        """A scalar int64 as a value (0: none) plus a literal, for addresses that share a base."""
+        if expr.__class__ is Op and expr.dtype == "int64":
+            name = expr.name  # type: ignore[attr-defined]
+            if name == "add" or name == "sub":
+                a, b = (self.affine(e) for e in expr.args)  # type: ignore[attr-defined]
+                if name == "add":
+                    return self._plus(a[0], b[0]), a[1] + b[1]
+                if b[0] == 0:
+                    return a[0], a[1] - b[1]
+                return self.emit(f"sub i64 {a[0]}, {b[0]}"), a[1] - b[1]
+            if name == "mul":
+                a, b = (self.affine(e) for e in expr.args)  # type: ignore[attr-defined]
+                if a[0] == 0:
+                    a, b = b, a
+                if b[0] == 0:
+                    if a[0] == 0:
+                        return 0, a[1] * b[1]
+                    if b[1] == 1:
+                        return a
+                    return self.emit(f"mul i64 {a[0]}, {b[1]}"), a[1] * b[1]
+        value = self.value(expr)
+        if type(value) is int:
+            return 0, value
+        return self.parts.get(value, (value, 0))
+
+    def _plus(self, a: Value, b: Value) -> Value:
+        if a == 0:
+            return b
+        if b == 0:
+            return a
+        if str(a) > str(b):
+            a, b = b, a
+        return self.emit(f"add i64 {a}, {b}")
+
+    def address(self, buffer: Buffer, index: Expr) -> str:
+        """The address of ``buffer[index]``, ``index`` a scalar."""
+        base, offset = self.affine(index)
+        try:
+            pointer = self.pointers[buffer.name]
+        except KeyError:
+            raise KernelError(f"the buffer {buffer.name!r} is not bound") from None
+        element = memory_type(buffer.dtype, 1)
+        if base != 0:
+            pointer = self.emit(f"getelementptr {element}, ptr {pointer}, i64 {base}")
+        if offset != 0:
+            pointer = self.emit(f"getelementptr {element}, ptr {pointer}, i64 {offset}")
+        return pointer
+
+    def addresses(self, buffer: Buffer, index: Expr) -> str:
+        """The vector of addresses ``buffer[index]``."""
+        indices = self.value(index)
+        kind = type_of(index.dtype, index.lanes)
+        element = memory_type(buffer.dtype, 1)
+        pointer = self.pointers[buffer.name]
+        return self.emit(f"getelementptr {element}, ptr {pointer}, {kind} {indices}")
+
+    def _load(self, expr: Load) -> Value:
+        dtype, lanes = expr.dtype, expr.lanes
+        kind = memory_type(dtype, lanes)
+        align = SIZE[dtype]
+        buffer = expr.buffer
+        suffix = suffix_of("uint8" if dtype == "bool" else dtype, lanes)
+        version = f" ;{self.versions.get(buffer.name, 0)}"
+        if expr.index.lanes > 1:
+            pointers = self.addresses(buffer, expr.index)
+            name = f"masked.gather.{suffix}.v{lanes}p0"
+            vector = f"<{lanes} x ptr>"
+            mask = self.mask(expr.mask, lanes)
+            text = (
+                f"call {kind} @llvm.{name}({vector} {pointers}, i32 {align}, "
+                f"<{lanes} x i1> {mask}, {kind} zeroinitializer)"
+            )
+            self.declarations.setdefault(
+                name, f"declare {kind} @llvm.{name}({vector}, i32, <{lanes} x i1>, {kind})"
+            )
+        elif expr.mask is not None:
+            pointer = self.address(buffer, expr.index)
+            # A vector of one lane reads nothing at all where its mask is off.
+            kind = f"<1 x {kind}>" if lanes == 1 else kind
+            name = f"masked.load.{'v1' if lanes == 1 else ''}{suffix}.p0"
+            mask = self.mask(expr.mask, lanes)
+            text = (
+                f"call {kind} @llvm.{name}(ptr {pointer}, i32 {align}, "
+                f"<{lanes} x i1> {mask}, {kind} zeroinitializer)"
+            )
+            self.declarations.setdefault(
+                name, f"declare {kind} @llvm.{name}(ptr, i32, <{lanes} x i1>, {kind})"
+            )
+        else:
+            text = f"load {kind}, ptr {self.address(buffer, expr.index)}, align {align}"
+        value = self.emit(text, text + version)
+        if expr.mask is not None and lanes == 1:
+            value = self.emit(f"extractelement {kind} {value}, i64 0")
+            kind = memory_type(dtype, 1)
+        if dtype == "bool":
+            value = self.emit(f"icmp ne {kind} {value}, {'0' if lanes == 1 else 'splat (i8 0)'}")
+        return value
+
+    def mask(self, mask: Expr | None, lanes: int) -> Value:
+        """A mask operand (``<1 x i1>`` for a scalar); without a mask every lane is on."""
+        if mask is None:
+            return "splat (i1 true)"
+        value = self.value(mask)
+        if lanes == 1:
+            if value in ("true", "false"):
+                return f"<i1 {value}>"
+            return self.emit(f"insertelement <1 x i1> poison, i1 {value}, i64 0")
+        return value
+
+    def reset(self) -> None:
+        """Forget which node holds which value: names may have changed their meaning."""
+        self.memo = {}
+
+    def enter(self) -> int:
+        """Start a block: what ``leave`` needs to forget what is computed in it."""
+        self.memo = {}
+        return len(self.table)
+
+    def leave(self, mark: int) -> None:
+        """End the block that ``enter`` started."""
+        table = self.table
+        while len(table) > mark:
+            table.popitem()
+        self.memo = {}
+
