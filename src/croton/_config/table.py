@@ -1,0 +1,255 @@
+"""The flags that Croton acts on.  :mod:`croton._config.historical` has those of Theano's past."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from croton._config.flag import Computed, Flag
+
+if TYPE_CHECKING:
+    from croton.config import Config
+
+
+def _threads(config: Config) -> int:
+    # OpenMP allows a list, one number for each level of nesting: the outermost counts.
+    text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if not text:
+        return 0
+    if not text.isdigit():
+        raise ValueError(f"OMP_NUM_THREADS={text!r}: expected a whole number")
+    return int(text)
+
+
+def _cache_dir(config: Config) -> str:
+    # A directory that Theano may use as well is shared through a folder of our own in it.
+    for name in ("compiledir", "base_compiledir"):
+        if config.source(name) != "default":
+            return os.path.join(getattr(config, name), "croton")
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~")
+    elif sys.platform == "darwin":
+        base = os.path.expanduser("~/Library/Caches")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.path.join(base, "croton")
+
+
+def _compiledir(config: Config) -> str:
+    return str(config.cache_dir)
+
+
+FLAGS: tuple[Flag, ...] = (
+    # What is computed.
+    Flag(
+        "floatX",
+        "choice",
+        "float64",
+        "The floating-point type of variables made without a dtype, and the one that Python "
+        "numbers are cast to.",
+        choices=("float64", "float32", "float16"),
+    ),
+    Flag(
+        "cast_policy",
+        "choice",
+        "custom",
+        "How a number without a dtype becomes a constant: `custom` picks the smallest type that "
+        "holds it (floats up to floatX), `numpy+floatX` follows NumPy, with float64 read as "
+        "floatX.",
+        choices=("custom", "numpy+floatX"),
+    ),
+    Flag(
+        "int_division",
+        "choice",
+        "int",
+        "What `x / y` is for two integer variables in a Python 2 program: the floor (`int`), an "
+        "error (`raise`) or the quotient in floatX (`floatX`).",
+        choices=("int", "raise", "floatX"),
+    ),
+    Flag(
+        "warn_float64",
+        "choice",
+        "ignore",
+        "What to do when a float64 variable is made: programs meant for float32 find their leaks "
+        "with it.",
+        choices=("ignore", "warn", "raise", "pdb"),
+    ),
+    # Where it is computed.
+    Flag(
+        "device",
+        "device",
+        "cpu",
+        "The device that functions are compiled for.",
+        fixed=True,
+    ),
+    Flag(
+        "force_device",
+        "bool",
+        False,
+        "Where `device` cannot be used: stop with an error (True), or warn and use the CPU "
+        "(False).",
+        fixed=True,
+    ),
+    Flag(
+        "threads",
+        "int",
+        Computed(_threads, "OMP_NUM_THREADS where that is set, else 0"),
+        "How many threads a function may use; 0 means every core that this process may run on.",
+        at_least=0,
+    ),
+    Flag(
+        "cache_dir",
+        "path",
+        Computed(
+            _cache_dir,
+            "`croton` in the user's cache directory, or in `compiledir` or `base_compiledir` "
+            "where one of them is set",
+        ),
+        "The directory of compiled code that later runs use again.",
+    ),
+    # How it is compiled.
+    Flag(
+        "mode",
+        "mode",
+        "Mode",
+        "How functions are compiled where `function(mode=...)` does not say: `Mode` goes by "
+        "`optimizer`; `FAST_RUN` optimises fully, `FAST_COMPILE` as little as possible; "
+        "`reference` runs every operation's NumPy definition; `DebugMode` compares the compiled "
+        "code with that; `NanGuardMode` stops at the first NaN or infinity.",
+        choices=(
+            "Mode",
+            "FAST_RUN",
+            "FAST_COMPILE",
+            "reference",
+            "DebugMode",
+            "NanGuardMode",
+            "DEBUG_MODE",
+            "ProfileMode",
+            "PROFILE_MODE",
+        ),
+    ),
+    Flag(
+        "optimizer",
+        "choice",
+        "fast_run",
+        "How much rewriting `mode=Mode` does: `fast_run` (o4, o3, o2 and unsafe are Theano's "
+        "degrees of it), `fast_compile` (o1), `merge` (common subexpressions only), `None`.",
+        choices=(
+            "fast_run",
+            "fast_compile",
+            "merge",
+            "None",
+            "o4",
+            "o3",
+            "o2",
+            "o1",
+            "unsafe",
+        ),
+    ),
+    Flag(
+        "optimizer_excluding",
+        "str",
+        "",
+        "Rewrite rules to leave out, by name or tag, separated by `:`.",
+    ),
+    Flag(
+        "optimizer_including",
+        "str",
+        "",
+        "Rewrite rules to add, by name or tag, separated by `:`.",
+    ),
+    Flag(
+        "allow_gc",
+        "bool",
+        True,
+        "Give memory for intermediate results back after a call (True), or keep it for the next "
+        "(False).",
+    ),
+    # What is said when something is wrong.
+    Flag(
+        "on_unused_input",
+        "choice",
+        "raise",
+        "What `function` does about an input that no output needs.",
+        choices=("raise", "warn", "ignore"),
+    ),
+    Flag(
+        "exception_verbosity",
+        "choice",
+        "low",
+        "How much of the expression an error message shows.",
+        choices=("low", "high"),
+    ),
+    Flag(
+        "compute_test_value",
+        "choice",
+        "off",
+        "Compute every variable's test value (`x.tag.test_value`) while the expression is "
+        "written, so that a wrong shape shows where it is made.",
+        choices=("off", "ignore", "warn", "raise", "pdb"),
+    ),
+    Flag(
+        "print_test_value",
+        "bool",
+        False,
+        "Show a variable's test value in its `repr`.",
+    ),
+    Flag(
+        "traceback.limit",
+        "int",
+        8,
+        "How many frames of the user's program a variable remembers of where it was made.",
+        at_least=-1,
+    ),
+    Flag(
+        "profile",
+        "bool",
+        False,
+        "Measure every function and print a summary when the program ends.",
+    ),
+    Flag(
+        "profile_memory",
+        "bool",
+        False,
+        "Add each function's memory to the summary of `profile`.",
+    ),
+    Flag(
+        "NanGuardMode.nan_is_error",
+        "bool",
+        True,
+        "Whether NanGuardMode stops at a NaN.",
+    ),
+    Flag(
+        "NanGuardMode.inf_is_error",
+        "bool",
+        True,
+        "Whether NanGuardMode stops at an infinity.",
+    ),
+    Flag(
+        "NanGuardMode.big_is_error",
+        "bool",
+        True,
+        "Whether NanGuardMode stops at a value above 1e10.",
+    ),
+    Flag(
+        "NanGuardMode.action",
+        "choice",
+        "raise",
+        "What NanGuardMode does when it has found one.",
+        choices=("raise", "warn", "pdb"),
+    ),
+    # Theano's names for what a flag above says.
+    Flag(
+        "base_compiledir",
+        "path",
+        Computed(lambda config: os.path.expanduser("~/.theano"), "`~/.theano`"),
+        "Theano's root for compiled code; where it is set, `cache_dir` is `croton` in it.",
+    ),
+    Flag(
+        "compiledir",
+        "path",
+        Computed(_compiledir, "`cache_dir`"),
+        "Theano's directory for compiled code; where it is set, `cache_dir` is `croton` in it.",
+    ),
+)
