@@ -106,9 +106,7 @@ def _as_floats(values: Values, dtype: str, lanes: int, a: Value, b: Value, quoti
     x, y = (values.emit(f"{cast} {kind} {v} to {real}") for v in (a, b))
     zero = constant(0, dtype, lanes)
     is_zero = values.emit(f"icmp eq {kind} {b}, {zero}")
-    y = values.emit(
-        f"select {bits} {is_zero}, {real} {constant(1.0, wide, lanes)}, {real} {y}"
-    )
+    y = values.emit(f"select {bits} {is_zero}, {real} {constant(1.0, wide, lanes)}, {real} {y}")
     ratio = values.emit(f"fdiv {real} {x}, {y}")
     floored = values.intrinsic("floor", wide, lanes, ratio)
     # INT_MIN // -1 does not fit: one more bit, then wrap.

@@ -24,7 +24,7 @@ _REDUCE = {
 
 def splat(values: Values, dtype: str, lanes: int, a: Value) -> Value:
     """The scalar ``a`` in every lane."""
-    if type(a) is int or not a.startswith("%"):
+    if isinstance(a, int) or not a.startswith("%"):
         return f"splat ({type_of(dtype, 1)} {a})"
     kind, scalar = type_of(dtype, lanes), type_of(dtype, 1)
     first = values.emit(f"insertelement {kind} poison, {scalar} {a}, i64 0")

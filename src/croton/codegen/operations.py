@@ -5,7 +5,7 @@ from __future__ import annotations
 from croton.codegen.extremes import EXTREMES, extreme
 from croton.codegen.integers import floordiv, mod
 from croton.codegen.lanes import LANES
-from croton.codegen.types import KIND, SIZE, constant, float_literal, suffix_of, type_of
+from croton.codegen.types import KIND, SIZE, constant, suffix_of, type_of
 from croton.codegen.values import Rule, Value, Values
 from croton.kernel.nodes import KernelError, Op
 
@@ -69,7 +69,9 @@ def _binary(values: Values, op: Op, a: Value, b: Value) -> Value:
 
 def _compare(values: Values, op: Op, a: Value, b: Value) -> Value:
     arg = op.args[0]
-    return values.emit(f"{_COMPARE[op.name][KIND[arg.dtype]]} {type_of(arg.dtype, op.lanes)} {a}, {b}")
+    return values.emit(
+        f"{_COMPARE[op.name][KIND[arg.dtype]]} {type_of(arg.dtype, op.lanes)} {a}, {b}"
+    )
 
 
 def _extreme(values: Values, op: Op, a: Value, b: Value) -> Value:
@@ -101,9 +103,7 @@ def _absolute(values: Values, op: Op, a: Value) -> Value:
     if kind != "s":
         return a
     full = f"abs.{suffix_of(op.dtype, op.lanes)}"
-    return values.call(
-        op.dtype, op.lanes, full, (type_of(op.dtype, op.lanes), a), ("i1", "false")
-    )
+    return values.call(op.dtype, op.lanes, full, (type_of(op.dtype, op.lanes), a), ("i1", "false"))
 
 
 def _intrinsic(values: Values, op: Op, *operands: Value) -> Value:

@@ -8,7 +8,7 @@ becomes a phi at its head and another one behind it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from croton.codegen.types import SIZE, memory_type, suffix_of, type_of
 from croton.codegen.values import Rule, Value, Values
@@ -59,7 +59,19 @@ class Statements:
         self.ended = False
         self.local_types: dict[str, str] = {}
         self._effects: dict[int, Effects] = {}
-        self._labels = 0
+        self._methods: dict[type[Stmt], Callable[[Any], None]] = {
+            For: self.loop,
+            If: self.condition,
+            Let: self.let,
+            Local: self.local,
+            Assign: self.assign,
+            Store: self.store,
+            Prefetch: self.prefetch,
+            Allocate: self.allocate,
+            Call: self.call,
+            Fail: self.fail,
+            Barrier: self.barrier,
+        }
 
     # -- the frame ---------------------------------------------------------------------
 
@@ -116,23 +128,16 @@ class Statements:
         for statement in body:
             if self.ended:
                 return
-            try:
-                method = _METHODS[statement.__class__]
-            except KeyError:
-                raise KernelError(f"not a statement of the kernel language: {statement!r}") from None
-            method(self, statement)
+            method = self._methods.get(statement.__class__)
+            if method is None:
+                raise KernelError(f"not a statement of the kernel language: {statement!r}")
+            method(statement)
 
     def effects(self, statement: Stmt) -> Effects:
         """What running ``statement`` may change."""
         known = self._effects.get(id(statement))
         if known is not None:
             return known
-        if isinstance(statement, Assign):
-            return Effects((statement.var.name,), ())
-        if isinstance(statement, Store):
-            return Effects((), (statement.buffer.name,))
-        if isinstance(statement, Call | Barrier):
-            return Effects((), (ANY,))
         inner: Body = ()
         if isinstance(statement, For):
             inner = statement.body
@@ -141,11 +146,18 @@ class Statements:
         assigned: dict[str, None] = {}
         stored: dict[str, None] = {}
         for child in inner:
-            found = self.effects(child)
-            assigned.update(dict.fromkeys(found.assigned))
-            stored.update(dict.fromkeys(found.stored))
-        result = Effects(tuple(assigned), tuple(stored))
-        self._effects[id(statement)] = result
+            kind = child.__class__
+            if kind is Assign:
+                assigned[child.var.name] = None  # type: ignore[attr-defined]
+            elif kind is Store:
+                stored[child.buffer.name] = None  # type: ignore[attr-defined]
+            elif kind is Call or kind is Barrier:
+                stored[ANY] = None
+            elif kind is For or kind is If:
+                found = self.effects(child)
+                assigned.update(dict.fromkeys(found.assigned))
+                stored.update(dict.fromkeys(found.stored))
+        result = self._effects[id(statement)] = Effects(tuple(assigned), tuple(stored))
         return result
 
     def touch(self, stored: tuple[str, ...]) -> None:
@@ -166,7 +178,7 @@ class Statements:
         else:
             value = values.name_last(values.value(s.value), s.var.name)
         values.environment[s.var.name] = value
-        values.reset()
+        values.memo = {}
 
     def local(self, s: Local) -> None:
         """Declare a variable."""
@@ -178,9 +190,8 @@ class Statements:
         values = self.values
         if s.var.name not in self.local_types:
             raise KernelError(f"{s.var.name!r} is assigned to but is no local variable")
-        value = values.value(s.value)
-        values.environment[s.var.name] = values.name_last(value, s.var.name)
-        values.reset()
+        values.environment[s.var.name] = values.value(s.value)
+        values.memo = {}
 
     def store(self, s: Store) -> None:
         """Write to a buffer."""
@@ -225,7 +236,7 @@ class Statements:
                 after = f"align {align * lanes}, !nontemporal !0"
             self.line(f"store {kind} {value}, ptr {pointer}, {after}")
         values.touch(s.buffer.name)
-        values.reset()
+        values.memo = {}
 
     def prefetch(self, s: Prefetch) -> None:
         """Ask for a cache line."""
@@ -242,7 +253,7 @@ class Statements:
         offset = values.value(s.offset)
         pointer = values.emit(f"getelementptr i8, ptr %scratch, i64 {offset}")
         values.pointers[s.buffer.name] = str(values.name_last(pointer, s.buffer.name))
-        values.reset()
+        values.memo = {}
 
     def fail(self, s: Fail) -> None:
         """Leave the function with a status."""
@@ -289,12 +300,12 @@ class Statements:
         self.line(f"ret i64 {status}")
         self.start(ok)
         self.touch((ANY,))
-        values.reset()
+        values.memo = {}
 
     def barrier(self, s: Barrier) -> None:
         """One thread is its own group: nothing to wait for."""
         self.touch((ANY,))
-        self.values.reset()
+        self.values.memo = {}
 
     def condition(self, s: If) -> None:
         """Run one of two blocks."""
@@ -362,7 +373,7 @@ class Statements:
             if self.ended:
                 return
             values.environment[s.var.name] = number
-            values.reset()
+            values.memo = {}
             self.body(s.body)
 
     def repeat(self, s: For, start: Value, stop: Value, step: Value) -> None:
@@ -418,18 +429,3 @@ class Statements:
                 sources.append((final[name], latch))
             values.environment[name] = self.phi(name, self.local_types[name], sources)
         self.touch(effects.stored)
-
-
-_METHODS: dict[type, Callable[..., None]] = {
-    For: lambda self, s: self.loop(s),
-    If: lambda self, s: self.condition(s),
-    Let: lambda self, s: self.let(s),
-    Local: lambda self, s: self.local(s),
-    Assign: lambda self, s: self.assign(s),
-    Store: lambda self, s: self.store(s),
-    Prefetch: lambda self, s: self.prefetch(s),
-    Allocate: lambda self, s: self.allocate(s),
-    Call: lambda self, s: self.call(s),
-    Fail: lambda self, s: self.fail(s),
-    Barrier: lambda self, s: self.barrier(s),
-}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from croton.kernel.nodes import KernelError
@@ -51,7 +51,7 @@ KIND = {
 _SUFFIX = {"half": "f16", "bfloat": "bf16", "float": "f32", "double": "f64"}
 
 
-@lru_cache(maxsize=None)
+@cache
 def type_of(dtype: str, lanes: int) -> str:
     """The LLVM type of a register with ``lanes`` values of ``dtype``."""
     if dtype not in SCALAR:
@@ -59,13 +59,13 @@ def type_of(dtype: str, lanes: int) -> str:
     return SCALAR[dtype] if lanes == 1 else f"<{lanes} x {SCALAR[dtype]}>"
 
 
-@lru_cache(maxsize=None)
+@cache
 def memory_type(dtype: str, lanes: int) -> str:
     """The LLVM type of ``lanes`` values of ``dtype`` in memory, where a bool is a byte."""
     return type_of("uint8" if dtype == "bool" else dtype, lanes)
 
 
-@lru_cache(maxsize=None)
+@cache
 def suffix_of(dtype: str, lanes: int) -> str:
     """What the name of an intrinsic ends with for this type: ``v16f32``, ``i64``."""
     scalar = SCALAR[dtype]

@@ -13,6 +13,7 @@ literal is a Python int, so that index arithmetic folds while it is printed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from croton.codegen.types import SIZE, constant, memory_type, suffix_of, type_of
 from croton.kernel.nodes import Buffer, Const, Expr, KernelError, Load, Op, Var
@@ -22,6 +23,13 @@ Value = str | int
 
 #: Renders one operation, given its operands.
 Rule = Callable[..., Value]
+
+
+@cache
+def _uniform(name: str, dtype: str, lanes: int, arity: int) -> tuple[str, str, str]:
+    """An intrinsic's full name, its type and its declaration."""
+    kind, full = type_of(dtype, lanes), f"{name}.{suffix_of(dtype, lanes)}"
+    return full, kind, f"declare {kind} @llvm.{full}({', '.join([kind] * arity)})"
 
 
 class Values:
@@ -40,6 +48,7 @@ class Values:
         self.parts: dict[Value, tuple[Value, int]] = {}
         self.pointers: dict[str, str] = {}
         self.versions: dict[str, int] = {}
+        #: Which node holds which value; dropped where names change their meaning.
         self.memo: dict[int, Value] = {}
         self.names: set[str] = set()
         self.fast = ""
@@ -98,9 +107,10 @@ class Values:
 
     def intrinsic(self, name: str, dtype: str, lanes: int, *operands: Value) -> str:
         """An intrinsic whose operands and result have one type."""
-        kind = type_of(dtype, lanes)
-        full = f"{name}.{suffix_of(dtype, lanes)}"
-        return self.call(dtype, lanes, full, *[(kind, v) for v in operands])
+        full, kind, declaration = _uniform(name, dtype, lanes, len(operands))
+        self.declarations[full] = declaration
+        arguments = f", {kind} ".join(map(str, operands))
+        return self.emit(f"call {kind} @llvm.{full}({kind} {arguments})")
 
     # -- expressions -------------------------------------------------------------------
 
@@ -113,30 +123,40 @@ class Values:
         stack = [root]
         while stack:
             expr = stack[-1]
-            key = id(expr)
-            if key in memo:
-                stack.pop()
-                continue
-            kind = expr.__class__
-            if kind is Op:
-                args = expr.args  # type: ignore[attr-defined]
-                pending = [a for a in args if id(a) not in memo]
-                if pending:
-                    pending.reverse()
-                    stack.extend(pending)
+            if expr.__class__ is Op:
+                operands: list[Value] = []
+                for arg in expr.args:
+                    value = memo.get(id(arg))
+                    if value is None:
+                        kind = arg.__class__
+                        if kind is Op or kind is Load:
+                            stack.append(arg)
+                            continue
+                        value = memo[id(arg)] = self._leaf(arg)
+                    operands.append(value)
+                if stack[-1] is not expr:
                     continue
-                operands = [memo[id(a)] for a in args]
-                memo[key] = self._apply(expr, operands)  # type: ignore[arg-type]
-            elif kind is Var:
-                memo[key] = self._variable(expr)  # type: ignore[arg-type]
-            elif kind is Const:
-                memo[key] = self._constant(expr)  # type: ignore[arg-type]
-            elif kind is Load:
-                memo[key] = self._load(expr)  # type: ignore[arg-type]
+                memo[id(expr)] = self._apply(expr, operands)
+            elif expr.__class__ is Load:
+                memo[id(expr)] = self._load(expr)
             else:
-                raise KernelError(f"not an expression of the kernel language: {expr!r}")
+                memo[id(expr)] = self._leaf(expr)
             stack.pop()
         return memo[id(root)]
+
+    def _leaf(self, expr: Expr) -> Value:
+        if expr.__class__ is Var:
+            try:
+                return self.environment[expr.name]
+            except KeyError:
+                name = expr.name
+                raise KernelError(f"the name {name!r} is used before it is bound") from None
+        if expr.__class__ is Const:
+            value = expr.value
+            if expr.dtype == "int64" and expr.lanes == 1:
+                return int(value)
+            return constant(value, expr.dtype, expr.lanes)
+        raise KernelError(f"not an expression of the kernel language: {expr!r}")
 
     def _apply(self, expr: Op, operands: list[Value]) -> Value:
         rule = self.rules.get(expr.name)
@@ -161,17 +181,6 @@ class Values:
         self.table[key] = result  # type: ignore[assignment]
         return result
 
-    def _variable(self, expr: Var) -> Value:
-        try:
-            return self.environment[expr.name]
-        except KeyError:
-            raise KernelError(f"the name {expr.name!r} is used before it is bound") from None
-
-    def _constant(self, expr: Const) -> Value:
-        if expr.dtype == "int64" and expr.lanes == 1:
-            return int(expr.value)
-        return constant(expr.value, expr.dtype, expr.lanes)
-
     # -- memory ------------------------------------------------------------------------
 
     def touch(self, buffer: str) -> None:
@@ -182,16 +191,16 @@ class Values:
     def affine(self, expr: Expr) -> tuple[Value, int]:
         """A scalar int64 as a value (0: none) plus a literal, for addresses that share a base."""
         if expr.__class__ is Op and expr.dtype == "int64":
-            name = expr.name  # type: ignore[attr-defined]
+            name = expr.name
             if name == "add" or name == "sub":
-                a, b = (self.affine(e) for e in expr.args)  # type: ignore[attr-defined]
+                a, b = (self.affine(e) for e in expr.args)
                 if name == "add":
                     return self._plus(a[0], b[0]), a[1] + b[1]
                 if b[0] == 0:
                     return a[0], a[1] - b[1]
                 return self.emit(f"sub i64 {a[0]}, {b[0]}"), a[1] - b[1]
             if name == "mul":
-                a, b = (self.affine(e) for e in expr.args)  # type: ignore[attr-defined]
+                a, b = (self.affine(e) for e in expr.args)
                 if a[0] == 0:
                     a, b = b, a
                 if b[0] == 0:
@@ -289,10 +298,6 @@ class Values:
             return self.emit(f"insertelement <1 x i1> poison, i1 {value}, i64 0")
         return value
 
-    def reset(self) -> None:
-        """Forget which node holds which value: names may have changed their meaning."""
-        self.memo = {}
-
     def enter(self) -> int:
         """Start a block: what ``leave`` needs to forget what is computed in it."""
         self.memo = {}
@@ -304,4 +309,3 @@ class Values:
         while len(table) > mark:
             table.popitem()
         self.memo = {}
-
