@@ -1,6 +1,14 @@
 """How Sphinx builds these pages."""
 
+import sys
+from pathlib import Path
+from typing import Any
+
 from croton._version import __version__
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import reference  # noqa: E402
 
 project = "Croton"
 author = "The Croton developers"
@@ -18,5 +26,10 @@ html_title = "Croton"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "show-inheritance": True}
-# A constant's whole table is not worth a page.
+# A default is shown as it is written, not as a value: a table would fill the page.
 autodoc_preserve_defaults = True
+
+
+def setup(app: Any) -> None:
+    """Write the tables of the reference before anything is read."""
+    app.connect("builder-inited", lambda app: reference.write(Path(app.srcdir) / "api/generated"))
