@@ -9,7 +9,9 @@ the width are not defined; comparisons of NaN are false but for ``ne``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,20 +33,70 @@ def _shift_left(a: Any, b: Any) -> Any:
 
 def _multiply_high(a: Any, b: Any) -> Any:
     wide = np.asarray(a, np.uint64) * np.asarray(b, np.uint64)
-    return (wide >> np.uint64(32)).astype(np.uint32)
+    return (wide >> np.uint64(32)).astype(np.uint32)[()]
 
 
 def _round_half_away(a: Any) -> Any:
     down = np.trunc(a)
-    return np.where(np.abs(a - down) >= 0.5, down + np.copysign(1, a), down).astype(a.dtype)
+    away = np.where(np.abs(a - down) >= 0.5, down + np.copysign(1, a), down)
+    return away.astype(np.asarray(a).dtype)[()]
+
+
+def _to_odd(a: Any, b: Any) -> Any:
+    """``a + b`` in float64, rounded to odd, so that rounding it once more is harmless."""
+    total = a + b
+    rest = total - a
+    error = (a - (total - rest)) + (b - rest)
+    even = total.view(np.int64) % 2 == 0
+    inexact = np.isfinite(total) & (error != 0) & even
+    return np.where(inexact, np.nextafter(total, np.where(error > 0, np.inf, -np.inf)), total)
 
 
 def _fused_multiply_add(a: Any, b: Any, c: Any) -> Any:
-    if np.asarray(a).dtype == np.float32:
-        wide: Any = np.asarray(a, np.float64) * np.asarray(b, np.float64)
-        return (wide + np.asarray(c, np.float64)).astype(np.float32)
-    wide = np.asarray(a, np.longdouble) * np.asarray(b, np.longdouble)
-    return (wide + np.asarray(c, np.longdouble)).astype(np.asarray(a).dtype)
+    dtype = np.asarray(a).dtype
+    if dtype != np.float64:
+        x, y, z = (np.asarray(v, np.float64) for v in (a, b, c))
+        return _to_odd(x * y, z).astype(dtype)[()]
+    return np.vectorize(_exact_fma, otypes=[np.float64])(a, b, c)[()]
+
+
+def _exact_fma(a: float, b: float, c: float) -> float:
+    rounded = a * b + c
+    if not math.isfinite(a) or not math.isfinite(b) or not math.isfinite(c):
+        return rounded
+    exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
+    if exact == 0:
+        return rounded if a * b == 0 and c == 0 else 0.0
+    try:
+        return float(exact)
+    except OverflowError:
+        return math.inf if exact > 0 else -math.inf
+
+
+def _maximum(a: Any, b: Any) -> Any:
+    return np.where(np.not_equal(a, a), a, np.where(np.greater(a, b), a, b))[()]
+
+
+def _minimum(a: Any, b: Any) -> Any:
+    return np.where(np.not_equal(a, a), a, np.where(np.less(a, b), a, b))[()]
+
+
+def _sigmoid(a: Any) -> Any:
+    tail = np.exp(-np.abs(a))
+    return np.where(np.greater_equal(a, 0), 1 / (1 + tail), tail / (1 + tail)).astype(
+        np.asarray(a).dtype
+    )[()]
+
+
+def _softplus(a: Any) -> Any:
+    return np.logaddexp(a, np.zeros_like(a))
+
+
+def _by_element(function: Callable[[float], float]) -> Callable[[Any], Any]:
+    def evaluate(a: Any) -> Any:
+        return np.vectorize(function, otypes=[np.float64])(a).astype(np.asarray(a).dtype)[()]
+
+    return evaluate
 
 
 _ENTRIES = [
@@ -58,8 +110,8 @@ _ENTRIES = [
     OpInfo("neg", 1, "same", np.negative),
     OpInfo("abs", 1, "same", np.abs),
     OpInfo("fma", 3, "same", _fused_multiply_add),  # a * b + c, rounded once
-    OpInfo("maximum", 2, "same", np.maximum, True),
-    OpInfo("minimum", 2, "same", np.minimum, True),
+    OpInfo("maximum", 2, "same", _maximum, True),
+    OpInfo("minimum", 2, "same", _minimum, True),
     OpInfo("mulhi", 2, "same", _multiply_high),  # uint32: the high half of the product
     # bits
     OpInfo("and", 2, "same", np.bitwise_and, True),
@@ -111,10 +163,10 @@ _ENTRIES = [
     OpInfo("atanh", 1, "same", np.arctanh),
     OpInfo("pow", 2, "same", np.power),
     OpInfo("fmod", 2, "same", np.fmod),  # floats, sign of the dividend
-    OpInfo("erf", 1, "same", None),
-    OpInfo("erfc", 1, "same", None),
-    OpInfo("sigmoid", 1, "same", None),
-    OpInfo("softplus", 1, "same", None),
+    OpInfo("erf", 1, "same", _by_element(math.erf)),
+    OpInfo("erfc", 1, "same", _by_element(math.erfc)),
+    OpInfo("sigmoid", 1, "same", _sigmoid),
+    OpInfo("softplus", 1, "same", _softplus),
     # lanes
     OpInfo("broadcast", 1, "same", None),  # a scalar into every lane
     OpInfo("ramp", 1, "same", None),  # base, base + 1, ...
