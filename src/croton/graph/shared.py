@@ -1,0 +1,52 @@
+"""SharedVariable: a variable whose value lives between calls."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from croton.graph.type import Type
+from croton.graph.variable import Variable
+
+
+class Container:
+    """Holds a value.  A runtime may put its own container with the same ``value`` in its place."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class SharedVariable(Variable):
+    """A variable with a value that functions read and may update.
+
+    ``container.value`` is the value.  ``default_update``, if set, is the
+    expression that every function using the variable applies after a call.
+    """
+
+    __slots__ = ("container", "default_update")
+
+    def __init__(self, type: Type, value: Any, name: str | None = None) -> None:
+        super().__init__(type, name=name)
+        self.container: Any = Container(value)
+        self.default_update: Variable | None = None
+
+    def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> Any:
+        """The value: a copy, or with ``borrow`` the very storage, which later calls may change."""
+        value = self.container.value
+        return value if borrow else copy.deepcopy(value)
+
+    def set_value(self, new_value: Any, borrow: bool = False) -> None:
+        """Set the value; without ``borrow`` it is copied.  TypeError if it is of another type."""
+        value = self.type.filter(new_value)
+        if not borrow and value is new_value:
+            value = copy.deepcopy(value)
+        self.container.value = value
+
+    def clone(self) -> SharedVariable:
+        """Another variable on the same container."""
+        other = type(self)(self.type, None, name=self.name)
+        other.container = self.container
+        other.default_update = self.default_update
+        return other

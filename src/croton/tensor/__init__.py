@@ -1,0 +1,97 @@
+"""The language: what a user writes expressions with (``import croton.tensor as T``)."""
+
+from croton.tensor import nnet
+from croton.tensor.constructors import constructors, tensor
+from croton.tensor.convert import as_tensor_variable, constant
+from croton.tensor.creation import (
+    Alloc,
+    ARange,
+    alloc,
+    arange,
+    empty,
+    eye,
+    fill,
+    full,
+    full_like,
+    identity_like,
+    ones,
+    ones_like,
+    second,
+    tri,
+    tril,
+    triu,
+    zeros,
+    zeros_like,
+)
+from croton.tensor.elementwise import *  # noqa: F403
+from croton.tensor.elementwise import Elemwise
+from croton.tensor.indexing import (
+    AdvancedIncSubtensor,
+    AdvancedSubtensor,
+    IncSubtensor,
+    Subtensor,
+    inc_subtensor,
+    set_subtensor,
+    take,
+)
+from croton.tensor.joining import Join, concatenate, join, repeat, split, stack, tile
+from croton.tensor.product import Dot, batched_dot, dot, inner, matmul, outer, tensordot
+from croton.tensor.reduction import (
+    Argmax,
+    all,
+    amax,
+    amin,
+    any,
+    argmax,
+    argmin,
+    logsumexp,
+    max,
+    max_and_argmax,
+    mean,
+    min,
+    norm,
+    prod,
+    ptp,
+    std,
+    sum,
+    var,
+)
+from croton.tensor.shapes import (
+    DimShuffle,
+    Reshape,
+    Shape_i,
+    addbroadcast,
+    dimshuffle,
+    expand_dims,
+    flatten,
+    moveaxis,
+    patternbroadcast,
+    reshape,
+    shape,
+    shape_padaxis,
+    shape_padleft,
+    shape_padright,
+    specify_shape,
+    squeeze,
+    swapaxes,
+    transpose,
+    unbroadcast,
+)
+from croton.tensor.type import TensorType
+from croton.tensor.variable import TensorConstant, TensorSharedVariable, TensorVariable
+
+globals().update(constructors())
+as_tensor = as_tensor_variable
+pow = power  # noqa: F405
+square = sqr  # noqa: F405
+sign = sgn  # noqa: F405
+abs = abs_  # noqa: F405
+absolute = abs_  # noqa: F405
+divide = true_div  # noqa: F405
+multiply = mul  # noqa: F405
+subtract = sub  # noqa: F405
+negative = neg  # noqa: F405
+equal = eq  # noqa: F405
+not_equal = ne  # noqa: F405
+less, less_equal, greater, greater_equal = lt, le, gt, ge  # noqa: F405
+logical_and, logical_or = and_, or_  # noqa: F405

@@ -1,0 +1,70 @@
+"""Trigonometric and hyperbolic functions, their inverses, angles."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from croton.kernel import build
+from croton.tensor.elementwise.arithmetic import sqr, sqrt
+from croton.tensor.elementwise.op import define
+
+sin = define("sin", 1, np.sin, lambda x, y, g: (g * cos(x[0]),), rule="float", doc="The sine.")
+cos = define("cos", 1, np.cos, lambda x, y, g: (-g * sin(x[0]),), rule="float", doc="The cosine.")
+tan = define(
+    "tan", 1, np.tan, lambda x, y, g: (g * (1 + sqr(y)),), rule="float", doc="The tangent."
+)
+arcsin = define(
+    "arcsin", 1, np.arcsin, lambda x, y, g: (g / sqrt(1 - sqr(x[0])),), rule="float",
+    kernel="asin", doc="The angle in [-pi/2, pi/2] whose sine is x.",
+)  # fmt: skip
+arccos = define(
+    "arccos", 1, np.arccos, lambda x, y, g: (-g / sqrt(1 - sqr(x[0])),), rule="float",
+    kernel="acos", doc="The angle in [0, pi] whose cosine is x.",
+)  # fmt: skip
+arctan = define(
+    "arctan", 1, np.arctan, lambda x, y, g: (g / (1 + sqr(x[0])),), rule="float",
+    kernel="atan", doc="The angle in [-pi/2, pi/2] whose tangent is x.",
+)  # fmt: skip
+arctan2 = define(
+    "arctan2", 2, np.arctan2,
+    lambda x, y, g: (
+        g * x[1] / (sqr(x[0]) + sqr(x[1])),
+        -g * x[0] / (sqr(x[0]) + sqr(x[1])),
+    ),
+    rule="float", kernel="atan2", doc="The angle of the point (y, x); its first argument is y.",
+)  # fmt: skip
+sinh = define(
+    "sinh", 1, np.sinh, lambda x, y, g: (g * cosh(x[0]),), rule="float", doc="The hyperbolic sine."
+)
+cosh = define(
+    "cosh", 1, np.cosh, lambda x, y, g: (g * sinh(x[0]),), rule="float",
+    doc="The hyperbolic cosine.",
+)  # fmt: skip
+tanh = define(
+    "tanh", 1, np.tanh, lambda x, y, g: (g * (1 - sqr(y)),), rule="float",
+    doc="The hyperbolic tangent.",
+)  # fmt: skip
+arcsinh = define(
+    "arcsinh", 1, np.arcsinh, lambda x, y, g: (g / sqrt(sqr(x[0]) + 1),), rule="float",
+    kernel="asinh", doc="The inverse of sinh.",
+)  # fmt: skip
+arccosh = define(
+    "arccosh", 1, np.arccosh, lambda x, y, g: (g / (sqrt(x[0] - 1) * sqrt(x[0] + 1)),),
+    rule="float", kernel="acosh", doc="The inverse of cosh, for x >= 1.",
+)  # fmt: skip
+arctanh = define(
+    "arctanh", 1, np.arctanh, lambda x, y, g: (g / (1 - sqr(x[0])),), rule="float",
+    kernel="atanh", doc="The inverse of tanh, for |x| < 1.",
+)  # fmt: skip
+deg2rad = define(
+    "deg2rad", 1, np.deg2rad, lambda x, y, g: (g * (math.pi / 180),), rule="float",
+    kernel=lambda a: build.op("mul", a, build.const(math.pi / 180, a.dtype)),
+    doc="Degrees as radians.",
+)  # fmt: skip
+rad2deg = define(
+    "rad2deg", 1, np.rad2deg, lambda x, y, g: (g * (180 / math.pi),), rule="float",
+    kernel=lambda a: build.op("mul", a, build.const(180 / math.pi, a.dtype)),
+    doc="Radians as degrees.",
+)  # fmt: skip
