@@ -1,0 +1,59 @@
+"""sigmoid, softplus and tanh: the logistic function, its integral and its odd twin.
+
+sigmoid and tanh are ``e / (1 + e)``, with ``e = exp(x)`` for the one and
+``e = (exp(2 |x|) - 1) / 2`` for the other.
+"""
+
+from __future__ import annotations
+
+import math
+
+from croton.codegen.math.coefficients import SOFTPLUS, TANH
+from croton.codegen.math.exponentials import (
+    LN2,
+    exp_of_small,
+    expm1_reduced,
+    power_of_two,
+    rounded,
+)
+from croton.codegen.math.term import Term, at_least, at_most, copysign, fma, polynomial, select
+
+#: Above it sigmoid rounds to 1, and tanh.
+SIGMOID_LIMIT = {"float32": 17.4, "float64": 37.5}
+TANH_LIMIT = {"float32": 9.1, "float64": 19.1}
+
+
+def share(e: Term, small: Term) -> Term:
+    """``e / (1 + e)``; ``small`` tells where e is below about a third.
+
+    There ``e - e**2 / (1 + e)`` is closer: the roundings of ``1 + e`` and of the
+    quotient fade.
+    """
+    quotient = e / (e + 1.0)
+    return select(small, fma(-e, quotient, e), quotient)
+
+
+def sigmoid(x: Term) -> Term:
+    """``1 / (1 + exp(-x))``."""
+    return share(exp_of_small(at_most(x, SIGMOID_LIMIT[x.dtype])), x < -1.05)
+
+
+def softplus(x: Term) -> Term:
+    """``log(1 + exp(x))`` as ``max(x, 0) + log1p(exp(-|x|))``."""
+    z = exp_of_small(-abs(x))
+    return fma(z, polynomial(z, SOFTPLUS[x.dtype]), at_least(x, 0.0))
+
+
+def tanh(x: Term) -> Term:
+    """The hyperbolic tangent."""
+    form = x.format
+    size = at_most(abs(x), TANH_LIMIT[x.dtype])
+    n, shifted = rounded(size, 2.0 / math.log(2), form.bias)
+    high, low = LN2[x.dtype]
+    r = fma(n, -high / 2, size)
+    if x.dtype == "float64":  # float32's log 2 happens to be good enough: e's error fades with n
+        r = fma(n, -low / 2, r)
+    q = expm1_reduced(r, TANH[x.dtype])
+    scale = power_of_two(shifted, form)
+    e = fma(scale, q, fma(scale, 0.5, -0.5))
+    return copysign(share(e, size < 0.26), x)

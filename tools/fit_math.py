@@ -1,0 +1,273 @@
+"""Fit the polynomials of vector math and write src/croton/codegen/math/coefficients.py.
+
+    python tools/fit_math.py            fit everything
+    python tools/fit_math.py EXP LOG    fit these again, keep the others as they are
+
+Every polynomial is the minimax one for its weight (Remez exchange in high
+precision on a dense grid).  Its coefficients are rounded to the dtype one at a
+time, lowest order first, and the rest is fitted again after each, so that what
+rounding does to one is made up for by the others.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from mpmath import mp, mpf
+
+OUTPUT = Path(__file__).resolve().parents[1] / "src/croton/codegen/math/coefficients.py"
+LN2 = mp.log(2)
+Function = Callable[[mpf], mpf]
+
+
+class Fit(NamedTuple):
+    """``function(x)`` as a sum of ``c[k] x**k`` for k in ``range(first, last + 1)``.
+
+    ``fixed`` are the first coefficients, given.  ``weight`` multiplies the error.  ``last``
+    maps each dtype to its degree.
+    """
+
+    name: str
+    about: str
+    function: Function
+    weight: Function
+    low: mpf
+    high: mpf
+    first: int
+    fixed: tuple[float, ...]
+    last: dict[str, int]
+
+
+def one(x: mpf) -> mpf:
+    """The weight of an absolute error."""
+    return mpf(1)
+
+
+def series(x: mpf, terms: Callable[[int], mpf]) -> mpf:
+    """The sum of ``terms(k) x**k`` for a small ``x``."""
+    total, power, k = mpf(0), mpf(1), 0
+    while abs(power) > mpf(10) ** -(mp.dps + 10) or k < 3:
+        total += terms(k) * power
+        power *= x
+        k += 1
+    return total
+
+
+def solve_exchange(
+    xs: list[mpf], values: list[mpf], weights: list[mpf], powers: list[int]
+) -> list[mpf]:
+    """The coefficients of the best fit on the grid ``xs``, largest weighted error least.
+
+    The lowest power is divided out first: what is left has no sign change in its
+    weights, so that the best error is the one that alternates.
+    """
+    count, lowest = len(powers), powers[0]
+    scales = [abs(w * x**lowest) for x, w in zip(xs, weights, strict=True)]
+    table = [[s * x ** (k - lowest) for k in powers] for x, s in zip(xs, scales, strict=True)]
+    target = [s * v / x**lowest for x, v, s in zip(xs, values, scales, strict=True)]
+    last = len(xs) - 1
+    angles = [mp.cos(mp.pi * (count - i) / count) for i in range(count + 1)]
+    picks = sorted({round(last * float(1 + a) / 2) for a in angles})
+    for _ in range(40):
+        rows = [[*table[p], mpf((-1) ** i)] for i, p in enumerate(picks)]
+        solution = mp.lu_solve(mp.matrix(rows), mp.matrix([target[p] for p in picks]))
+        coefficients, level = list(solution)[:-1], abs(solution[count])
+        errors = [
+            t - mp.fdot(zip(row, coefficients, strict=True))
+            for t, row in zip(target, table, strict=True)
+        ]
+        chosen = _alternation(errors, count + 1)
+        worst = max(abs(e) for e in errors)
+        if worst <= level * mpf("1.002") or chosen == picks or len(chosen) < count + 1:
+            return coefficients
+        picks = chosen
+    return coefficients
+
+
+def _alternation(errors: list[mpf], wanted: int) -> list[int]:
+    """Where the error is largest, with alternating signs, ``wanted`` places around the worst."""
+    runs: list[int] = []
+    for i, e in enumerate(errors):
+        if e == 0:
+            continue
+        if runs and (errors[runs[-1]] > 0) == (e > 0):
+            if abs(e) > abs(errors[runs[-1]]):
+                runs[-1] = i
+        else:
+            runs.append(i)
+    while len(runs) > wanted:
+        least = min(range(len(runs)), key=lambda i: abs(errors[runs[i]]))
+        if len(runs) == wanted + 1 or least in (0, len(runs) - 1):
+            runs.pop(0 if abs(errors[runs[0]]) < abs(errors[runs[-1]]) else -1)
+        else:  # its neighbours have the same sign: one of them goes as well
+            near = (least - 1, least + 1)
+            worse = min(near, key=lambda i: abs(errors[runs[i]]))
+            del runs[min(least, worse) : max(least, worse) + 1]
+    return runs
+
+
+def round_to(value: mpf, dtype: str) -> float:
+    """``value`` in ``dtype``."""
+    return float(np.float32(float(value))) if dtype == "float32" else float(value)
+
+
+def fit(spec: Fit, dtype: str) -> tuple[tuple[float, ...], float]:
+    """The coefficients of ``spec`` in ``dtype`` and the largest weighted error."""
+    powers = list(range(spec.first, spec.last[dtype] + 1))
+    points = 40 * len(powers)
+    middle, half = (spec.high + spec.low) / 2, (spec.high - spec.low) / 2
+    xs = [middle - half * mp.cos(mp.pi * i / points) for i in range(points + 1)]
+    xs = [x for x in xs if abs(x) > half * mpf(10) ** -6]
+    weights = [spec.weight(x) for x in xs]
+    exact = [spec.function(x) for x in xs]
+    remainder = list(exact)
+    done: list[float] = []
+    while len(done) < len(powers):
+        if len(done) < len(spec.fixed):
+            c = spec.fixed[len(done)]
+        else:
+            c = round_to(solve_exchange(xs, remainder, weights, powers[len(done) :])[0], dtype)
+        k = powers[len(done)]
+        done.append(c)
+        remainder = [r - c * x**k for r, x in zip(remainder, xs, strict=True)]
+    return tuple(done), float(max(abs(r * w) for r, w in zip(remainder, weights, strict=True)))
+
+
+def write(tables: dict[str, tuple[str, dict[str, tuple[float, ...]]]]) -> None:
+    """Write the module of coefficients."""
+    lines = ['"""Polynomials of vector math, lowest power first; made by tools/fit_math.py."""', ""]
+    for name, (about, by_dtype) in tables.items():
+        lines += [f"#: {about}", f"{name}: dict[str, tuple[float, ...]] = {{"]
+        for dtype, values in by_dtype.items():
+            lines.append(f'    "{dtype}": (')
+            lines += [f"        {value!r}," for value in values]
+            lines.append("    ),")
+        lines += ["}", ""]
+    OUTPUT.write_text("\n".join(lines[:-1]) + "\n")
+
+
+def present() -> dict[str, dict[str, tuple[float, ...]]]:
+    """The coefficients of the file as it is."""
+    if not OUTPUT.exists():
+        return {}
+    spec = importlib.util.spec_from_file_location("coefficients", OUTPUT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return {k: v for k, v in vars(module).items() if k.isupper()}
+
+
+def log1p_ratio(x: mpf) -> mpf:
+    """``log(1 + x) / x``."""
+    return mp.log1p(x) / x
+
+
+SPECS = [
+    Fit(
+        "EXP",
+        "exp(r) for |r| <= log 2",
+        mp.exp,
+        lambda x: mp.exp(-x),
+        -LN2 * mpf("1.0001"),
+        LN2 * mpf("1.0001"),
+        0,
+        (1.0, 1.0),
+        {"float32": 7, "float64": 13},
+    ),
+    Fit(
+        "EXP_NEAR",
+        "exp(r) for |r| <= log(2)/2",
+        mp.exp,
+        lambda x: mp.exp(-x),
+        -LN2 / 2 * mpf("1.0001"),
+        LN2 / 2 * mpf("1.0001"),
+        0,
+        (1.0, 1.0),
+        {"float32": 6, "float64": 11},
+    ),
+    Fit(
+        "EXP2",
+        "2**r for |r| <= 1",
+        lambda x: mpf(2) ** x,
+        lambda x: mpf(2) ** -x,
+        mpf("-1.0001"),
+        mpf("1.0001"),
+        0,
+        (1.0,),
+        {"float32": 7, "float64": 13},
+    ),
+    Fit(
+        "EXPM1",
+        "exp(r) - 1 for -log(2)/2 <= r <= log(2), from r on",
+        mp.expm1,
+        lambda x: 1 / mp.expm1(x),
+        -LN2 / 2 * mpf("1.0001"),
+        LN2 * mpf("1.0001"),
+        1,
+        (1.0, 0.5),
+        {"float32": 7, "float64": 13},
+    ),
+    Fit(
+        "TANH",
+        "(exp(2 r) - 1) / 2 for |r| <= log(2)/4, from r on",
+        lambda x: mp.expm1(2 * x) / 2,
+        lambda x: 2 / mp.expm1(2 * x),
+        -LN2 / 4 * mpf("1.0001"),
+        LN2 / 4 * mpf("1.0001"),
+        1,
+        (1.0,),
+        {"float32": 6, "float64": 12},
+    ),
+    Fit(
+        "LOG",
+        "log(1 + g) for 2/3 <= 1 + g <= 4/3, from g on",
+        mp.log1p,
+        lambda x: 1 / mp.log1p(x),
+        mpf(-1) / 3 - mpf("1e-6"),
+        mpf(1) / 3 + mpf("1e-6"),
+        1,
+        (1.0, -0.5),
+        {"float32": 9, "float64": 21},
+    ),
+    Fit(
+        "SOFTPLUS",
+        "log(1 + z) / z for 0 <= z <= 1",
+        log1p_ratio,
+        lambda x: 1 / log1p_ratio(x),
+        mpf("1e-9"),
+        mpf(1),
+        0,
+        (1.0,),
+        {"float32": 9, "float64": 20},
+    ),
+]
+
+
+def main(names: list[str]) -> None:
+    """Fit what ``names`` asks for (nothing: everything) and write the file."""
+    known = [spec.name for spec in SPECS]
+    if unknown := set(names) - set(known):
+        raise SystemExit(f"no such polynomial: {', '.join(sorted(unknown))}; there are {known}")
+    old = present() if names else {}
+    tables = {}
+    for spec in SPECS:
+        if spec.name in old and spec.name not in names:
+            tables[spec.name] = (spec.about, old[spec.name])
+            continue
+        by_dtype = {}
+        for dtype in spec.last:
+            by_dtype[dtype], error = fit(spec, dtype)
+            print(f"{spec.name:10} {dtype} degree {spec.last[dtype]:2}  error {error:.2e}")
+        tables[spec.name] = (spec.about, by_dtype)
+    write(tables)
+
+
+if __name__ == "__main__":
+    mp.dps = 40
+    main(sys.argv[1:])
