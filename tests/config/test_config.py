@@ -354,7 +354,7 @@ def test_printing_lists_every_flag(tmp_path):
     assert len(config.flags()) == text.count("    Doc: ")
     assert "floatX" in dir(config)
     assert "conv" in dir(config.dnn)
-    assert repr(config.dnn.conv).endswith("8 flags>")
+    assert repr(config.dnn.conv).endswith("7 flags>")
 
 
 def test_the_process_reads_its_environment(tmp_path):
