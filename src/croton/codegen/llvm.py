@@ -9,17 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from croton.codegen.math import expand
 from croton.codegen.operations import RULES
 from croton.codegen.target import Target
-from croton.kernel.nodes import Expr, Function, KernelError, Op
-
-try:
-    from croton.codegen.math import expand
-except ImportError:
-
-    def expand(op: Op) -> Expr:
-        """No vector math is there."""
-        raise KernelError(f"{op.name} has no expansion")
+from croton.kernel.nodes import Function
 
 
 def render(functions: Sequence[Function], target: Target) -> str:

@@ -41,6 +41,15 @@ _INTRINSIC = {
     "fma": "fma",
 }
 
+_COMPARE_NUMBERS = {
+    "eq": int.__eq__,
+    "ne": int.__ne__,
+    "lt": int.__lt__,
+    "le": int.__le__,
+    "gt": int.__gt__,
+    "ge": int.__ge__,
+}
+
 _FOLD = {"add": int.__add__, "sub": int.__sub__, "mul": int.__mul__}
 
 
@@ -68,6 +77,8 @@ def _binary(values: Values, op: Op, a: Value, b: Value) -> Value:
 
 
 def _compare(values: Values, op: Op, a: Value, b: Value) -> Value:
+    if type(a) is int and type(b) is int:
+        return "true" if _COMPARE_NUMBERS[op.name](a, b) else "false"
     arg = op.args[0]
     return values.emit(
         f"{_COMPARE[op.name][KIND[arg.dtype]]} {type_of(arg.dtype, op.lanes)} {a}, {b}"

@@ -12,12 +12,15 @@ from typing import Any, NamedTuple
 
 from croton.codegen.types import SIZE, memory_type, suffix_of, type_of
 from croton.codegen.values import Rule, Value, Values
+from croton.kernel.build import best_assignments
 from croton.kernel.nodes import (
     Allocate,
     Assign,
     Barrier,
+    Best,
     Body,
     Call,
+    Choose,
     Expr,
     Fail,
     For,
@@ -65,9 +68,11 @@ class Statements:
             Let: self.let,
             Local: self.local,
             Assign: self.assign,
+            Best: self.best,
             Store: self.store,
             Prefetch: self.prefetch,
             Allocate: self.allocate,
+            Choose: self.choose,
             Call: self.call,
             Fail: self.fail,
             Barrier: self.barrier,
@@ -145,18 +150,26 @@ class Statements:
             inner = statement.body + statement.orelse
         assigned: dict[str, None] = {}
         stored: dict[str, None] = {}
+        choices: list[Choose] = []
         for child in inner:
             kind = child.__class__
             if kind is Assign:
                 assigned[child.var.name] = None  # type: ignore[attr-defined]
+            elif isinstance(child, Best):
+                assigned[child.where.name] = assigned[child.var.name] = None
             elif kind is Store:
                 stored[child.buffer.name] = None  # type: ignore[attr-defined]
+            elif isinstance(child, Choose):
+                choices.append(child)
             elif kind is Call or kind is Barrier:
                 stored[ANY] = None
             elif kind is For or kind is If:
                 found = self.effects(child)
                 assigned.update(dict.fromkeys(found.assigned))
                 stored.update(dict.fromkeys(found.stored))
+        for choice in reversed(choices):
+            if choice.buffer.name in stored:
+                stored[choice.first.name] = stored[choice.second.name] = None
         result = self._effects[id(statement)] = Effects(tuple(assigned), tuple(stored))
         return result
 
@@ -192,6 +205,11 @@ class Statements:
             raise KernelError(f"{s.var.name!r} is assigned to but is no local variable")
         values.environment[s.var.name] = values.value(s.value)
         values.memo = {}
+
+    def best(self, s: Best) -> None:
+        """Keep the best value and where it was."""
+        for assignment in best_assignments(s):
+            self.assign(assignment)
 
     def store(self, s: Store) -> None:
         """Write to a buffer."""
@@ -255,6 +273,16 @@ class Statements:
         values.pointers[s.buffer.name] = str(values.name_last(pointer, s.buffer.name))
         values.memo = {}
 
+    def choose(self, s: Choose) -> None:
+        """Give one of two buffers a further name."""
+        values = self.values
+        test = values.value(s.condition)
+        first, second = values.pointers[s.first.name], values.pointers[s.second.name]
+        pointer = values.emit(f"select i1 {test}, ptr {first}, ptr {second}")
+        values.pointers[s.buffer.name] = str(values.name_last(pointer, s.buffer.name))
+        values.alias(s.buffer.name, s.first.name, s.second.name)
+        values.memo = {}
+
     def fail(self, s: Fail) -> None:
         """Leave the function with a status."""
         values = self.values
@@ -311,6 +339,9 @@ class Statements:
         """Run one of two blocks."""
         values = self.values
         test = values.value(s.condition)
+        if test in ("true", "false"):
+            self.scope(s.body if test == "true" else s.orelse)
+            return
         effects = self.effects(s)
         carried = [n for n in effects.assigned if n in self.local_types]
         before = {n: values.environment[n] for n in carried}
@@ -340,6 +371,13 @@ class Statements:
             sources = [(found[name], label) for label, found in edges]
             values.environment[name] = self.phi(name, self.local_types[name], sources)
         self.touch(effects.stored)
+
+    def scope(self, body: Body) -> None:
+        """Run a block; its names and values end with it."""
+        values = self.values
+        mark = values.enter()
+        self.body(body)
+        values.leave(mark)
 
     def phi(self, name: str, kind: str, sources: list[tuple[Value, str]]) -> Value:
         """What ``name`` is where several blocks meet."""

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import cache
 
 from croton.codegen.types import SIZE, constant, memory_type, suffix_of, type_of
+from croton.kernel.build import cast
 from croton.kernel.nodes import Buffer, Const, Expr, KernelError, Load, Op, Var
 from croton.kernel.ops import FUNCTIONS
 
@@ -48,6 +49,8 @@ class Values:
         self.parts: dict[Value, tuple[Value, int]] = {}
         self.pointers: dict[str, str] = {}
         self.versions: dict[str, int] = {}
+        #: Which buffers share memory with which.
+        self.aliases: dict[str, set[str]] = {}
         #: Which node holds which value; dropped where names change their meaning.
         self.memo: dict[int, Value] = {}
         self.names: set[str] = set()
@@ -144,6 +147,12 @@ class Values:
             stack.pop()
         return memo[id(root)]
 
+    def _expansion(self, expr: Op) -> Expr:
+        if expr.dtype in ("float32", "float64"):
+            return self.expand(expr)
+        wide = tuple(cast(a, "float32") for a in expr.args)
+        return cast(self.expand(Op(expr.name, wide, "float32", expr.lanes)), expr.dtype)
+
     def _leaf(self, expr: Expr) -> Value:
         if expr.__class__ is Var:
             try:
@@ -175,7 +184,7 @@ class Values:
         memo, fast = self.memo, self.fast
         self.memo = {id(a): v for a, v in zip(expr.args, operands, strict=True)}
         self.fast = ""
-        expansion = self.expand(expr)
+        expansion = self._expansion(expr)
         result = self.value(expansion)
         self.memo, self.fast = memo, fast
         self.table[key] = result  # type: ignore[assignment]
@@ -186,7 +195,15 @@ class Values:
     def touch(self, buffer: str) -> None:
         """``buffer`` changed: what was loaded from it is no longer known."""
         self._version += 1
-        self.versions[buffer] = self._version
+        for name in self.aliases.get(buffer, (buffer,)):
+            self.versions[name] = self._version
+
+    def alias(self, *buffers: str) -> None:
+        """``buffers`` may be names of the same memory."""
+        group = set(buffers).union(*(self.aliases.get(name, ()) for name in buffers))
+        for name in group:
+            self.aliases[name] = group
+        self.touch(buffers[0])
 
     def affine(self, expr: Expr) -> tuple[Value, int]:
         """A scalar int64 as a value (0: none) plus a literal, for addresses that share a base."""

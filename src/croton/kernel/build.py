@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from croton.kernel.nodes import Const, Expr, Op
+from croton.kernel.nodes import Assign, Best, Const, Expr, Op
 from croton.kernel.ops import OPS
 
 _FOLD: dict[str, Callable[[Any, Any], Any]] = {
@@ -87,9 +87,34 @@ def op(name: str, *args: Expr) -> Expr:
     return Op(name, args, dtype, lanes)
 
 
+def shuffle(a: Expr, b: Expr, pattern: tuple[int, ...]) -> Expr:
+    """For each lane an index into the lanes of ``a`` followed by those of ``b``."""
+    return Op("shuffle", (a, b), a.dtype, len(pattern), pattern)
+
+
+def extract(value: Expr, lane: int) -> Expr:
+    """One lane of ``value``."""
+    return value if value.lanes == 1 else Op("extract", (value,), value.dtype, 1, (lane,))
+
+
 def reduce_lanes(name: str, value: Expr) -> Expr:
     """Combine the lanes of ``value`` (``name``: add, mul, max, min, and, or, xor)."""
     return value if value.lanes == 1 else Op("reduce_" + name, (value,), value.dtype, 1)
+
+
+def best_assignments(best: Best, mask: Expr | None = None) -> tuple[Assign, Assign]:
+    """What a ``Best`` does, said in assignments; lanes where ``mask`` is false do nothing."""
+    value, var = best.value, best.var
+    better = op("gt" if best.largest else "lt", value, var)
+    if "float" in value.dtype:
+        first_nan = op("and", op("ne", value, value), op("eq", var, var))
+        better = op("or", better, first_nan)
+    if mask is not None:
+        better = op("and", better, mask)
+    return (
+        Assign(best.where, select(better, best.index, best.where)),
+        Assign(var, select(better, value, var)),
+    )
 
 
 def _fold(name: str, args: tuple[Expr, ...]) -> Expr | None:

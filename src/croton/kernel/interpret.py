@@ -10,13 +10,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from croton.kernel.build import best_assignments
 from croton.kernel.nodes import (
     Allocate,
     Assign,
     Barrier,
+    Best,
     Body,
     Buffer,
     Call,
+    Choose,
     Const,
     Expr,
     Fail,
@@ -78,7 +81,7 @@ def interpret(
     return Status()
 
 
-class _Failure(Exception):  # noqa: N818 - a way out, not an error of the interpreter
+class _Failure(Exception):
     def __init__(self, status: Status) -> None:
         self.status = status
 
@@ -126,6 +129,9 @@ class _Run:
     def bind(self, s: Let | Local | Assign) -> None:
         self.names[s.var.name] = self.value(s.value)
 
+    def best(self, s: Best) -> None:
+        self.body(best_assignments(s))
+
     def store(self, s: Store) -> None:
         value = self.value(s.value)
         lanes = s.value.lanes
@@ -137,6 +143,10 @@ class _Run:
         count = (len(self.scratch) - offset) // size
         part = self.scratch[offset : offset + count * size]
         self.buffers[s.buffer.name] = part.view(s.buffer.dtype)
+
+    def choose(self, s: Choose) -> None:
+        source = s.first if self.value(s.condition) else s.second
+        self.buffers[s.buffer.name] = self.buffers[source.name]
 
     def call(self, s: Call) -> None:
         callee = self.callees[s.target.name]
@@ -220,7 +230,9 @@ def convert(value: Any, dtype: str) -> Any:
     target = np.dtype(dtype)
     if source.dtype.kind == "f" and target.kind in "iu":
         info = np.iinfo(target)
-        whole = np.trunc(np.nan_to_num(source.astype(np.float64), nan=0.0, posinf=np.inf))
+        whole = np.trunc(
+            np.nan_to_num(source.astype(np.float64), nan=0.0, posinf=np.inf, neginf=-np.inf)
+        )
         low, high = float(info.min), float(info.max)
         inside = (whole > low) & (whole < high)
         cast = np.where(inside, whole, 0).astype(target)
@@ -272,9 +284,11 @@ _STATEMENTS: dict[type, Callable[[_Run, Any], None]] = {
     Let: _Run.bind,
     Local: _Run.bind,
     Assign: _Run.bind,
+    Best: _Run.best,
     Store: _Run.store,
     Prefetch: _Run.nothing,
     Allocate: _Run.allocate,
+    Choose: _Run.choose,
     Call: _Run.call,
     Fail: _Run.fail,
     Barrier: _Run.nothing,

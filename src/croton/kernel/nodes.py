@@ -5,8 +5,8 @@ scalar or vector expressions.  It knows nothing about tensors' graph or about a
 particular machine.  In short::
 
     function  = Function(name, buffers, sizes, body)
-    statement = For | If | Let | Local | Assign | Store | Prefetch
-              | Allocate | Call | Fail | Barrier
+    statement = For | If | Let | Local | Assign | Best | Store | Prefetch
+              | Allocate | Choose | Call | Fail | Barrier
     expr      = Const | Var | Op | Load
 
 Every expression has a ``dtype`` (a NumPy name; ``"bool"`` is one bit in a
@@ -127,7 +127,9 @@ class For(Stmt):
     - ``"serial"``: one after the other;
     - ``"unroll"``: the same, repeated in the code (constant bounds);
     - ``"vector"``: in lanes; the body is scalar code whose iterations are
-      independent, apart from ``Assign`` of the form ``v = combine(v, value)``;
+      independent, apart from ``Best`` and ``Assign`` of the form
+      ``v = combine(v, value)``, whose order does not matter (combine: add, sub,
+      fma, mul, maximum, minimum, and, or, xor);
       :func:`croton.kernel.vectorise.vectorise` makes the lanes explicit;
     - ``"parallel"``: over the work items ``[lo, hi)`` that a call is given.
     """
@@ -192,6 +194,26 @@ class Assign(Stmt):
         self.value = value
 
 
+class Best(Stmt):
+    """Keep the largest (or smallest) value seen so far, and where it was.
+
+    If ``value`` beats the ``Local`` ``var``, then ``var`` becomes ``value`` and the
+    ``Local`` ``where`` becomes ``index``.  The first of equals stays; a NaN beats
+    everything but an earlier NaN.  In a vector loop ``index`` grows with the loop.
+    """
+
+    __slots__ = ("index", "largest", "value", "var", "where")
+
+    def __init__(
+        self, var: Var, where: Var, value: Expr, index: Expr, largest: bool = True
+    ) -> None:
+        self.var = var
+        self.where = where
+        self.value = value
+        self.index = index
+        self.largest = largest
+
+
 class Store(Stmt):
     """Write ``value`` to ``buffer[index]``; a vector ``index`` scatters.
 
@@ -235,6 +257,21 @@ class Allocate(Stmt):
     def __init__(self, buffer: Buffer, offset: Expr) -> None:
         self.buffer = buffer
         self.offset = offset
+
+
+class Choose(Stmt):
+    """Let ``buffer`` stand for ``first`` where the scalar ``condition`` holds, else for ``second``.
+
+    All three have one dtype.
+    """
+
+    __slots__ = ("buffer", "condition", "first", "second")
+
+    def __init__(self, buffer: Buffer, condition: Expr, first: Buffer, second: Buffer) -> None:
+        self.buffer = buffer
+        self.condition = condition
+        self.first = first
+        self.second = second
 
 
 class Call(Stmt):

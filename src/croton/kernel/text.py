@@ -13,9 +13,11 @@ from croton.kernel.nodes import (
     Allocate,
     Assign,
     Barrier,
+    Best,
     Body,
     Buffer,
     Call,
+    Choose,
     Const,
     Expr,
     Fail,
@@ -112,6 +114,10 @@ def _simple(s: Stmt) -> str:
         return f"{const}{kind} {s.var.name} = {expression_text(s.value)}"
     if isinstance(s, Assign):
         return f"{s.var.name} = {expression_text(s.value)}"
+    if isinstance(s, Best):
+        how = "largest" if s.largest else "smallest"
+        value, index = expression_text(s.value), expression_text(s.index)
+        return f"({s.var.name}, {s.where.name}) = {how} of ({value}, {index})"
     if isinstance(s, Store):
         place = _element(s.buffer, s.index, s.value.lanes, s.mask)
         note = "  /* nontemporal */" if s.nontemporal else ""
@@ -121,6 +127,9 @@ def _simple(s: Stmt) -> str:
         return f"prefetch({s.buffer.name}[{expression_text(s.index)}]{purpose})"
     if isinstance(s, Allocate):
         return f"{s.buffer.dtype} *{s.buffer.name} = scratch + {expression_text(s.offset)}"
+    if isinstance(s, Choose):
+        test = expression_text(s.condition)
+        return f"{s.buffer.dtype} *{s.buffer.name} = {test} ? {s.first.name} : {s.second.name}"
     if isinstance(s, Call):
         lo, hi = expression_text(s.lo), expression_text(s.hi)
         return f"call {s.target.name}({lo}, {hi}, {s.scratch.name})"

@@ -8,9 +8,11 @@ from croton.kernel.nodes import (
     Allocate,
     Assign,
     Barrier,
+    Best,
     Body,
     Buffer,
     Call,
+    Choose,
     Const,
     Expr,
     Fail,
@@ -121,11 +123,12 @@ class _Checker:
             kind = "let" if isinstance(s, Let) else "local"
             self.bind(s.var.name, kind, s.var.dtype, s.var.lanes)
         elif isinstance(s, Assign):
-            known = self.names.get(s.var.name)
-            if known is None or known.kind != "local":
-                raise self.error(f"{s.var.name!r} is assigned to but is no local variable")
-            self.expression(s.var)
-            self.expect(s.value, known.dtype, known.lanes, f"the value of {s.var.name!r}")
+            self.assign(s.var, s.value)
+        elif isinstance(s, Best):
+            self.assign(s.var, s.value)
+            self.assign(s.where, s.index)
+            if s.value.lanes != s.index.lanes or s.value.dtype == "bool":
+                raise self.error("the best of numbers, each with its index, was expected")
         elif isinstance(s, Store):
             self.expect(s.value, s.buffer.dtype, s.value.lanes, "the stored value")
             self.access(s.buffer, s.index, s.value.lanes, s.mask)
@@ -137,6 +140,13 @@ class _Checker:
             self.expect(s.offset, "int64", 1, "the offset")
             if isinstance(s.offset, Const) and s.offset.value < 64:
                 raise self.error("the first 64 bytes of scratch are not for use")
+            self.bind_buffer(s.buffer)
+        elif isinstance(s, Choose):
+            self.expect(s.condition, "bool", 1, "the condition")
+            self.known_buffer(s.first)
+            self.known_buffer(s.second)
+            if not s.buffer.dtype == s.first.dtype == s.second.dtype:
+                raise self.error("a choice between buffers of different types")
             self.bind_buffer(s.buffer)
         elif isinstance(s, Call):
             self.known_buffer(s.target)
@@ -150,6 +160,13 @@ class _Checker:
                 self.expect(detail, "int64", 1, "a detail")
         elif not isinstance(s, Barrier):
             raise self.error(f"not a statement of the kernel language: {s!r}")
+
+    def assign(self, var: Var, value: Expr) -> None:
+        known = self.names.get(var.name)
+        if known is None or known.kind != "local":
+            raise self.error(f"{var.name!r} is assigned to but is no local variable")
+        self.expression(var)
+        self.expect(value, known.dtype, known.lanes, f"the value of {var.name!r}")
 
     def loop(self, s: For) -> None:
         if s.kind not in _KINDS:
