@@ -1,5 +1,5 @@
 """Old programs: the ``theano`` module tree as names of ours, and Python 2 sources."""
 
+from croton.compat.alias import install as install_as_theano
 
-def install_as_theano() -> None:
-    pass
+__all__ = ["install_as_theano"]

@@ -1,0 +1,1 @@
+"""Names of Theano's that are not names of Croton's: small, each where Theano had it."""

@@ -1,0 +1,75 @@
+"""``theano.sandbox.cuda``, as Theano had it where there was no GPU.
+
+Programs ask ``cuda_available`` (or ``cuda_enabled``) before they use the rest, and test
+with ``isinstance`` whether a variable is on the GPU; none is.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from croton.graph import SharedVariable, Type, Variable
+
+__all__ = [
+    "CudaNdarray",
+    "CudaNdarrayConstant",
+    "CudaNdarraySharedVariable",
+    "CudaNdarrayType",
+    "CudaNdarrayVariable",
+    "GpuOp",
+    "cuda_available",
+    "cuda_enabled",
+    "unuse",
+    "use",
+]
+
+cuda_available = False
+cuda_enabled = False
+
+
+class _NotHere:
+    def __new__(cls, *arguments: object, **options: object) -> _NotHere:
+        raise RuntimeError(f"{cls.__name__}: Theano's CUDA back end is not part of Croton")
+
+
+class CudaNdarray(_NotHere):
+    """An array on the GPU."""
+
+
+class CudaNdarrayType(_NotHere, Type):
+    """The type of arrays on the GPU."""
+
+
+class CudaNdarrayVariable(_NotHere, Variable):
+    """A variable on the GPU."""
+
+
+class CudaNdarrayConstant(_NotHere, Variable):
+    """A constant on the GPU."""
+
+
+class CudaNdarraySharedVariable(_NotHere, SharedVariable):
+    """A shared variable on the GPU."""
+
+
+class GpuOp(_NotHere):
+    """An op that runs on the GPU."""
+
+
+def use(
+    device: str,
+    force: bool = False,
+    default_to_move_computation_to_gpu: bool = True,
+    move_shared_float32_to_gpu: bool = True,
+    enable_cuda: bool = True,
+    test_driver: bool = False,
+) -> None:
+    """Ask for a GPU while the program runs: a warning, or with ``force`` an error."""
+    message = f"theano.sandbox.cuda.use({device!r}): there is no such device; using the CPU"
+    if force:
+        raise OSError(message)
+    logging.getLogger("croton").warning("croton: %s", message)
+
+
+def unuse() -> None:
+    """Ask for the CPU, which is what is used."""

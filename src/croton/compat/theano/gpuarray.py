@@ -1,0 +1,50 @@
+"""``theano.gpuarray``, as Theano had it where there was no GPU."""
+
+from __future__ import annotations
+
+from croton.compat.theano.cuda import _NotHere, use
+from croton.graph import SharedVariable, Type, Variable
+
+__all__ = [
+    "ContextNotDefined",
+    "GpuArrayConstant",
+    "GpuArraySharedVariable",
+    "GpuArrayType",
+    "GpuArrayVariable",
+    "get_context",
+    "list_contexts",
+    "pygpu_activated",
+    "use",
+]
+
+pygpu_activated = False
+
+
+class ContextNotDefined(ValueError):
+    """There is no GPU context of that name."""
+
+
+class GpuArrayType(_NotHere, Type):
+    """The type of arrays on the GPU."""
+
+
+class GpuArrayVariable(_NotHere, Variable):
+    """A variable on the GPU."""
+
+
+class GpuArrayConstant(_NotHere, Variable):
+    """A constant on the GPU."""
+
+
+class GpuArraySharedVariable(_NotHere, SharedVariable):
+    """A shared variable on the GPU."""
+
+
+def get_context(name: str | None) -> None:
+    """The GPU context ``name``: there is none."""
+    raise ContextNotDefined(f"context name {name} not defined: there is no GPU")
+
+
+def list_contexts() -> list[str]:
+    """The names of the GPU contexts: none."""
+    return []
