@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 from croton.codegen.math.coefficients import LOG
-from croton.codegen.math.term import Format, Term, fma, polynomial, select
+from croton.codegen.math.term import Format, Term, fma, select, series
 
 
 def two_thirds(form: Format) -> int:
@@ -33,9 +33,9 @@ def log_reduced(m: Term, minus_e: Term) -> Term:
     With ``-e`` and ``-log 2`` the sum keeps the sign of a zero ``m``.
     """
     form = m.format
-    coefficients = LOG[m.dtype]
-    series = fma(polynomial(m, coefficients[1:]), m * m, m)
-    return fma(minus_e.cast(m.dtype), -math.log(2) / 2.0**form.mantissa, series)
+    square = m * m
+    value = fma(series(m, square, LOG[m.dtype][1:]), square, m)
+    return fma(minus_e.cast(m.dtype), -math.log(2) / 2.0**form.mantissa, value)
 
 
 def domain(result: Term, x: Term, pole: float) -> Term:

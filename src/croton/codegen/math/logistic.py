@@ -16,7 +16,7 @@ from croton.codegen.math.exponentials import (
     power_of_two,
     rounded,
 )
-from croton.codegen.math.term import Term, at_least, at_most, copysign, fma, polynomial, select
+from croton.codegen.math.term import Term, at_least, at_most, copysign, fma, select, series
 
 #: Above it sigmoid rounds to 1, and tanh.
 SIGMOID_LIMIT = {"float32": 17.4, "float64": 37.5}
@@ -41,7 +41,9 @@ def sigmoid(x: Term) -> Term:
 def softplus(x: Term) -> Term:
     """``log(1 + exp(x))`` as ``max(x, 0) + log1p(exp(-|x|))``."""
     z = exp_of_small(-abs(x))
-    return fma(z, polynomial(z, SOFTPLUS[x.dtype]), at_least(x, 0.0))
+    first, *rest = SOFTPLUS[x.dtype]
+    ratio = fma(z, series(z, z * z, tuple(rest)), first)
+    return fma(z, ratio, at_least(x, 0.0))
 
 
 def tanh(x: Term) -> Term:

@@ -207,3 +207,15 @@ def polynomial(x: Term, coefficients: tuple[float, ...], tail: Term | None = Non
     for c in reversed(rest):
         tail = fma(tail, x, c)
     return tail
+
+
+def series(x: Term, square: Term, coefficients: tuple[float, ...]) -> Term:
+    """:func:`polynomial`; a long one in two parts that do not wait for each other.
+
+    The upper part is multiplied by ``x**8``, for which ``square = x * x`` is there.
+    """
+    if len(coefficients) < 14:
+        return polynomial(x, coefficients)
+    fourth = square * square
+    upper = polynomial(x, coefficients[8:])
+    return fma(upper, fourth * fourth, polynomial(x, coefficients[:8]))
