@@ -8,7 +8,7 @@ from croton._version import __version__
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import reference  # noqa: E402
+import reference
 
 project = "Croton"
 author = "The Croton developers"

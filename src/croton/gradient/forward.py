@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from croton.gradient.reverse import DisconnectedInputError
 from croton.graph import trace
 from croton.graph.traversal import toposort
 from croton.graph.variable import Variable
-from croton.gradient.reverse import DisconnectedInputError
 from croton.tensor.convert import as_tensor_variable
 
 
-def Rop(  # noqa: N802 (Theano's name)
-    f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise"
-) -> Any:
+def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise") -> Any:
     """The Jacobian of ``f`` by ``wrt`` times the direction ``eval_points``.
 
     ``f`` and ``wrt`` may be variables or sequences; ``eval_points`` matches ``wrt``.

@@ -36,7 +36,7 @@ def evaluate(outputs: Sequence[Variable], given: dict[Variable, Any]) -> list[An
     return [value(v) for v in outputs]
 
 
-class numeric_grad:  # noqa: N801 (Theano's name)
+class numeric_grad:
     """Central differences of the scalar function ``f`` at ``pt``; the gradients are in ``gf``."""
 
     def __init__(
@@ -45,7 +45,11 @@ class numeric_grad:  # noqa: N801 (Theano's name)
         points = [np.array(p) for p in (pt if isinstance(pt, list | tuple) else [pt])]
         self.gf = []
         for k, p in enumerate(points):
-            step = eps if eps is not None else {"float16": 1e-2, "float32": 1e-3}.get(p.dtype.name, 1e-6)
+            step = (
+                eps
+                if eps is not None
+                else {"float16": 1e-2, "float32": 1e-3}.get(p.dtype.name, 1e-6)
+            )
             gradient = np.zeros(p.shape, np.float64)
             for place in np.ndindex(p.shape):
                 shifted = [q.copy() for q in points]
@@ -113,7 +117,9 @@ def verify_grad(
             error = np.abs(a - e)
             bound = abs_tol + rel_tol * np.maximum(np.abs(a), np.abs(e))
             if not np.all(error <= bound):
-                worst = np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error - bound)), e.shape)
+                worst = np.unravel_index(
+                    np.argmax(np.where(np.isnan(error), np.inf, error - bound)), e.shape
+                )
                 raise GradientError(
                     f"gradient {k} at {tuple(map(int, worst))}: symbolic {a[worst]!r}, by finite "
                     f"differences {e[worst]!r}"

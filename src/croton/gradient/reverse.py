@@ -74,9 +74,9 @@ def grad(
     for v in targets:
         if not isinstance(v, Variable):
             raise TypeError(f"expected a symbolic variable to differentiate by, got {v!r}")
-        if isinstance(v.type, TensorType) and v.type.dtype not in dtypes.FLOATS:
-            if v.type.dtype not in dtypes.DISCRETE:
-                raise TypeError(f"cannot differentiate by {v} of type {v.type}")
+        known = (*dtypes.FLOATS, *dtypes.DISCRETE)
+        if isinstance(v.type, TensorType) and v.type.dtype not in known:
+            raise TypeError(f"cannot differentiate by {v} of type {v.type}")
     gradients = _flow(starts, targets, consider_constant or (), set(known_grads or ()))
     results = [
         _finish(v, gradients.get(v), cost, disconnected_inputs, return_disconnected, null_gradients)
@@ -213,7 +213,7 @@ def _through(node: Apply, outputs: Sequence[Any], on_path: Sequence[bool]) -> Se
         raise ValueError(
             f"the gradient of {node.op} has {len(results)} terms for {len(node.inputs)} inputs"
         )
-    checked = []
+    checked: list[Any] = []
     for v, g, wanted in zip(node.inputs, results, on_path, strict=True):
         if not wanted or g is None:
             checked.append(None)
@@ -222,22 +222,23 @@ def _through(node: Apply, outputs: Sequence[Any], on_path: Sequence[bool]) -> Se
             g = as_tensor_variable(g)
         if isinstance(g.type, TensorType) and g.type.ndim != v.type.ndim:  # type: ignore[attr-defined]
             raise ValueError(
-                f"the gradient of {node.op} for {v} has rank {g.type.ndim}, "
-                f"expected {v.type.ndim}"  # type: ignore[attr-defined]
+                f"the gradient of {node.op} for {v} has rank {g.type.ndim}, expected {v.type.ndim}"  # type: ignore[attr-defined]
             )
         checked.append(g)
     return checked
 
 
-def _finish(
-    v: Any, g: Any, cost: Any, if_disconnected: str, as_what: str, if_null: str
-) -> Any:
+def _finish(v: Any, g: Any, cost: Any, if_disconnected: str, as_what: str, if_null: str) -> Any:
     if g is None or is_disconnected(g):
         message = (
-            f"the cost does not depend on {v}"
-            if cost is not None
-            else f"no known gradient depends on {v}"
-        ) + ", or only through what has no gradient" + trace.describe(v.trace)
+            (
+                f"the cost does not depend on {v}"
+                if cost is not None
+                else f"no known gradient depends on {v}"
+            )
+            + ", or only through what has no gradient"
+            + trace.describe(v.trace)
+        )
         if if_disconnected == "raise":
             raise DisconnectedInputError(
                 message + "\nPass disconnected_inputs='ignore' to take its gradient as zero."
@@ -246,9 +247,11 @@ def _finish(
             warnings.warn(message, stacklevel=4)
         if as_what == "None":
             return None
-        return v.zeros_like(dtype=None if v.type.dtype in dtypes.FLOATS else "floatX") if (
-            as_what == "zero"
-        ) else disconnected()
+        return (
+            v.zeros_like(dtype=None if v.type.dtype in dtypes.FLOATS else "floatX")
+            if (as_what == "zero")
+            else disconnected()
+        )
     if isinstance(g.type, NullType):
         if if_null == "raise":
             raise NullTypeGradError(f"the gradient by {v} does not exist: {g.type.why}")
@@ -258,7 +261,7 @@ def _finish(
     return g
 
 
-def Lop(  # noqa: N802 (Theano's name)
+def Lop(
     f: Any,
     wrt: Any,
     eval_points: Any,

@@ -70,6 +70,7 @@ class Op:
         return [[True] * len(node.outputs) for _ in node.inputs]
 
     def __call__(self, *inputs: Any, **kwargs: Any) -> Any:
+        """The output of a new application, or a list of them."""
         name = kwargs.pop("name", None)
         node = self.make_node(*inputs, **kwargs)
         if len(node.outputs) == 1 or getattr(self, "default_output", None) is not None:
@@ -84,14 +85,14 @@ class Op:
         if key is None:
             key = (type(self), *(getattr(self, p) for p in self.__props__))
             self.__dict__["_key_value"] = key
-        return key  # type: ignore[no-any-return]
+        return key
 
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
         if type(self) is not type(other) or not self.__props__:
             return type(self) is type(other) and self._propless()
-        return self._key() == other._key()  # type: ignore[attr-defined]
+        return self._key() == other._key()
 
     def _propless(self) -> bool:
         # A class that says it has no props has one meaning; a class that does

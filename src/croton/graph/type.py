@@ -49,6 +49,7 @@ class Type:
         return self.constant_class(self, self.filter(value), name=name)
 
     def __call__(self, name: str | None = None) -> Any:
+        """A new variable of this type."""
         return self.make_variable(name)
 
     def values_eq(self, a: Any, b: Any) -> bool:

@@ -8,7 +8,16 @@ from typing import Any
 from croton.tensor import dtypes
 from croton.tensor.type import TensorType
 
-_RANKS = {"scalar": 0, "vector": 1, "row": 2, "col": 2, "matrix": 2, "tensor3": 3, "tensor4": 4, "tensor5": 5}
+_RANKS = {
+    "scalar": 0,
+    "vector": 1,
+    "row": 2,
+    "col": 2,
+    "matrix": 2,
+    "tensor3": 3,
+    "tensor4": 4,
+    "tensor5": 5,
+}
 _LETTERS = {
     "b": "int8", "w": "int16", "i": "int32", "l": "int64", "f": "float32", "d": "float64",
 }  # fmt: skip
@@ -64,9 +73,11 @@ def _plural(single: Callable[..., Any]) -> Callable[..., Any]:
         if len(names) == 1 and isinstance(names[0], int):
             made = [single(**kwargs) for _ in range(names[0])]
         elif len(names) == 1 and isinstance(names[0], str):
-            made = [single(n, **kwargs) for n in names[0].split()] if " " in names[0] else [
-                single(n, **kwargs) for n in names[0]
-            ]
+            made = (
+                [single(n, **kwargs) for n in names[0].split()]
+                if " " in names[0]
+                else [single(n, **kwargs) for n in names[0]]
+            )
         else:
             made = [single(n, **kwargs) for n in names]
         return made[0] if len(made) == 1 and len(names) != 1 else made

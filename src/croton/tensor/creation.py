@@ -102,8 +102,10 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     """An array of ``shape`` with every element ``fill_value``."""
     value = as_tensor_variable(fill_value)
     if dtype is not None:
-        value = cast(value, dtype) if isinstance(fill_value, Variable) else constant(
-            fill_value, dtype=dtype
+        value = (
+            cast(value, dtype)
+            if isinstance(fill_value, Variable)
+            else constant(fill_value, dtype=dtype)
         )
     return _alloc(value, *as_sizes(shape))
 
@@ -196,9 +198,9 @@ class ARange(Op):
         else:
             count = int(np.maximum(0, np.ceil((stop - start) / step)))
         position = np.arange(count).astype(self.dtype)
-        outputs[0][0] = (np.asarray(start, self.dtype) + position * np.asarray(step, self.dtype)).astype(
-            self.dtype
-        )
+        outputs[0][0] = (
+            np.asarray(start, self.dtype) + position * np.asarray(step, self.dtype)
+        ).astype(self.dtype)
 
     def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
         """The number of steps that fit."""
@@ -245,8 +247,11 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> An
         if kind != "int64" and any(not isinstance(v, Variable) for v in (start, stop, step)):
             # Python floats follow floatX, as other expressions do.
             kind = dtypes.upcast(
-                *(v.type.dtype for v, s in zip(given, (start, stop, step), strict=True)
-                  if isinstance(s, Variable)),
+                *(
+                    v.type.dtype
+                    for v, s in zip(given, (start, stop, step), strict=True)
+                    if isinstance(s, Variable)
+                ),
                 dtypes.check("floatX"),
             )
     else:
@@ -280,7 +285,8 @@ def tri(n: Any, m: Any = None, k: Any = 0, dtype: Any = None) -> Any:
 def tril(x: Any, k: Any = 0) -> Any:
     """The part of a matrix on and below diagonal ``k``; the rest 0."""
     x = as_tensor_variable(x)
-    return x * tri(*shape_tuple(x), k=k, dtype=x.type.dtype)
+    n, m = shape_tuple(x)
+    return x * tri(n, m, k=k, dtype=x.type.dtype)
 
 
 def triu(x: Any, k: Any = 0) -> Any:

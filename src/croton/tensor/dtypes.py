@@ -26,7 +26,7 @@ def check(dtype: Any) -> str:
     if isinstance(dtype, str) and dtype in REAL:
         return dtype
     try:
-        name = np.dtype(dtype).name
+        name = str(np.dtype(dtype).name)
     except TypeError as error:
         raise TypeError(f"not a dtype: {dtype!r}") from error
     if name not in REAL:

@@ -132,7 +132,9 @@ class Join(Op):
         """The directions joined; a missing one is zero."""
         if all(d is None for d in directions):
             return [None]
-        parts = [v.zeros_like() if d is None else d for v, d in zip(inputs, directions, strict=True)]
+        parts = [
+            v.zeros_like() if d is None else d for v, d in zip(inputs, directions, strict=True)
+        ]
         return [self(*parts)]
 
 
@@ -170,9 +172,11 @@ def stack(*tensors: Any, axis: int = 0, **kwargs: Any) -> Any:
 
     ``stack([a, b], axis=0)``; Theano's old form ``stack(a, b)`` works too.
     """
-    if len(tensors) == 2 and isinstance(tensors[0], list | tuple) and isinstance(tensors[1], int):
-        tensors, axis = (tensors[0],), tensors[1]
-    parts = list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], list | tuple) else list(tensors)
+    parts: list[Any] = list(tensors)
+    if len(parts) == 2 and isinstance(parts[0], list | tuple) and isinstance(parts[1], int):
+        axis = parts.pop()
+    if len(parts) == 1 and isinstance(parts[0], list | tuple):
+        parts = list(parts[0])
     if not parts:
         raise ValueError("nothing to stack")
     given = [as_tensor_variable(p) for p in parts]
@@ -228,7 +232,9 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     x = as_tensor_variable(x)
     count = as_tensor_variable(repeats)
     if count.type.ndim != 0:
-        raise NotImplementedError("repeat with a count for each element is not there; pass a number")
+        raise NotImplementedError(
+            "repeat with a count for each element is not there; pass a number"
+        )
     if axis is None:
         x, axis = x.flatten(), 0
     axis = axis % x.type.ndim

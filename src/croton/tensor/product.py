@@ -45,7 +45,7 @@ class Dot(Op):
                 f"shapes do not fit in dot: {a} of shape {a.type.shape_text()} and {b} of shape "
                 f"{b.type.shape_text()}" + trace.describe(a.trace)
             )
-        shape = (a.type.shape[-2], b.type.shape[-1])
+        shape: tuple[int | None, ...] = (a.type.shape[-2], b.type.shape[-1])
         if self.batched:
             n, m = a.type.shape[0], b.type.shape[0]
             if None not in (n, m) and n != m:
@@ -131,7 +131,7 @@ def _with_vectors(a: Any, b: Any, op: Dot) -> Any:
 
 
 def matmul(a: Any, b: Any) -> Any:
-    """NumPy's matmul (``a @ b``): above rank 2 the leading dimensions are batches that broadcast."""
+    """NumPy's matmul (``a @ b``): above rank 2 leading dimensions are batches that broadcast."""
     a, b = as_tensor_variable(a), as_tensor_variable(b)
     if a.type.ndim == 0 or b.type.ndim == 0:
         raise ValueError("matmul does not take scalars; multiply them")
@@ -145,15 +145,11 @@ def matmul(a: Any, b: Any) -> Any:
     rank = max(a.type.ndim, b.type.ndim)
     a, b = as_tensor_variable(a, ndim=rank), as_tensor_variable(b, ndim=rank)
     sa, sb = shape_tuple(a), shape_tuple(b)
-    batch = [
-        sb[d] if a.type.shape[d] == 1 else sa[d] for d in range(rank - 2)
-    ]
+    batch = [sb[d] if a.type.shape[d] == 1 else sa[d] for d in range(rank - 2)]
     a = _spread(a, batch, sa)
     b = _spread(b, batch, sb)
     count = product(batch)
-    out = _dot3(
-        reshape(a, [count, sa[-2], sa[-1]]), reshape(b, [count, sb[-2], sb[-1]])
-    )
+    out = _dot3(reshape(a, [count, sa[-2], sa[-1]]), reshape(b, [count, sb[-2], sb[-1]]))
     out = reshape(out, [*batch, sa[-2], sb[-1]])
     if drop is not None:
         at = out.type.ndim + drop

@@ -20,7 +20,7 @@ from croton.tensor.type import TensorType
 _INT = TensorType("int64", ())
 
 
-class Shape_i(Op):  # noqa: N801 (Theano's name)
+class Shape_i(Op):
     """The size of dimension ``i``."""
 
     __props__ = ("i",)
@@ -103,7 +103,9 @@ class MakeVector(Op):
 
     def R_op(self, inputs: Sequence[Any], directions: Sequence[Any]) -> Any:
         """The vector of the directions."""
-        parts = [v.zeros_like() if d is None else d for v, d in zip(inputs, directions, strict=True)]
+        parts = [
+            v.zeros_like() if d is None else d for v, d in zip(inputs, directions, strict=True)
+        ]
         return [self(*parts)]
 
 
@@ -186,7 +188,7 @@ class DimShuffle(Op):
         taken = [d for d in self.new_order if d != "x"]
         if len(set(taken)) != len(taken):
             raise ValueError(f"a dimension may appear only once in a pattern, got {new_order}")
-        self.repeats_elements = taken == sorted(taken)  # type: ignore[type-var]
+        self.repeats_elements = taken == sorted(taken)
 
     def make_node(self, x: Any) -> Apply:
         """The input with its dimensions rearranged."""
@@ -221,9 +223,7 @@ class DimShuffle(Op):
             raise ValueError(f"cannot drop a dimension that is not 1: shape {x.shape}, {self}")
         moved = x.transpose([*kept, *dropped])  # type: ignore[list-item]
         sizes = iter(moved.shape)
-        outputs[0][0] = moved.reshape(
-            tuple(1 if d == "x" else next(sizes) for d in self.new_order)
-        )
+        outputs[0][0] = moved.reshape(tuple(1 if d == "x" else next(sizes) for d in self.new_order))
 
     def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
         """The same sizes, rearranged."""
@@ -316,11 +316,9 @@ class Reshape(Op):
         if len(given) != self.ndim:
             raise ValueError(f"expected {self.ndim} sizes, got {len(given)}")
         shape = [known_size(s) for s in given]
-        if None not in x.type.shape and None not in shape:
-            if int(np.prod(x.type.shape)) != int(np.prod(shape)):  # type: ignore[arg-type]
-                raise ValueError(
-                    f"cannot reshape {x} of shape {x.type.shape_text()} to {tuple(shape)}"
-                )
+        known = None not in x.type.shape and None not in shape
+        if known and int(np.prod(x.type.shape)) != int(np.prod(shape)):  # type: ignore[arg-type]
+            raise ValueError(f"cannot reshape {x} of shape {x.type.shape_text()} to {tuple(shape)}")
         return Apply(self, [x, *given], [TensorType(x.type.dtype, shape)()])
 
     def perform(self, node: Apply, inputs: Sequence[Any], outputs: Sequence[list[Any]]) -> None:
@@ -477,7 +475,7 @@ class SpecifyShape(Op):
 
 
 def specify_shape(x: Any, sizes: Any) -> Any:
-    """``x``, promised to have these sizes (None: any); a call where it has not raises ValueError."""
+    """``x``, promised to have these sizes (None: any); otherwise a call raises ValueError."""
     x = as_tensor_variable(x)
     given = tuple(None if s is None else known_size(as_size(s)) for s in sizes)
     return x if given == x.type.shape else SpecifyShape(given)(x)

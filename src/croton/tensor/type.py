@@ -40,6 +40,7 @@ class TensorType(Type):
         if broadcastable is not None:
             shape = broadcastable
         dimensions: list[int | None] = []
+        d: Any
         for d in shape:
             if d is None or d is False or d is np.False_:
                 dimensions.append(None)
@@ -78,9 +79,7 @@ class TensorType(Type):
     def __hash__(self) -> int:
         return self._hash
 
-    def clone(
-        self, dtype: Any = None, shape: Any = None, broadcastable: Any = None
-    ) -> TensorType:
+    def clone(self, dtype: Any = None, shape: Any = None, broadcastable: Any = None) -> TensorType:
         """The same type but for what is given."""
         if broadcastable is not None:
             shape = broadcastable
@@ -153,11 +152,7 @@ class TensorType(Type):
             converted = data.astype(self.dtype)
             if data.dtype.kind in "biu" and np.array_equal(converted, data):
                 return converted
-            if (
-                isinstance(value, float)
-                and allow_downcast is None
-                and self.dtype == config.floatX
-            ):
+            if isinstance(value, float) and allow_downcast is None and self.dtype == config.floatX:
                 return converted
             if data.dtype.kind == "f" and np.array_equal(converted, data, equal_nan=True):
                 return converted

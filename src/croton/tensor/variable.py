@@ -46,7 +46,7 @@ class TensorOperators:
         return shapes.product(shapes.shape_tuple(self))
 
     @property
-    def T(self) -> Any:  # noqa: N802 (NumPy's name)
+    def T(self) -> Any:
         """The dimensions reversed."""
         return shapes.transpose(self)
 
@@ -297,23 +297,33 @@ class TensorOperators:
         return creation.fill(self, value)
 
     # Reductions
-    def sum(self, axis: Any = None, dtype: Any = None, keepdims: bool = False, acc_dtype: Any = None) -> Any:
+    def sum(
+        self, axis: Any = None, dtype: Any = None, keepdims: bool = False, acc_dtype: Any = None
+    ) -> Any:
         """The sum over ``axis``."""
         return reduction.sum(self, axis, dtype, keepdims, acc_dtype)
 
-    def prod(self, axis: Any = None, dtype: Any = None, keepdims: bool = False, acc_dtype: Any = None) -> Any:
+    def prod(
+        self, axis: Any = None, dtype: Any = None, keepdims: bool = False, acc_dtype: Any = None
+    ) -> Any:
         """The product over ``axis``."""
         return reduction.prod(self, axis, dtype, keepdims, acc_dtype)
 
-    def mean(self, axis: Any = None, dtype: Any = None, keepdims: bool = False, acc_dtype: Any = None) -> Any:
+    def mean(
+        self, axis: Any = None, dtype: Any = None, keepdims: bool = False, acc_dtype: Any = None
+    ) -> Any:
         """The mean over ``axis``."""
         return reduction.mean(self, axis, dtype, keepdims, acc_dtype)
 
-    def var(self, axis: Any = None, ddof: int = 0, keepdims: bool = False, corrected: bool = False) -> Any:
+    def var(
+        self, axis: Any = None, ddof: int = 0, keepdims: bool = False, corrected: bool = False
+    ) -> Any:
         """The variance over ``axis``."""
         return reduction.var(self, axis, ddof, keepdims, corrected)
 
-    def std(self, axis: Any = None, ddof: int = 0, keepdims: bool = False, corrected: bool = False) -> Any:
+    def std(
+        self, axis: Any = None, ddof: int = 0, keepdims: bool = False, corrected: bool = False
+    ) -> Any:
         """The standard deviation over ``axis``."""
         return reduction.std(self, axis, ddof, keepdims, corrected)
 
@@ -345,7 +355,7 @@ class TensorOperators:
         """The largest minus the smallest element."""
         return reduction.ptp(self, axis)
 
-    def norm(self, L: Any = 2, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: N803
+    def norm(self, L: Any = 2, axis: Any = None, keepdims: bool = False) -> Any:
         """The ``L``-norm over ``axis``."""
         return reduction.norm(self, L, axis)
 

@@ -206,7 +206,7 @@ def _sign_kernel(a: Expr) -> Expr:
     return result
 
 
-sgn = define(
+sgn: Any = define(
     "sgn", 1, lambda a: a if a.dtype == bool else np.sign(a), lambda x, y, g: (None,),
     kernel=_sign_kernel, doc="-1, 0 or 1 by the sign; NaN of NaN.",
 )  # fmt: skip

@@ -88,9 +88,7 @@ clip = define(
 )  # fmt: skip
 
 
-def isclose(
-    a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> Any:
+def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
     """Whether ``|a - b| <= atol + rtol * |b|``; infinities are close to themselves."""
     near = le(abs_(a - b), atol + rtol * abs_(b)) & ~isinf(b) & ~isinf(a)
     near = near | eq(a, b)

@@ -61,9 +61,10 @@ class Elemwise(Op):
         if len(inputs) != f.arity:
             raise TypeError(f"{f.name} takes {f.arity} arguments, got {len(inputs)}")
         ndim = max(
-            [v.type.ndim if isinstance(v, Variable) else 0 for v in inputs], default=0
+            [getattr(v.type, "ndim", 0) if isinstance(v, Variable) else 0 for v in inputs],
+            default=0,
         )
-        given = [
+        given: list[Any] = [
             as_tensor_variable(v, ndim=ndim) if type(v) in _NUMBERS else as_tensor_variable(v)
             for v in inputs
         ]
@@ -89,7 +90,7 @@ class Elemwise(Op):
         """Compute with NumPy in the dtypes that the table says."""
         f = self.scalar_op
         self._check_sizes(node, inputs)
-        into, out = f.resolve([v.type.dtype for v in node.inputs])
+        into, out = f.resolve([v.type.dtype for v in node.inputs])  # type: ignore[attr-defined]
         with np.errstate(all="ignore"):
             result = f.evaluate(
                 *(np.asarray(v).astype(d, copy=False) for v, d in zip(inputs, into, strict=True))
@@ -130,7 +131,9 @@ class Elemwise(Op):
         args, given = [], []
         for v, element in zip(node.inputs, inputs, strict=True):
             flags = v.type.shape  # type: ignore[attr-defined]
-            args.append(element(*(zero if d == 1 else i for d, i in zip(flags, index, strict=True))))
+            args.append(
+                element(*(zero if d == 1 else i for d, i in zip(flags, index, strict=True)))
+            )
             given.append(v.type.dtype)  # type: ignore[attr-defined]
         return self.scalar_op.express(args, given)
 
@@ -149,17 +152,13 @@ class Elemwise(Op):
                 continue
             term = as_tensor_variable(term, ndim=v.ndim)
             axes = [
-                axis
-                for axis, d in enumerate(v.type.shape)
-                if d == 1 and term.type.shape[axis] != 1
+                axis for axis, d in enumerate(v.type.shape) if d == 1 and term.type.shape[axis] != 1
             ]
             if axes:
                 term = term.sum(axis=tuple(axes), keepdims=True)
             if v.dtype in _FLOATS and term.dtype != v.dtype:
                 term = term.astype(v.dtype)
-            if any(
-                d != 1 and t == 1 for d, t in zip(v.type.shape, term.type.shape, strict=True)
-            ):
+            if any(d != 1 and t == 1 for d, t in zip(v.type.shape, term.type.shape, strict=True)):
                 term = term + v.zeros_like(dtype=term.dtype)
             results.append(term)
         return results

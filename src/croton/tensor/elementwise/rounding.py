@@ -92,7 +92,7 @@ def _define_cast(dtype: str) -> Elemwise:
 
 
 def _is_float(x: Variable) -> bool:
-    return x.type.dtype in dtypes.FLOATS  # type: ignore[attr-defined, no-any-return]
+    return x.type.dtype in dtypes.FLOATS  # type: ignore[attr-defined]
 
 
 def saturating(a: Any, dtype: str) -> Any:

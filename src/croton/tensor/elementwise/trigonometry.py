@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from croton.tensor.elementwise.arithmetic import sqr, sqrt
 from croton.tensor.elementwise.op import define
 
 sin = define("sin", 1, np.sin, lambda x, y, g: (g * cos(x[0]),), rule="float", doc="The sine.")
-cos = define("cos", 1, np.cos, lambda x, y, g: (-g * sin(x[0]),), rule="float", doc="The cosine.")
+cos: Any = define(
+    "cos", 1, np.cos, lambda x, y, g: (-g * sin(x[0]),), rule="float", doc="The cosine."
+)
 tan = define(
     "tan", 1, np.tan, lambda x, y, g: (g * (1 + sqr(y)),), rule="float", doc="The tangent."
 )
@@ -38,7 +41,7 @@ arctan2 = define(
 sinh = define(
     "sinh", 1, np.sinh, lambda x, y, g: (g * cosh(x[0]),), rule="float", doc="The hyperbolic sine."
 )
-cosh = define(
+cosh: Any = define(
     "cosh", 1, np.cosh, lambda x, y, g: (g * sinh(x[0]),), rule="float",
     doc="The hyperbolic cosine.",
 )  # fmt: skip

@@ -58,7 +58,12 @@ def index(x: Any, key: Any) -> Any:
 
 def _index(x: Any, items: list[Any]) -> Any:
     for item in items:
-        if not isinstance(item, slice) and item is not None and item is not Ellipsis and _is_mask(item):
+        if (
+            not isinstance(item, slice)
+            and item is not None
+            and item is not Ellipsis
+            and _is_mask(item)
+        ):
             raise NotImplementedError(
                 "indexing with a boolean mask is not there; T.switch(mask, x, y) keeps the shape"
             )

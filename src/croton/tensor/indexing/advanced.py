@@ -104,9 +104,7 @@ class AdvancedSubtensor(Op):
 
 
 def _broadcast_index(v: Any, index: Sequence[Expr]) -> list[Expr]:
-    return [
-        build.index(0) if d == 1 else i for d, i in zip(v.type.shape, index, strict=True)
-    ]
+    return [build.index(0) if d == 1 else i for d, i in zip(v.type.shape, index, strict=True)]
 
 
 def _broadcast_sizes(indices: Sequence[Any], shapes: Sequence[Any]) -> list[Any]:
@@ -155,7 +153,9 @@ class AdvancedIncSubtensor(Op):
                 f"cannot put {y} of rank {y.type.ndim} where the index selects rank {len(part)}"
             )
         if dtypes.upcast(x.type.dtype, y.type.dtype) != x.type.dtype:
-            raise TypeError(f"cannot put {y.type.dtype} into {x.type.dtype} without losing precision")
+            raise TypeError(
+                f"cannot put {y.type.dtype} into {x.type.dtype} without losing precision"
+            )
         y = y if y.type.dtype == x.type.dtype else y.astype(x.type.dtype)
         y = as_tensor_variable(y, ndim=len(part))
         for d, (have, want) in enumerate(zip(y.type.shape, part, strict=True)):

@@ -52,8 +52,8 @@ class _Region:
         for d, size in enumerate(sizes):
             entry = entries[d] if d < len(entries) else Slice(None, None, None)
             if isinstance(entry, Slice):
-                parts = (_fill(p, scalars) for p in entry)
-                first, count, step = canonical(*parts, size)
+                start, stop, by = (_fill(p, scalars) for p in entry)
+                first, count, step = canonical(start, stop, by, size)
                 self.first.append(first)
                 self.step.append(step)
                 self.count.append(count)
@@ -216,7 +216,9 @@ class IncSubtensor(Op):
                 f"cannot put {y} of rank {y.type.ndim} where the index selects rank {part.ndim}"
             )
         if dtypes.upcast(x.type.dtype, y.type.dtype) != x.type.dtype:
-            raise TypeError(f"cannot put {y.type.dtype} into {x.type.dtype} without losing precision")
+            raise TypeError(
+                f"cannot put {y.type.dtype} into {x.type.dtype} without losing precision"
+            )
         y = y if y.type.dtype == x.type.dtype else y.astype(x.type.dtype)
         y = as_tensor_variable(y, ndim=part.ndim)
         for d, (have, want) in enumerate(zip(y.type.shape, part.shape, strict=True)):

@@ -1,4 +1,4 @@
-"""What a slice means: where it starts and how many elements it takes, for known or symbolic sizes."""
+"""What a slice means: where it starts and how much it takes, for known or symbolic sizes."""
 
 from __future__ import annotations
 
@@ -75,10 +75,14 @@ def _symbolic_step(start: Any, stop: Any, step: Any, size: Any) -> tuple[Any, An
     low = switch(forward, _fixed(0), _fixed(-1))
     high = switch(forward, size, end)
     first = (
-        switch(forward, _fixed(0), end) if start is None else _clamp(_variable(start), size, low, high)
+        switch(forward, _fixed(0), end)
+        if start is None
+        else _clamp(_variable(start), size, low, high)
     )
     last = (
-        switch(forward, size, _fixed(-1)) if stop is None else _clamp(_variable(stop), size, low, high)
+        switch(forward, size, _fixed(-1))
+        if stop is None
+        else _clamp(_variable(stop), size, low, high)
     )
     span = switch(forward, last - first, first - last)
     magnitude = switch(forward, step, -step)

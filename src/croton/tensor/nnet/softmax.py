@@ -108,9 +108,7 @@ def _axis(x: Any, axis: Any) -> int:
 
 
 def softmax(x: Any, axis: int = -1) -> Any:
-    """``exp(x) / sum(exp(x))`` over ``axis`` (default: the last).
-
-    """
+    """``exp(x) / sum(exp(x))`` over ``axis`` (default: the last)."""
     x = as_tensor_variable(x)
     return Softmax(_axis(x, axis))(x)
 
