@@ -23,7 +23,6 @@ ROOT = "theano"
 class AliasModule(types.ModuleType):
     """A module that finds its names elsewhere, and keeps what it has found."""
 
-    __path__: list[str] = []
     _places: tuple[str, ...] = ()
 
     def __getattr__(self, name: str) -> Any:

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 _TABLE = """
-theano                              croton.compat.theano.toplevel croton croton.graph
+theano            croton.compat.theano.toplevel croton croton.graph
 
-theano.tensor                       croton.tensor croton.compat.theano.tensor croton.gradient croton.graph
+theano.tensor     croton.tensor croton.compat.theano.tensor croton.gradient croton.graph
 theano.tensor.basic                 = theano.tensor
 theano.tensor.blas                  = theano.tensor
 theano.tensor.elemwise              = theano.tensor

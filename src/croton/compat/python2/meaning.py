@@ -160,7 +160,9 @@ class _Translator(ast.NodeTransformer):
             # Python 3 deletes the name after the block; Python 2 keeps it.
             text = self._targets.get(node.name, node.name)
             node.name = self._temporary()
-            node.body.insert(0, self._assignment(text, node.name, node))
+            # An exception unpacked to its arguments in Python 2.
+            value = f"{node.name}.args" if text[0] in "([" else node.name
+            node.body.insert(0, self._assignment(text, value, node))
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
@@ -174,8 +176,8 @@ class _Translator(ast.NodeTransformer):
         node.body[start:start] = patterns
         return node
 
-    def _assignment(self, target: str, name: str, place: ast.AST) -> ast.stmt:
-        statement = ast.parse(f"{target} = {name}").body[0]
+    def _assignment(self, target: str, value: str, place: ast.AST) -> ast.stmt:
+        statement = ast.parse(f"{target} = {value}").body[0]
         _at(statement, place)
         return statement
 

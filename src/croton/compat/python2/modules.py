@@ -30,7 +30,6 @@ _RENAMED: Mapping[str, str] = {
     "UserDict": "collections",
     "UserList": "collections",
     "UserString": "collections",
-    "__builtin__": "builtins",
     "_winreg": "winreg",
     "anydbm": "dbm",
     "cookielib": "http.cookiejar",
@@ -96,6 +95,11 @@ class Augmented(types.ModuleType):
 
 
 _made: dict[str, types.ModuleType] = {}
+
+
+def provide(name: str, module: types.ModuleType) -> None:
+    """Let converted code import ``module`` as ``name``."""
+    _made[name] = module
 
 
 def import_module(name: str, globals: Any, locals: Any, fromlist: Any, level: int) -> Any:

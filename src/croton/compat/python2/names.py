@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import decimal
 import functools
 import importlib
 import io
@@ -16,7 +17,7 @@ from typing import Any
 
 from croton.compat.python2 import operations
 from croton.compat.python2.compiling import compile_python2
-from croton.compat.python2.modules import Augmented, import_module
+from croton.compat.python2.modules import Augmented, import_module, provide
 
 
 def _range(*arguments: Any) -> list[int]:
@@ -67,14 +68,12 @@ def _round(number: Any, digits: int = 0) -> Any:
     if not isinstance(number, int | float) and own is not None:
         return own(number, digits)
     value = float(number)
-    if not math.isfinite(value):
+    if not math.isfinite(value) or digits > 300:
         return value
-    nearest = round(value, digits)
-    scale = 10.0**digits
-    scaled = abs(value) * scale
-    if scaled % 1 == 0.5 and scaled < 2**52:
-        return math.copysign((math.floor(scaled) + 1) / scale, value)
-    return float(nearest)
+    unit = decimal.Decimal(1).scaleb(-digits)
+    # A float's decimal form is exact, and has up to 1075 digits.
+    exact = decimal.Context(prec=1500, rounding=decimal.ROUND_HALF_UP)
+    return math.copysign(float(decimal.Decimal(value).quantize(unit, context=exact)), value)
 
 
 def _input(prompt: str = "") -> Any:
@@ -170,8 +169,12 @@ def _import(
     return import_module(name, globals, locals, fromlist, level)
 
 
-NAMES: dict[str, Any] = {
-    **vars(builtins),
+_BUILTIN = types.ModuleType("__builtin__")
+NAMES: dict[str, Any] = _BUILTIN.__dict__
+"""Built-in names: one dictionary for all converted code, that of its module ``__builtin__``."""
+
+NAMES.update(vars(builtins))
+_OWN: dict[str, Any] = {
     "__import__": _import,
     "__py2_attribute__": operations.attribute,
     "__py2_class__": operations.class_,
@@ -212,4 +215,5 @@ NAMES: dict[str, Any] = {
     "xrange": _xrange,
     "zip": operations.lists,
 }
-"""Built-in names; one dictionary for all converted code, as in Python."""
+NAMES.update(_OWN)
+provide("__builtin__", _BUILTIN)

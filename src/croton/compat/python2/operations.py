@@ -13,13 +13,18 @@ from typing import Any
 
 import numpy as np
 
+from croton.config import config
+from croton.graph import Variable
+
 # Division
+
+_INTEGERS = ("int", "uint", "bool")
 
 
 def divide(left: Any, right: Any) -> Any:
     """``left / right``: the floor of integers, ``__div__`` where a class has one."""
     if _is_integer(left) and _is_integer(right):
-        return left // right
+        return _floor(left, right)
     classic = getattr(type(left), "__div__", None)
     if classic is not None:
         result = classic(left, right)
@@ -52,7 +57,18 @@ def divide_in_place(left: Any, right: Any) -> Any:
 def _is_integer(value: Any) -> bool:
     if isinstance(value, int):
         return True
-    return isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "iub"
+    if isinstance(value, np.ndarray | np.generic):
+        return value.dtype.kind in "iub"
+    return isinstance(value, Variable) and str(getattr(value, "dtype", "")).startswith(_INTEGERS)
+
+
+def _floor(left: Any, right: Any) -> Any:
+    symbolic = isinstance(left, Variable) or isinstance(right, Variable)
+    if not symbolic or config.int_division == "int":
+        return left // right
+    if config.int_division == "raise":
+        raise TypeError(f"{left} / {right}: the division of integers, and int_division=raise")
+    return left / right
 
 
 # Order
@@ -203,6 +219,15 @@ def _to_bytes(owner: Any, name: str) -> Any:
     return owner.tobytes if isinstance(owner, np.ndarray | np.generic) else getattr(owner, name)
 
 
+def _im_func(owner: Any, name: str) -> Any:
+    # What Python 2 called an unbound method is a function.
+    return owner if isinstance(owner, types.FunctionType) else _renamed("__func__")(owner, name)
+
+
+def _im_self(owner: Any, name: str) -> Any:
+    return None if isinstance(owner, types.FunctionType) else _renamed("__self__")(owner, name)
+
+
 def _im_class(owner: Any, name: str) -> Any:
     own = getattr(owner, name, None)
     return own if own is not None else type(owner.__self__)
@@ -268,8 +293,8 @@ _SPECIAL: dict[str, Callable[[Any, str], Any]] = {
     "decode": _decode,
     "encode": _encode,
     "im_class": _im_class,
-    "im_func": _renamed("__func__"),
-    "im_self": _renamed("__self__"),
+    "im_func": _im_func,
+    "im_self": _im_self,
     "func_name": _renamed("__name__"),
     "func_code": _renamed("__code__"),
     "func_defaults": _renamed("__defaults__"),

@@ -18,7 +18,7 @@ enable_sparse = False
 class SparseType(Type):
     """The type of sparse matrices."""
 
-    def __new__(cls, *arguments: object, **options: object) -> SparseType:
+    def __init__(self, *arguments: object, **options: object) -> None:
         raise NotImplementedError("croton does not have sparse matrices (yet)")
 
 
