@@ -83,7 +83,7 @@ def op(name: str, *args: Expr) -> Expr:
     folded = _fold(name, args)
     if folded is not None:
         return folded
-    dtype = {"same": first, "bool": "bool", "second": args[-1].dtype}[info.result]
+    dtype = {"same": first, "second": args[-1].dtype}.get(info.result, info.result)
     return Op(name, args, dtype, lanes)
 
 
@@ -95,6 +95,16 @@ def shuffle(a: Expr, b: Expr, pattern: tuple[int, ...]) -> Expr:
 def extract(value: Expr, lane: int) -> Expr:
     """One lane of ``value``."""
     return value if value.lanes == 1 else Op("extract", (value,), value.dtype, 1, (lane,))
+
+
+def philox(
+    column: Expr, row: Expr, step: Expr, key: Expr, keep: int = 3, put: int = 0, turn: int = 0
+) -> Expr:
+    """32 random bits (see :mod:`croton.kernel.philox`); the arguments are int64."""
+    result = op("philox", column, row, step, key)
+    assert isinstance(result, Op)
+    result.attrs = (keep, put, turn)
+    return result
 
 
 def reduce_lanes(name: str, value: Expr) -> Expr:
@@ -123,7 +133,8 @@ def _fold(name: str, args: tuple[Expr, ...]) -> Expr | None:
         return None
     a, b = args
     if isinstance(a, Const) and isinstance(b, Const):
-        return Const(_FOLD[name](a.value, b.value), a.dtype, a.lanes)
+        half = 1 << int(a.dtype[3:]) - 1
+        return Const((_FOLD[name](a.value, b.value) + half) % (2 * half) - half, a.dtype, a.lanes)
     if name in ("add", "mul") and isinstance(a, Const):
         a, b = b, a
     if isinstance(b, Const):

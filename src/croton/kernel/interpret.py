@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from croton.kernel import philox
 from croton.kernel.build import best_assignments
 from croton.kernel.nodes import (
     Allocate,
@@ -275,6 +276,7 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
     "ramp": lambda e, a: a + np.arange(e.lanes, dtype=e.dtype),
     "shuffle": _shuffle,
     "extract": lambda e, a: np.atleast_1d(a)[e.attrs[0]],
+    "philox": lambda e, *args: philox.element(*args, *e.attrs),
     **dict.fromkeys(_COMBINE, _reduce),
 }
 

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from croton.kernel import philox
+
 
 class OpInfo(NamedTuple):
     """``result`` is ``"same"`` (as the first argument), ``"bool"``, ``"second"`` or a dtype."""
@@ -167,6 +169,7 @@ _ENTRIES = [
     OpInfo("erfc", 1, "same", _by_element(math.erfc)),
     OpInfo("sigmoid", 1, "same", _sigmoid),
     OpInfo("softplus", 1, "same", _softplus),
+    OpInfo("philox", 4, "uint32", philox.element),  # int64; attrs: keep, put, turn
     # lanes
     OpInfo("broadcast", 1, "same", None),  # a scalar into every lane
     OpInfo("ramp", 1, "same", None),  # base, base + 1, ...
@@ -186,5 +189,5 @@ OPS: dict[str, OpInfo] = {entry.name: entry for entry in _ENTRIES}
 #: Expanded by :mod:`croton.codegen.math` before rendering.
 FUNCTIONS = frozenset(
     "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh "
-    "asinh acosh atanh pow fmod erf erfc sigmoid softplus".split()
+    "asinh acosh atanh pow fmod erf erfc sigmoid softplus philox".split()
 )

@@ -176,7 +176,7 @@ def _expression(e: Expr) -> tuple[str, int]:
         return f"all{e.lanes}({expression_text(e.args[0])})", _ATOM
     if e.name == "ramp":
         return f"ramp{e.lanes}({expression_text(e.args[0])})", _ATOM
-    extra = [str(list(e.attrs))] if e.name in ("shuffle", "extract") else []
+    extra = [str(list(e.attrs))] if e.name in ("shuffle", "extract", "philox") else []
     return f"{e.name}({', '.join([*map(expression_text, e.args), *extra])})", _ATOM
 
 

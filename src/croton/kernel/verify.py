@@ -270,7 +270,8 @@ class _Checker:
             if e.name in _NO_BOOL
             else subject.dtype in _FLOATS and e.name in _NO_FLOAT
         )
-        if wrong or (e.name == "mulhi" and first.dtype != "uint32"):
+        wanted_first = {"mulhi": "uint32", "philox": "int64"}.get(e.name, first.dtype)
+        if wrong or first.dtype != wanted_first:
             raise self.error(f"{e.name} is not defined for {subject.dtype}")
         self.operands(e)
         self.lanes(e)
