@@ -11,10 +11,12 @@ import types
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 
+from croton.compat.python2 import store
 from croton.compat.python2.compiling import compile_python2, text_of
-from croton.compat.python2.detect import is_python2
+from croton.compat.python2.detect import version_of
 from croton.compat.python2.names import NAMES
 
+_TREE: int = ast.PyCF_ONLY_AST
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -33,45 +35,55 @@ def _standard() -> tuple[str, ...]:
 class Source:
     """A source, and which Python it is written for.
 
-    ``version`` is ``"2"``, ``"3"``, or ``"auto"`` to find out.
+    ``version`` is ``"2"``, ``"3"``, or ``"auto"`` to find out; ``otherwise`` is the version
+    of a source that may be either.
     """
 
     code: types.CodeType
 
-    def __init__(self, data: bytes, path: str, version: str) -> None:
+    def __init__(self, data: bytes, path: str, version: str, otherwise: str = "3") -> None:
         self.python2 = version == "2"
         if version == "3":
             self.code = compile(data, path, "exec", dont_inherit=True)
-            return
-        if version == "auto":
-            try:
-                tree = ast.parse(data, path)
-            except SyntaxError as problem:
-                self._convert_or(problem, data, path)
-                return
-            first = data[: data.find(b"\n")].decode("latin-1")
-            self.python2 = is_python2(tree, first)
-            if not self.python2:
-                # Not from the tree: its nodes would lose what -X options and tracers use.
-                self.code = compile(data, path, "exec", dont_inherit=True)
-                return
-        self.code = compile_python2(data, path)
-
-    def _convert_or(self, problem: SyntaxError, data: bytes, path: str) -> None:
-        """Python 2's code, or Python 3's complaint where it is neither."""
-        try:
+        elif version == "2":
             self.code = compile_python2(data, path)
-        except SyntaxError:
-            if b"print_function" in data or not _looks_old(data):
-                raise problem from None
-            raise
-        self.python2 = True
+        else:
+            self._find_out(data, path, otherwise)
+
+    def _find_out(self, data: bytes, path: str, otherwise: str) -> None:
+        found = store.find(data, path, otherwise)
+        if found is not None:
+            self.python2, self.code = True, found
+            return
+        try:
+            tree: ast.Module = compile(data, path, "exec", _TREE, dont_inherit=True)
+        except SyntaxError as problem:
+            self.code = _convert_or(problem, data, path)
+            self.python2 = True
+        else:
+            first = data[: data.find(b"\n")].decode("latin-1")
+            self.python2 = (version_of(tree, first) or otherwise) == "2"
+            if not self.python2:
+                self.code = compile(tree, path, "exec", dont_inherit=True)
+                return
+            self.code = compile_python2(data, path)
+        store.keep(data, path, otherwise, self.code)
 
     def run(self, namespace: dict[str, object]) -> None:
         """Execute it."""
         if self.python2:
             namespace["__builtins__"] = NAMES
         exec(self.code, namespace)
+
+
+def _convert_or(problem: SyntaxError, data: bytes, path: str) -> types.CodeType:
+    """Python 2's code, or Python 3's complaint where it is neither."""
+    try:
+        return compile_python2(data, path)
+    except SyntaxError:
+        if b"print_function" in data or not _looks_old(data):
+            raise problem from None
+        raise
 
 
 def _looks_old(data: bytes) -> bool:
@@ -85,9 +97,10 @@ def _looks_old(data: bytes) -> bool:
 class _Loader(importlib.machinery.SourceFileLoader):
     """Loads a file in either language; the compiled form of Python 3 only is kept beside it."""
 
-    def __init__(self, fullname: str, path: str, library: bool) -> None:
+    def __init__(self, fullname: str, path: str, library: bool, otherwise: str) -> None:
         super().__init__(fullname, path)
         self._library = library
+        self._otherwise = otherwise
         self._python2 = False
 
     def get_code(self, fullname: str) -> types.CodeType | None:
@@ -100,7 +113,7 @@ class _Loader(importlib.machinery.SourceFileLoader):
                 if not source.python2:
                     raise problem from None
         else:
-            source = Source(self.get_data(self.path), self.path, "auto")
+            source = Source(self.get_data(self.path), self.path, "auto", self._otherwise)
         self._python2 = source.python2
         return source.code
 
@@ -115,6 +128,8 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
 class _Finder(MetaPathFinder):
     """Puts our loader in the place of the usual one, outside the standard library."""
+
+    otherwise = "3"
 
     def __init__(self) -> None:
         self._standard = _standard()
@@ -131,12 +146,17 @@ class _Finder(MetaPathFinder):
         origin = os.path.realpath(spec.loader.path)
         library = origin.startswith(self._libraries)
         if library or not origin.startswith(self._standard):
-            spec.loader = _Loader(fullname, spec.loader.path, library)
+            spec.loader = _Loader(fullname, spec.loader.path, library, self.otherwise)
         return spec
 
 
-def install() -> None:
-    """Convert what is imported from now on."""
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        where = sys.meta_path.index(importlib.machinery.PathFinder)
-        sys.meta_path.insert(where, _Finder())
+def install(otherwise: str = "3") -> None:
+    """Convert what is imported from now on.
+
+    ``otherwise`` is the version of the program's own modules that may be either.
+    """
+    finders = [finder for finder in sys.meta_path if isinstance(finder, _Finder)]
+    if not finders:
+        finders = [_Finder()]
+        sys.meta_path.insert(sys.meta_path.index(importlib.machinery.PathFinder), finders[0])
+    finders[0].otherwise = otherwise

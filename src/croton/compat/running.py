@@ -29,6 +29,8 @@ def run_file(path: str, arguments: list[str], version: str = "auto") -> None:
     sys.argv = [path, *arguments]
     sys.path[0] = os.path.dirname(os.path.realpath(path))
     main = types.ModuleType("__main__")
+    # Absolute, but not normalised, as Python has it.
+    path = os.path.join(os.getcwd(), path)
     main.__dict__.update(__file__=path, __cached__=None)
     _run(data, path, version, main)
 
@@ -55,10 +57,10 @@ def run_module(name: str, arguments: list[str], version: str = "auto") -> None:
 
 
 def _run(data: bytes, path: str, version: str, main: types.ModuleType) -> None:
-    loader.install()
     sys.excepthook = _report
     sys.modules["__main__"] = main
     source = loader.Source(data, path, version)
+    loader.install("2" if source.python2 else "3")
     try:
         source.run(main.__dict__)
     finally:

@@ -6,9 +6,10 @@ import ast
 import io
 import tokenize
 import types
+import warnings
 
 from croton.compat.python2.meaning import translate
-from croton.compat.python2.syntax import features, to_python3
+from croton.compat.python2.syntax import Converted, features, to_python3
 
 
 def text_of(source: bytes | str) -> str:
@@ -23,6 +24,13 @@ def compile_python2(source: bytes | str, filename: str, mode: str = "exec") -> t
     """The code of ``source``, whose lines are those of the user's file."""
     text = text_of(source)
     converted = to_python3(text, filename)
+    with warnings.catch_warnings():
+        # Of escapes such as "\\d", which were fine.
+        warnings.simplefilter("ignore")
+        return _compile_text(text, converted, filename, mode)
+
+
+def _compile_text(text: str, converted: Converted, filename: str, mode: str) -> types.CodeType:
     true_division = "division" in features(text)
     if mode == "eval":
         expression = ast.parse(converted.text.strip(), filename, "eval")

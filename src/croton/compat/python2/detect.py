@@ -1,10 +1,10 @@
-"""Is a source Python 2?
+"""Which Python is a source written for?
 
-A source that Python 3 cannot parse may be.  One that it can parse is taken for Python 2
-where it says so in its first line, or uses names that only Python 2 has.  It is not where
-Python 2 could not parse it, or where it shows that it knows of Python 3: by a definition of
-its own for such a name, or a ``try`` around it.  The question matters: it decides what
-``1 / 2`` is.
+One that Python 3 cannot parse is Python 2's.  One that it can parse is too where it says so
+in its first line, or uses names that only Python 2 has.  It is Python 3's where Python 2
+could not parse it, or where it shows that it knows of both: by a ``try`` around such a name,
+or by importing six.  The rest may be either, and goes by the program that it belongs to.
+The question matters: it decides what ``1 / 2`` is.
 """
 
 from __future__ import annotations
@@ -34,18 +34,20 @@ _PYTHON3 = (
 _SHEBANG = re.compile(r"#!.*\bpython(\d?)")
 
 
-def is_python2(tree: ast.Module, first_line: str = "") -> bool:
-    """Whether a source that Python 3 parsed as ``tree`` means Python 2."""
+def version_of(tree: ast.Module, first_line: str = "") -> str:
+    """``"2"``, ``"3"`` or ``""`` for a source that Python 3 parsed as ``tree``."""
     shebang = _SHEBANG.match(first_line)
     if shebang and shebang[1]:
-        return shebang[1] == "2"
+        return shebang[1]
     found = _Finder()
     found.visit(tree)
     if found.python3 or found.imported & {"six", "future", "builtins", "past"}:
-        return False
+        return "3"
     # pandas had an iteritems() under Python 3 as well.
     methods = found.attributes if not found.imported & {"pandas", "xarray"} else set()
-    return bool(found.used - found.bound or found.modules or methods)
+    if found.used - found.bound or found.modules or methods:
+        return "2"
+    return "3" if found.knows_both else ""
 
 
 def _needs_python3(node: ast.AST, print_function: bool) -> bool:
@@ -85,6 +87,7 @@ class _Finder(ast.NodeVisitor):
         self.attributes: set[str] = set()
         self.imported: set[str] = set()
         self.python3 = False
+        self.knows_both = False
         self._guarded = 0
         self._print_function = False
 
@@ -95,7 +98,9 @@ class _Finder(ast.NodeVisitor):
     def visit_Name(self, node: ast.Name) -> None:
         if node.id in _NAMES:
             if isinstance(node.ctx, ast.Load):
-                if not self._guarded:
+                if self._guarded:
+                    self.knows_both = True
+                else:
                     self.used.add(node.id)
             else:
                 self.bound.add(node.id)
@@ -131,7 +136,9 @@ class _Finder(ast.NodeVisitor):
 
     def _module(self, name: str) -> None:
         self.imported.add(name.partition(".")[0])
-        if name in _MODULES and not self._guarded:
+        if name in _MODULES and self._guarded:
+            self.knows_both = True
+        elif name in _MODULES:
             self.modules.add(name)
 
     def visit_Try(self, node: ast.Try) -> None:
