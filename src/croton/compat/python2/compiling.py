@@ -25,7 +25,7 @@ def compile_python2(source: bytes | str, filename: str, mode: str = "exec") -> t
     text = text_of(source)
     converted = to_python3(text, filename)
     with warnings.catch_warnings():
-        # Of escapes such as "\\d", which were fine.
+        # Of escapes such as "\d", which were fine.
         warnings.simplefilter("ignore")
         return _compile_text(text, converted, filename, mode)
 

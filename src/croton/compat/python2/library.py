@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import collections
 import collections.abc
 import csv
 import importlib
-import inspect
 import io
 import itertools
 import math
@@ -22,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from croton.compat.legacy import getargspec
 from croton.compat.python2 import operations
 
 
@@ -169,14 +168,6 @@ def _check_output(*arguments: Any, **options: Any) -> Any:
     return subprocess.check_output(*arguments, **options)
 
 
-_ArgSpec = collections.namedtuple("_ArgSpec", "args varargs keywords defaults")
-
-
-def _getargspec(function: Callable[..., Any]) -> _ArgSpec:
-    spec = inspect.getfullargspec(function)
-    return _ArgSpec(spec.args, spec.varargs, spec.varkw, spec.defaults)
-
-
 @contextmanager
 def _nested(*managers: Any) -> Iterator[tuple[Any, ...]]:
     with ExitStack() as stack:
@@ -304,7 +295,7 @@ NAMES: Mapping[str, Mapping[str, Any]] = {
     "collections": {name: getattr(collections.abc, name) for name in _ABSTRACT.split()},
     "UserDict": {"DictMixin": collections.abc.MutableMapping},
     "time": {"clock": time.perf_counter},
-    "inspect": {"getargspec": _getargspec},
+    "inspect": {"getargspec": getargspec},
     "contextlib": {"nested": _nested},
     "fractions": {"gcd": math.gcd},
     "thread": {"error": RuntimeError},
