@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from functools import partial
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from croton._version import __version__
+from croton.cli import cache as cache_directory
 from croton.cli.run import run_program
+from croton.config import config
+
+
+class CacheAction(StrEnum):
+    """What ``croton cache`` does."""
+
+    show = "show"
+    clear = "clear"
+
 
 app = typer.Typer(
     name="croton",
@@ -52,6 +66,43 @@ def run(
         raise typer.BadParameter("--python2 and --python3 exclude each other")
     version = "2" if python2 else "3" if python3 else "auto"
     context.obj.append(partial(run_program, program, list(arguments or ()), module, version))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what will be used on this machine: processor, threads, GPU, cache, flags."""
+    # What it asks takes a second to import and to measure; the other commands need not wait.
+    from croton.cli.doctor import report
+
+    console = Console(highlight=False)
+    for title, rows in report():
+        table = Table(title=title, title_justify="left", box=None, show_header=False)
+        table.add_column(style="bold", min_width=18)
+        table.add_column(overflow="fold")
+        for name, value in rows:
+            table.add_row(name, Text(value))
+        console.print(table)
+        console.print()
+
+
+@app.command()
+def cache(
+    action: Annotated[
+        CacheAction, typer.Argument(help="What to do.", show_default=True)
+    ] = CacheAction.show,
+) -> None:
+    """Show or clear the compiled code that is kept between runs."""
+    if action is CacheAction.clear:
+        size = cache_directory.clear()
+        typer.echo(f"cleared {cache_directory.in_words(size)} in {config.cache_dir}")
+        return
+    typer.echo(config.cache_dir)
+    found = cache_directory.parts()
+    for part in found:
+        size_in_words = cache_directory.in_words(part.size)
+        typer.echo(f"  {part.name:<16} {part.files:>6} files {size_in_words:>12}")
+    if not found:
+        typer.echo("  empty")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
