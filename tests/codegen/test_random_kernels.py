@@ -23,7 +23,7 @@ from croton.kernel.nodes import (
 from croton.kernel.text import text
 
 N, STRIDE = Var("n"), Var("stride")
-I, K = Var("i"), Var("k")
+ROW = Var("i")
 ROOM = 16
 
 MACHINES = [
@@ -50,7 +50,7 @@ class Draw:
             "s": Buffer("s", "int64"),
         }
         # Each iteration has places of its own.
-        ways = [I, b.sub(b.add(N, b.index(40)), I), b.mul(I, b.index(3))]
+        ways = [ROW, b.sub(b.add(N, b.index(40)), ROW), b.mul(ROW, b.index(3))]
         self.places = {name: self.pick(*ways) for name in "opq"}
         self.names = {real: [], "int32": [], "bool": []}
         self.inner = []
@@ -68,20 +68,20 @@ class Draw:
         way = self.pick(*ways, *(["inner"] * 3 if self.inner else []))
         shift = b.index(self.draw(st.integers(0, 3)))
         if way == "plain":
-            return I
+            return ROW
         if way == "shifted":
-            return b.add(I, shift)
+            return b.add(ROW, shift)
         if way == "reversed":
-            return b.sub(b.add(N, b.add(shift, b.index(40))), I)
+            return b.sub(b.add(N, b.add(shift, b.index(40))), ROW)
         if way == "twice":
-            return b.add(b.mul(I, b.index(2)), shift)
+            return b.add(b.mul(ROW, b.index(2)), shift)
         if way == "strided":
-            return b.add(b.mul(STRIDE, I), shift)
+            return b.add(b.mul(STRIDE, ROW), shift)
         if way == "fixed":
             return b.add(STRIDE, shift)
         if way == "gather":
-            return Load(self.buffers["at"], b.add(I, shift))
-        return b.add(b.mul(I, b.index(2)), self.pick(*self.inner))
+            return Load(self.buffers["at"], b.add(ROW, shift))
+        return b.add(b.mul(ROW, b.index(2)), self.pick(*self.inner))
 
     def number(self, depth):
         real = self.real
@@ -92,7 +92,7 @@ class Draw:
             if way == "constant":
                 return b.const(self.pick(0.0, -1.5, 2.0, 3.25), real)
             if way == "index":
-                return b.cast(I, real)
+                return b.cast(ROW, real)
             return Load(self.buffers["a"], self.index())
         way = self.pick("two", "two", "one", "select", "cast", "fma")
         if way == "two":
@@ -105,9 +105,7 @@ class Draw:
             return b.op("fma", *(self.number(depth - 1) for _ in range(3)))
         if way == "cast":
             return b.cast(self.integer(depth - 1), real)
-        return b.select(
-            self.truth(depth - 1), self.number(depth - 1), self.number(depth - 1)
-        )
+        return b.select(self.truth(depth - 1), self.number(depth - 1), self.number(depth - 1))
 
     def integer(self, depth):
         if depth == 0:
@@ -117,7 +115,7 @@ class Draw:
             if way == "constant":
                 return b.const(self.pick(0, 1, -3, 7, 1 << 30), "int32")
             if way == "index":
-                return b.cast(I, "int32")
+                return b.cast(ROW, "int32")
             return Load(self.buffers["v"], self.index())
         way = self.pick("two", "one", "shift", "select", "cast")
         if way == "two":
@@ -130,9 +128,7 @@ class Draw:
             return b.op(self.pick("shl", "shr"), self.integer(depth - 1), places)
         if way == "cast":
             return b.cast(self.pick(self.number, self.truth)(depth - 1), "int32")
-        return b.select(
-            self.truth(depth - 1), self.integer(depth - 1), self.integer(depth - 1)
-        )
+        return b.select(self.truth(depth - 1), self.integer(depth - 1), self.integer(depth - 1))
 
     def truth(self, depth):
         if depth == 0:
@@ -141,7 +137,7 @@ class Draw:
                 return Load(self.buffers["m"], self.index())
             if way == "fixed":
                 return b.op("lt", STRIDE, b.index(2))
-            return b.op("lt", I, b.index(self.draw(st.integers(0, 40))))
+            return b.op("lt", ROW, b.index(self.draw(st.integers(0, 40))))
         way = self.pick("numbers", "integers", "logic", "not")
         if way == "logic":
             name = self.pick("and", "or", "xor")
@@ -191,7 +187,7 @@ class Draw:
         return Assign(var, chosen)
 
     def best(self):
-        return Best(Var("best", self.real), Var("place"), self.number(1), I, True)
+        return Best(Var("best", self.real), Var("place"), self.number(1), ROW, True)
 
     def body(self, depth):
         saved = {k: list(v) for k, v in self.names.items()}
@@ -275,7 +271,7 @@ def kernels(draw):
         value = b.cast(Var(name, accumulators[name].dtype), "int64")
         tail.append(Store(s, b.index(place), value))
     tail.append(Store(s, b.index(5), Var("place")))
-    loop = For(I, start, stop, body, "vector")
+    loop = For(ROW, start, stop, body, "vector")
     return Function("f", tuple(d.buffers.values()), (N, STRIDE), (*head, loop, *tail))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +47,9 @@ class Settings:
         self.cpu = cpu
         self.features = features
         self.effort = effort
+        if triple.split("-")[0] != llvm.get_process_triple().split("-")[0]:
+            llvm.initialize_all_targets()
+            llvm.initialize_all_asmprinters()
         self._target = llvm.Target.from_triple(triple)
 
     def machine(self) -> Any:
@@ -105,11 +109,39 @@ def check(text: str) -> None:
         raise KernelError(f"LLVM rejects the code of a kernel: {error}") from None
 
 
+def undefined(code: bytes) -> list[str]:
+    """The names that the ELF object ``code`` needs from elsewhere."""
+    if not code.startswith(b"\x7fELF\x02\x01"):
+        return []
+    (sections,) = struct.unpack_from("<Q", code, 0x28)
+    size, count = struct.unpack_from("<HH", code, 0x3A)
+    headers = [struct.unpack_from("<IIQQQQI", code, sections + i * size) for i in range(count)]
+    names = []
+    for _, kind, _, _, offset, length, link in headers:
+        if kind != _SYMBOL_TABLE:
+            continue
+        strings = headers[link][4]
+        for place in range(offset, offset + length, _SYMBOL_SIZE):
+            name, _, _, section = struct.unpack_from("<IBBH", code, place)
+            if name and section == 0:
+                start = strings + name
+                names.append(code[start : code.index(b"\0", start)].decode())
+    return [name for name in names if name != "_GLOBAL_OFFSET_TABLE_"]
+
+
+_SYMBOL_TABLE, _SYMBOL_SIZE = 2, 24
+
+
 class Library:
     """Object code in this process's memory; its addresses are valid as long as it lives."""
 
     def __init__(self, objects: Iterable[bytes], settings: Settings) -> None:
         machine = settings.machine()
+        objects = list(objects)
+        for name in {name for code in objects for name in undefined(code)}:
+            # LLVM would call the address 0.
+            if llvm.address_of_symbol(name) is None:
+                raise KernelError(f"the code of a kernel needs {name!r}, which is not there")
         with _loading:
             # The engine wants a module, and takes the machine over.
             self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)

@@ -138,6 +138,8 @@ def convert(values: Values, a: Value, source: str, target: str, lanes: int) -> V
     """``a`` as ``target``; a float outside the range of an integer gives its nearest end."""
     if source == target:
         return a
+    if "float16" in (source, target) and "half" not in values.features:
+        raise KernelError("this processor has no float16")
     have, want = KIND[source], KIND[target]
     old, new = type_of(source, lanes), type_of(target, lanes)
     if want == "b":
@@ -148,12 +150,16 @@ def convert(values: Values, a: Value, source: str, target: str, lanes: int) -> V
             one, zero = constant(1, target, lanes), constant(0, target, lanes)
             return values.emit(f"select {old} {a}, {new} {one}, {new} {zero}")
         return values.emit(f"zext {old} {a} to {new}")
+    if "float16" in (source, target) and "float32" not in (source, target):
+        # Every float16 is a float32, and what rounds does so once.
+        if source == "float64":
+            a = _to_odd(values, a, lanes)
+        else:
+            a = convert(values, a, source, "float32", lanes)
+        return convert(values, a, "float32", target, lanes)
     if have == "f" and want == "f":
-        size, wanted = SIZE[source], SIZE[target]
-        if size == wanted:  # half to bfloat and back
-            single = convert(values, a, source, "float32", lanes)
-            return convert(values, single, "float32", target, lanes)
-        return values.emit(f"{'fpext' if wanted > size else 'fptrunc'} {old} {a} to {new}")
+        wider = SIZE[target] > SIZE[source]
+        return values.emit(f"{'fpext' if wider else 'fptrunc'} {old} {a} to {new}")
     if have == "f":
         name = "fptosi" if want == "s" else "fptoui"
         full = f"{name}.sat.{suffix_of(target, lanes)}.{suffix_of(source, lanes)}"
@@ -165,6 +171,24 @@ def convert(values: Values, a: Value, source: str, target: str, lanes: int) -> V
     if SIZE[source] > SIZE[target]:
         return values.emit(f"trunc {old} {a} to {new}")
     return values.emit(f"{'sext' if have == 's' else 'zext'} {old} {a} to {new}")
+
+
+def _to_odd(values: Values, a: Value, lanes: int) -> Value:
+    """A float64 as a float32 whose last bit tells that it is not exact (round to odd)."""
+    wide, single = type_of("float64", lanes), type_of("float32", lanes)
+    word, bits = type_of("uint32", lanes), type_of("bool", lanes)
+    near = values.emit(f"fptrunc {wide} {a} to {single}")
+    back = values.emit(f"fpext {single} {near} to {wide}")
+    inexact = values.emit(f"fcmp one {wide} {back}, {a}")
+    size, had = (values.intrinsic("fabs", "float64", lanes, v) for v in (back, a))
+    above = values.emit(f"fcmp ogt {wide} {size}, {had}")
+    number = values.emit(f"bitcast {single} {near} to {word}")
+    # Towards zero first, then the last bit stands for all that is cut off.
+    down = values.emit(f"zext {bits} {above} to {word}")
+    cut = values.emit(f"sub {word} {number}, {down}")
+    last = values.emit(f"zext {bits} {inexact} to {word}")
+    odd = values.emit(f"or {word} {cut}, {last}")
+    return values.emit(f"bitcast {word} {odd} to {single}")
 
 
 def _bitcast(values: Values, op: Op, a: Value) -> Value:
@@ -210,7 +234,7 @@ def _ldexp(values: Values, op: Op, a: Value, n: Value) -> Value:
     if "ldexp" in values.features and dtype in ("float32", "float64"):
         full = f"ldexp.{suffix_of(dtype, lanes)}.{suffix_of('int32', lanes)}"
         return values.call(dtype, lanes, full, (kind, a), (number, n))
-    if dtype in ("float16", "bfloat16"):
+    if dtype == "float16":
         wide = Op("ldexp", op.args, "float32", lanes)
         single = _ldexp(values, wide, convert(values, a, dtype, "float32", lanes), n)
         return convert(values, single, "float32", dtype, lanes)

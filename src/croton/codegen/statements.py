@@ -97,6 +97,8 @@ class Statements:
         """Bind the function's buffers and sizes."""
         values = self.values
         for position, buffer in enumerate(self.function.buffers):
+            if buffer.dtype == "float16" and "half" not in values.features:
+                raise KernelError("this processor has no float16")
             slot = "%buffers"
             if position:
                 slot = values.emit(f"getelementptr ptr, ptr %buffers, i64 {position}")
@@ -151,9 +153,12 @@ class Statements:
         assigned: dict[str, None] = {}
         stored: dict[str, None] = {}
         choices: list[Choose] = []
+        own: list[str] = []
         for child in inner:
             kind = child.__class__
-            if kind is Assign:
+            if isinstance(child, Local):
+                own.append(child.var.name)
+            elif kind is Assign:
                 assigned[child.var.name] = None  # type: ignore[attr-defined]
             elif isinstance(child, Best):
                 assigned[child.where.name] = assigned[child.var.name] = None
@@ -167,6 +172,8 @@ class Statements:
                 found = self.effects(child)
                 assigned.update(dict.fromkeys(found.assigned))
                 stored.update(dict.fromkeys(found.stored))
+        for name in own:
+            assigned.pop(name, None)
         for choice in reversed(choices):
             if choice.buffer.name in stored:
                 stored[choice.first.name] = stored[choice.second.name] = None

@@ -11,7 +11,8 @@ class Target:
 
     ``features`` are what lowering depends on: ``"extreme.nan"`` (an instruction
     for a maximum in which NaN wins), ``"ldexp"`` (scaling by a power of two),
-    ``"vector.x86"`` (32 by 32 bit products of the even lanes only).
+    ``"half"`` (conversions of float16), ``"vector.x86"`` (32 by 32 bit products of
+    the even lanes only).
     """
 
     machine: Machine

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import struct
 from functools import cache
 from typing import Any
+
+import numpy as np
 
 from croton.kernel.nodes import KernelError
 
@@ -21,7 +21,6 @@ SCALAR = {
     "uint32": "i32",
     "uint64": "i64",
     "float16": "half",
-    "bfloat16": "bfloat",
     "float32": "float",
     "float64": "double",
 }
@@ -38,7 +37,6 @@ SIZE = {
     "uint32": 4,
     "uint64": 8,
     "float16": 2,
-    "bfloat16": 2,
     "float32": 4,
     "float64": 8,
 }
@@ -48,7 +46,7 @@ KIND = {
     name: "f" if "float" in name else "s" if name.startswith("int") else name[0] for name in SCALAR
 }
 
-_SUFFIX = {"half": "f16", "bfloat": "bf16", "float": "f32", "double": "f64"}
+_SUFFIX = {"half": "f16", "float": "f32", "double": "f64"}
 
 
 @cache
@@ -79,25 +77,10 @@ def float_literal(value: float, dtype: str) -> str:
     if dtype in ("float32", "float64") and value.is_integer() and abs(value) < 1e6:
         return f"{value:.1f}"
     if dtype == "float64":
-        return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
-    if math.isnan(value) or math.isinf(value):
-        special = {"float16": 0x7C00, "bfloat16": 0x7F80, "float32": 0x7FF0000000000000}[dtype]
-        if math.isnan(value):
-            special |= {"float16": 0x200, "bfloat16": 0x40, "float32": 0x8000000000000}[dtype]
-        if math.copysign(1.0, value) < 0 and not math.isnan(value):
-            special |= 1 << (63 if dtype == "float32" else 15)
-        return f"0x{_PREFIX[dtype]}{special:0{_DIGITS[dtype]}X}"
+        return f"0x{np.float64(value).view(np.uint64):016X}"
     if dtype == "float16":
-        return f"0xH{struct.unpack('<H', struct.pack('<e', value))[0]:04X}"
-    single = struct.unpack("<f", struct.pack("<f", value))[0]
-    if dtype == "bfloat16":
-        bits = struct.unpack("<I", struct.pack("<f", single))[0]
-        return f"0xR{(bits + 0x7FFF + (bits >> 16 & 1)) >> 16:04X}"
-    return f"0x{struct.unpack('<Q', struct.pack('<d', single))[0]:016X}"
-
-
-_PREFIX = {"float16": "H", "bfloat16": "R", "float32": ""}
-_DIGITS = {"float16": 4, "bfloat16": 4, "float32": 16}
+        return f"0xH{np.float16(value).view(np.uint16):04X}"
+    return f"0x{np.float64(np.float32(value)).view(np.uint64):016X}"
 
 
 def literal(value: Any, dtype: str) -> str:

@@ -148,7 +148,7 @@ class Values:
         return memo[id(root)]
 
     def _expansion(self, expr: Op) -> Expr:
-        if expr.dtype in ("float32", "float64"):
+        if expr.dtype != "float16":
             return self.expand(expr)
         wide = tuple(cast(a, "float32") for a in expr.args)
         return cast(self.expand(Op(expr.name, wide, "float32", expr.lanes)), expr.dtype)
@@ -176,7 +176,7 @@ class Values:
         raise KernelError(f"no instruction for the operation {expr.name!r}")
 
     def _function(self, expr: Op, operands: list[Value]) -> Value:
-        key = f"{expr.name} {expr.dtype} {expr.lanes} {operands}"
+        key = f"{expr.name} {expr.dtype} {expr.lanes} {operands} {expr.attrs}"
         known = self.table.get(key)
         if known is not None:
             return known

@@ -189,6 +189,6 @@ def _within(e: Expr, level: int) -> str:
 def _literal(value: Any, dtype: str) -> str:
     if dtype == "bool":
         return "true" if value else "false"
-    if dtype in ("float32", "float16", "bfloat16"):
+    if dtype in ("float32", "float16"):
         return f"{float(value):.9g}"
     return repr(float(value)) if dtype == "float64" else str(int(value))

@@ -39,7 +39,7 @@ _INTEGERS = {
     for sign in ("", "u")
     for size in (8, 16, 32, 64)
 }
-_FLOATS = {"float16", "bfloat16", "float32", "float64"}
+_FLOATS = {"float16", "float32", "float64"}
 DTYPES = frozenset({"bool", *_INTEGERS, *_FLOATS})
 
 _KINDS = ("serial", "unroll", "vector", "parallel")

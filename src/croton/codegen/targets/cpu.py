@@ -13,6 +13,16 @@ from croton.codegen import native
 from croton.codegen.target import Target
 from croton.kernel.machine import Machine
 
+_USUAL_CACHES = (32 << 10, 1 << 20, 8 << 20)
+
+_V2 = "sse3 ssse3 sse4.1 sse4.2 popcnt"
+_V3 = f"{_V2} avx avx2 bmi bmi2 f16c fma lzcnt movbe"
+_LEVELS = {
+    "x86-64-v2": _V2,
+    "x86-64-v3": _V3,
+    "x86-64-v4": f"{_V3} avx512f avx512bw avx512cd avx512dq avx512vl",
+}
+
 _SYSFS = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
@@ -52,6 +62,15 @@ class CpuTarget(Target):
         return native.Library(objects, self.settings)
 
 
+def named(cpu: str, triple: str | None = None) -> CpuTarget:
+    """A CPU to export for: ``"x86-64"`` to ``"x86-64-v4"``, or LLVM's name for another one.
+
+    Without ``triple`` it is for the operating system of this process.
+    """
+    known = frozenset(_LEVELS.get(cpu, "").split())
+    return CpuTarget(triple or llvm.get_process_triple(), cpu, known, _USUAL_CACHES)
+
+
 @lru_cache(maxsize=1)
 def host() -> CpuTarget:
     """The CPU that this process runs on."""
@@ -75,16 +94,18 @@ def _lowering(triple: str, instructions: frozenset[str]) -> frozenset[str]:
     features = set()
     if triple.startswith(("x86_64", "i686")):
         features.add("vector.x86")
+        if "f16c" in instructions:
+            features.add("half")
         if {"avx512f", "avx512vl"} <= instructions:
             features.add("ldexp")
     elif triple.startswith(("aarch64", "arm64")):
-        features.add("extreme.nan")
+        features.update(("extreme.nan", "half"))
     return frozenset(features)
 
 
 def cache_sizes() -> tuple[int, int, int]:
     """Bytes of the first, second and third data cache of a core."""
-    sizes = {1: 32 << 10, 2: 1 << 20, 3: 8 << 20}
+    sizes = dict(enumerate(_USUAL_CACHES, 1))
     for name, level in (("LEVEL1_DCACHE", 1), ("LEVEL2_CACHE", 2), ("LEVEL3_CACHE", 3)):
         key = f"SC_{name}_SIZE"
         if key in getattr(os, "sysconf_names", {}) and os.sysconf(key) > 0:
