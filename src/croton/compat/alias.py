@@ -11,7 +11,7 @@ import importlib
 import importlib.machinery
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from typing import Any
 
@@ -30,8 +30,7 @@ class AliasModule(types.ModuleType):
         if name == "__all__":
             return self._public()
         if not (name.startswith("__") and name.endswith("__")) or name == "__version__":
-            for place in self._places:
-                module = importlib.import_module(place)
+            for module in _modules(self._places):
                 try:
                     value = getattr(module, name)
                 except AttributeError:
@@ -49,22 +48,44 @@ class AliasModule(types.ModuleType):
         # Importing a submodule sets it here, but Theano had functions of the same names
         # (theano.compile.function, theano.tensor.sort), and those are what people call.
         if isinstance(value, AliasModule) and value.__name__ == f"{self.__name__}.{name}":
-            for place in self._places:
-                found = getattr(importlib.import_module(place), name, value)
+            for module in _modules(self._places):
+                found = getattr(module, name, value)
                 if not isinstance(found, types.ModuleType):
                     return
         super().__setattr__(name, value)
 
     def _public(self) -> list[str]:
         names = {name for name in self.__dict__ if not name.startswith("_")}
-        for place in self._places:
-            names.update(n for n in dir(importlib.import_module(place)) if not n.startswith("_"))
+        for place in _modules(self._places):
+            names.update(n for n in dir(place) if not n.startswith("_"))
         start = self.__name__ + "."
-        names.update(m[len(start) :] for m in MODULES if m.startswith(start))
-        return sorted(name for name in names if "." not in name)
+        for module, places in MODULES.items():
+            inner = module[len(start) :]
+            if module.startswith(start) and "." not in inner and any(_modules(places[:1])):
+                names.add(inner)
+        return sorted(names)
 
     def __dir__(self) -> list[str]:
         return self._public()
+
+
+def _modules(places: Sequence[str]) -> Iterator[types.ModuleType]:
+    """Those of ``places`` that there are."""
+    for place in places:
+        try:
+            yield importlib.import_module(place)
+        except ModuleNotFoundError as problem:
+            if problem.name is None or not f"{place}.".startswith(f"{problem.name}."):
+                raise
+
+
+def _missing(name: str) -> ImportError:
+    # Not a ModuleNotFoundError: `from theano.tensor import x` would hide its message.
+    place = MODULES.get(name, ("croton",))[0]
+    if not place.startswith("croton"):
+        package = place.partition(".")[0]
+        return ImportError(f"{name} is the package {package}: pip install {package}", name=name)
+    return ImportError(f"croton does not have {name} (yet)", name=name)
 
 
 class AliasFinder(MetaPathFinder, Loader):
@@ -77,8 +98,7 @@ class AliasFinder(MetaPathFinder, Loader):
         if fullname.partition(".")[0] != ROOT:
             return None
         if fullname not in MODULES:
-            # Not a ModuleNotFoundError: `from theano.tensor import x` would hide its message.
-            raise ImportError(f"croton does not have {fullname} (yet)", name=fullname)
+            raise _missing(fullname)
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
@@ -92,8 +112,8 @@ class AliasFinder(MetaPathFinder, Loader):
         if module.__name__ == ROOT:
             module.__dict__["__file__"] = importlib.import_module("croton").__file__
             module.__dict__[ROOT] = module
-        for place in places[:1]:
-            importlib.import_module(place)
+        if next(_modules(places[:1]), None) is None:
+            raise _missing(module.__name__)
 
 
 def install() -> None:

@@ -106,5 +106,6 @@ def install() -> None:
     """Put the names back that are missing."""
     for module, names in _MODULES:
         for name, value in names.items():
-            if not hasattr(module, name):
+            # Asking NumPy for a lost name would warn of it.
+            if name not in vars(module):
                 setattr(module, name, value)

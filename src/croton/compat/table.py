@@ -112,8 +112,8 @@ theano.misc.ordered_set             = theano.misc
 
 theano.compat                       croton.compat.theano.python
 theano.compat.python2x              = theano.compat
-theano.compat.six                   croton.compat.theano.six
-theano.compat.six.moves             croton.compat.theano.six_moves
+theano.compat.six                   six
+theano.compat.six.moves             six.moves
 
 theano.sandbox                      croton.compat.theano.sandbox
 theano.sandbox.conv                 = theano.tensor.signal

@@ -1,0 +1,198 @@
+"""``import theano`` finds Croton's objects, and says clearly what is not there."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import croton
+from croton import compat
+from croton.compat.table import MODULES
+
+
+@pytest.fixture(autouse=True, scope="module")
+def theano():
+    compat.install_as_theano()
+    import theano
+
+    yield theano
+    for name in [n for n in sys.modules if n == "theano" or n.startswith("theano.")]:
+        del sys.modules[name]
+    sys.meta_path[:] = [f for f in sys.meta_path if type(f).__name__ != "AliasFinder"]
+
+
+def exists(place):
+    try:
+        importlib.import_module(place)
+    except ModuleNotFoundError:
+        return False
+    return True
+
+
+def test_objects_are_ours(theano):
+    import theano.tensor as T
+    from theano import config, tensor
+
+    import croton.tensor as ours
+
+    assert T is tensor is theano.tensor
+    assert T.exp is ours.exp
+    assert T.nnet.sigmoid is ours.nnet.sigmoid
+    assert config is croton.config is theano.config
+    assert theano.theano is theano
+    assert isinstance(T.scalar(), ours.TensorVariable)
+
+
+def test_old_homes_of_names(theano):
+    import theano.tensor.basic
+    from theano.gof.graph import Apply, Constant, Variable
+    from theano.tensor.elemwise import Elemwise
+    from theano.tensor.nnet.nnet import softmax
+    from theano.tensor.sharedvar import TensorSharedVariable
+    from theano.tensor.type import TensorType
+    from theano.tensor.var import TensorConstant, TensorVariable
+
+    T = theano.tensor
+    assert T.Elemwise is Elemwise is theano.tensor.basic.Elemwise
+    assert T.sharedvar.TensorSharedVariable is TensorSharedVariable
+    assert softmax is T.nnet.softmax
+    x = T.vector()
+    assert isinstance(x, TensorVariable)
+    assert isinstance(x, Variable)
+    assert isinstance(x.type, TensorType)
+    assert isinstance(T.exp(x).owner.op, T.Elemwise)
+    assert isinstance(T.exp(x).owner, Apply)
+    assert isinstance(T.constant(1), TensorConstant)
+    assert isinstance(T.constant(1), Constant)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_every_module_can_be_imported(name):
+    if not exists(MODULES[name][0]):
+        with pytest.raises(ImportError, match=r"does not have theano\..* \(yet\)|install six"):
+            importlib.import_module(name)
+        return
+    module = importlib.import_module(name)
+    assert module.__name__ == name
+    assert isinstance(dir(module), list)
+    for public in dir(module):
+        getattr(module, public)
+
+
+@pytest.mark.parametrize("name", ["theano", "theano.tensor", "theano.sandbox.cuda"])
+def test_what_is_missing_says_so(name):
+    module = importlib.import_module(name)
+    with pytest.raises(AttributeError, match=rf"croton does not have {name}\.nothing \(yet\)"):
+        module.nothing  # noqa: B018
+    with pytest.raises(ImportError, match=rf"croton does not have {name}\.nothing \(yet\)"):
+        exec(f"from {name} import nothing")
+    with pytest.raises(ImportError, match=rf"croton does not have {name}\.nothing \(yet\)"):
+        importlib.import_module(f"{name}.nothing")
+    assert not hasattr(module, "nothing")
+
+
+def test_versions(theano):
+    from theano.version import version
+
+    parts = tuple(int(part) for part in version.split("+")[0].split("."))
+    assert parts >= (0, 9)
+    assert theano.__version__ == version == "1.0.5+croton"
+
+
+def test_star(theano):
+    names = {}
+    exec("from theano.tensor import *", names)
+    assert names["exp"] is theano.tensor.exp
+    assert "_asarray" not in names
+
+
+def test_setting_a_name_is_seen(theano):
+    theano.tensor.of_mine = 3
+    assert theano.tensor.of_mine == 3
+    del theano.tensor.of_mine
+    assert not hasattr(theano.tensor, "of_mine")
+
+
+def test_a_function_is_not_hidden_by_the_module_of_its_name(theano):
+    import theano.compile.function
+
+    assert not isinstance(theano.compile.function, type(sys))
+
+
+def test_no_gpu(theano):
+    from theano.sandbox import cuda
+    from theano.sandbox.cuda import dnn
+
+    assert not cuda.cuda_available
+    assert not cuda.cuda_enabled
+    assert not dnn.dnn_available()
+    assert "cuDNN" in dnn.dnn_available.msg
+    assert not isinstance(theano.tensor.vector().type, cuda.CudaNdarrayType)
+    with pytest.raises(RuntimeError, match="not part of Croton"):
+        cuda.CudaNdarray([1])
+    with pytest.raises(OSError, match="no such device"):
+        cuda.use("gpu0", force=True)
+    with pytest.raises(ImportError, match=r"theano\.sandbox\.cuda\.dnn\.dnn_conv"):
+        from theano.sandbox.cuda.dnn import dnn_conv  # noqa: F401
+
+
+def test_a_use_of_the_gpu_warns(theano, caplog):
+    from theano.sandbox import cuda
+
+    cuda.use("gpu")
+    assert "using the CPU" in caplog.text
+
+
+def test_flags_of_a_package(theano):
+    from theano.configparser import AddConfigVar, BoolParam, EnumStr, IntParam, StrParam
+
+    name = f"of_tests.{id(theano)}_"
+    AddConfigVar(name + "s", "A string.", StrParam("x"))
+    AddConfigVar(name + "n", "A number.", IntParam(3, lambda n: n > 0))
+    AddConfigVar(name + "b", "A truth.", BoolParam(lambda: True))
+    AddConfigVar(name + "e", "A choice.", EnumStr("one", "two"))
+    section = theano.config.of_tests
+    start = name.partition(".")[2]
+    assert [getattr(section, start + end) for end in "snbe"] == ["x", 3, True, "one"]
+    setattr(section, start + "e", "two")
+    with pytest.raises(ValueError, match="one of one, two"):
+        setattr(section, start + "e", "three")
+    with theano.configparser.change_flags(floatX="float16"):
+        assert theano.config.floatX == "float16"
+    with pytest.raises(ValueError, match="is not valid"):
+        AddConfigVar(name + "w", "A wrong one.", IntParam(-1, lambda n: n > 0))
+
+
+def test_arrays_of_floatx(theano):
+    with theano.config.change_flags(floatX="float32"):
+        assert theano._asarray([1, 2], dtype="floatX").dtype == "float32"
+    assert theano._asarray([1, 2], dtype="int8").dtype == "int8"
+
+
+def test_help_for_python2(theano):
+    from theano.compat import DefaultOrderedDict, cmp, exc_message, get_unbound_function
+
+    assert (cmp(1, 2), cmp(2, 2), cmp(3, 2)) == (-1, 0, 1)
+    assert exc_message(ValueError(KeyError("inner"))) == "inner"
+    assert get_unbound_function(theano.compat.b) is theano.compat.b
+    made = DefaultOrderedDict(list)
+    made["a"].append(1)
+    assert dict(made) == {"a": [1]}
+
+
+def test_installing_after_another_theano():
+    code = (
+        "import sys, types; sys.modules['theano'] = types.ModuleType('theano')\n"
+        "import croton.compat\n"
+        "try: croton.compat.install_as_theano()\n"
+        "except ImportError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "theano is imported already" in done.stdout
+
+
+def test_installing_twice_changes_nothing():
+    before = list(sys.meta_path)
+    compat.install_as_theano()
+    assert sys.meta_path == before
