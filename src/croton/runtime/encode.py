@@ -1,0 +1,359 @@
+"""Writes a Program as the flat vector of int64 words that the C interpreter walks.
+
+The vector is a sequence of sections; ``n x (...)`` is a count and that many groups:
+
+==========  ====================================================================
+header      format, registers, slots, outputs held, hosted arrays, table words,
+            instructions
+initial     n x (register, value)
+reset       n x (register, value): those of ``initial`` that the program overwrites
+buffers     n x (kind, itemsize, place)
+inputs      n x (buffer, type, ndim, first register, policy, position, shape...)
+shared      as inputs
+constants   as inputs
+outputs     n x (buffer, type, itemsize, borrow, ndim, shape registers...)
+updates     n x (position, buffer, type, itemsize, in place, ndim, shape registers...)
+code        instructions, the last one is ``end``
+==========  ====================================================================
+
+A *type* is NumPy's type number; an unknown dimension in a shape is -1.  There is one
+group of ``inputs`` for each input of the function; one that the program does not read has
+buffer -1.  The *place* of a buffer tells where its memory is kept: for an argument the
+index among inputs, shared variables and constants together, for a temporary its slot, for
+an output its index among outputs, for the result of a host function its index among those,
+for the target of a call the offset of its three words in the table.
+
+The first word of an instruction is its code (:data:`croton.runtime._native.CODES`) plus its
+number in the Program times 2**32.  What follows it:
+
+===========  ===================================================================
+computation  target, a, b, c
+temporary    buffer, count, itemsize
+output       buffer, count, itemsize
+bind         address, target buffer, tables
+launch       address, items, grain, scratch, tables
+copy         target, source, count, itemsize
+item         target, buffer, index, width (negative: signed)
+check        condition, error
+host         words of the instruction, function, inputs, outputs, then for each input and
+             output: buffer, type, itemsize, ndim, shape registers...
+===========  ===================================================================
+
+*tables* is: buffers, sizes, offset in the table words, buffer..., register...  A ``bind``
+fills the tables of a kernel that another one calls and writes its address and theirs to
+the three words of its target, which is a buffer of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from croton.runtime._native import CODES
+from croton.runtime.program import (
+    Allocate,
+    Argument,
+    Check,
+    Compute,
+    Copy,
+    Host,
+    Instruction,
+    Item,
+    Launch,
+    Program,
+)
+
+_ARITY = {"neg": 1, "abs": 1, "not": 1, "select": 3}
+_COMPUTATIONS = frozenset(
+    "add sub mul floordiv mod minimum maximum neg abs eq ne lt le and or not select ceildiv".split()
+)
+MAX_DIMENSIONS = 32
+
+
+def encode(
+    program: Program, addresses: Sequence[int], inputs: int, policies: Sequence[str]
+) -> NDArray[np.int64]:
+    """The words of ``program``; ``addresses`` are those of its kernels.
+
+    ``inputs`` is the number of inputs of the function, ``policies`` says for each how
+    scalars are taken.  ValueError if the program refers to something that it does not have.
+    """
+    return _Encoder(program, addresses, inputs, policies).words()
+
+
+def _dtype(name: str) -> np.dtype[np.generic]:
+    dtype = np.dtype(name)
+    if dtype.kind not in "biufc":
+        raise ValueError(f"a program has no arrays of dtype {name}")
+    return dtype
+
+
+class _Encoder:
+    def __init__(
+        self, program: Program, addresses: Sequence[int], inputs: int, policies: Sequence[str]
+    ) -> None:
+        if len(addresses) != len(program.kernels):
+            raise ValueError(
+                f"{program.name}: expected {len(program.kernels)} kernel addresses, "
+                f"not {len(addresses)}"
+            )
+        self.program = program
+        self.addresses = addresses
+        self.policies = policies
+        self.by_source = self._arguments(inputs)
+        self.buffers: list[tuple[int, int, int]] = []
+        self.ready: set[int] = set()  # the buffers that have memory so far
+        self.hosted = 0
+        self.outputs_held = 0
+        self.table_words = 0
+        self.written: set[int] = set()  # registers
+        self.code: list[int] = []
+        self.slots = 1 + max((b.slot for b in program.buffers), default=-1)
+        self._plan_buffers()
+
+    def _arguments(self, inputs: int) -> dict[str, list[Argument]]:
+        groups: dict[str, list[Argument]] = {"input": [], "shared": [], "constant": []}
+        unread = Argument("input", -1, -1, "bool", (), -1, "")
+        groups["input"] = [unread] * inputs
+        for argument in self.program.arguments:
+            if argument.source not in groups:
+                raise ValueError(f"an argument from {argument.source!r}")
+            if argument.source != "input":
+                groups[argument.source].append(argument)
+            elif not 0 <= argument.position < inputs:
+                raise ValueError(f"there is no input {argument.position}: there are {inputs}")
+            elif groups["input"][argument.position] is not unread:
+                raise ValueError(f"two arguments for input {argument.position}")
+            else:
+                groups["input"][argument.position] = argument
+        return groups
+
+    # checks of what is referred to
+
+    def register(self, index: int) -> int:
+        if not 0 <= index < self.program.registers:
+            raise ValueError(f"{self.program.name}: there is no register {index}")
+        return index
+
+    def set_register(self, index: int) -> int:
+        self.written.add(self.register(index))
+        return index
+
+    def buffer(self, index: int) -> int:
+        if index not in self.ready:
+            raise ValueError(f"{self.program.name}: buffer {index} is used before it has memory")
+        return index
+
+    def error(self, index: int) -> int:
+        if not 0 <= index < len(self.program.errors):
+            raise ValueError(f"{self.program.name}: there is no error {index}")
+        return index
+
+    def _plan_buffers(self) -> None:
+        places: dict[int, int] = {}
+        arguments = [a for group in self.by_source.values() for a in group]
+        for place, argument in enumerate(arguments):
+            if argument.buffer < 0:
+                continue
+            if not argument.buffer < len(self.program.buffers):
+                raise ValueError(f"there is no buffer {argument.buffer}")
+            if argument.buffer in places:
+                raise ValueError(f"buffer {argument.buffer} is bound to two arguments")
+            if self.program.buffers[argument.buffer].dtype != argument.dtype:
+                raise ValueError(f"argument {argument.name!r} and its buffer differ in dtype")
+            places[argument.buffer] = place
+            self.ready.add(argument.buffer)
+        from_host = {
+            buffer
+            for instruction in self.program.instructions
+            if isinstance(instruction, Host)
+            for buffer, _ in instruction.outputs
+        }
+        for index, buffer in enumerate(self.program.buffers):
+            if (buffer.kind == "argument") != (index in places):
+                raise ValueError(f"buffer {index} is {buffer.kind}, but bound otherwise")
+            if index in places:
+                kind, place = "argument", places[index]
+            elif index in from_host:
+                kind, place = "hosted", self.hosted
+                self.hosted += 1
+            elif buffer.kind == "output":
+                kind, place = "output", self.outputs_held
+                self.outputs_held += 1
+            elif buffer.kind == "temporary":
+                kind, place = "temporary", buffer.slot
+                if place < 0:
+                    place = self.slots
+                    self.slots += 1
+            else:
+                raise ValueError(f"buffer {index} is of unknown kind {buffer.kind!r}")
+            self.buffers.append((CODES[f"kind {kind}"], _dtype(buffer.dtype).itemsize, place))
+
+    # sections
+
+    def _argument_words(self, group: list[Argument]) -> Iterable[int]:
+        yield len(group)
+        for position, argument in enumerate(group):
+            ndim = len(argument.shape)
+            if ndim > MAX_DIMENSIONS:
+                raise ValueError(f"argument {argument.name!r} has {ndim} dimensions")
+            if argument.first_register >= 0:
+                for d in range(ndim):
+                    self.set_register(argument.first_register + d)
+            policy = self.policies[position] if argument.source == "input" else "strict"
+            if f"policy {policy}" not in CODES:
+                raise ValueError(f"unknown conversion policy {policy!r}")
+            yield argument.buffer
+            yield _dtype(argument.dtype).num
+            yield ndim
+            yield argument.first_register
+            yield CODES[f"policy {policy}"]
+            yield argument.position
+            for extent in argument.shape:
+                yield -1 if extent is None else extent
+
+    def _shape(self, buffer: int, dtype: str, shape: Sequence[int]) -> list[int]:
+        """type, itemsize of an array on ``buffer``."""
+        own = self.program.buffers[self.buffer(buffer)].dtype
+        if own != dtype:
+            raise ValueError(f"buffer {buffer} is of dtype {own}, not {dtype}")
+        if len(shape) > MAX_DIMENSIONS:
+            raise ValueError(f"an array of {len(shape)} dimensions")
+        for register in shape:
+            self.register(register)
+        return [_dtype(dtype).num, _dtype(dtype).itemsize]
+
+    def _output_words(self) -> Iterable[int]:
+        yield len(self.program.outputs)
+        for output in self.program.outputs:
+            kind = self._shape(output.buffer, output.dtype, output.shape)
+            yield from (output.buffer, *kind, int(output.borrow))
+            yield from (len(output.shape), *output.shape)
+
+    def _update_words(self) -> Iterable[int]:
+        own = {a.position: a.buffer for a in self.by_source["shared"]}
+        positions = [update.position for update in self.program.updates]
+        if len(set(positions)) < len(positions):
+            raise ValueError(f"{self.program.name}: a shared variable is updated twice")
+        yield len(positions)
+        for update in self.program.updates:
+            kind = self._shape(update.buffer, update.dtype, update.shape)
+            in_place = own.get(update.position) == update.buffer
+            yield from (update.position, update.buffer, *kind, int(in_place))
+            yield from (len(update.shape), *update.shape)
+
+    # instructions
+
+    def _tables(self, buffers: Sequence[int], sizes: Sequence[int]) -> list[int]:
+        offset = self.table_words
+        self.table_words += len(buffers) + len(sizes)
+        return [len(buffers), len(sizes), offset, *buffers, *map(self.register, sizes)]
+
+    def _call_target(self) -> int:
+        self.buffers.append((CODES["kind call"], 8, self.table_words))
+        self.table_words += 3
+        return len(self.buffers) - 1
+
+    def _bound(self, launch: Launch, number: int) -> list[int]:
+        """The tables of ``launch``, after binding the kernels that it calls."""
+        if not 0 <= launch.kernel < len(self.addresses):
+            raise ValueError(f"{self.program.name}: there is no kernel {launch.kernel}")
+        buffers = list(launch.buffers)
+        for position, callee in launch.calls:
+            if not 0 <= position < len(buffers):
+                raise ValueError(f"a call through buffer {position} of {len(buffers)}")
+            tables = self._bound(callee, number)
+            buffers[position] = self._call_target()
+            address = self.addresses[callee.kernel]
+            self._emit("bind", number, address, buffers[position], *tables)
+        targets = {position for position, _ in launch.calls}
+        for position, buffer in enumerate(buffers):
+            if position not in targets:
+                self.buffer(buffer)
+        return self._tables(buffers, launch.sizes)
+
+    def _emit(self, name: str, number: int, *words: int) -> None:
+        self.code.append(CODES[f"op {name}"] + (number << 32))
+        self.code.extend(words)
+
+    def _instruction(self, number: int, instruction: Instruction) -> None:
+        program = self.program
+        match instruction:
+            case Compute(operation, target, a, b, c):
+                if operation not in _COMPUTATIONS:
+                    raise ValueError(f"unknown operation {operation!r} on registers")
+                arguments = (a, b, c)[: _ARITY.get(operation, 2)]
+                for register in arguments:
+                    self.register(register)
+                padded = (*arguments, 0, 0)[:3]
+                self._emit(operation, number, self.set_register(target), *padded)
+            case Allocate(buffer, count, _):
+                kind, itemsize, _ = self.buffers[buffer]
+                names = {CODES["kind temporary"]: "temporary", CODES["kind output"]: "output"}
+                if kind not in names:
+                    raise ValueError(f"{program.name}: buffer {buffer} cannot be allocated")
+                self.ready.add(buffer)
+                self._emit(names[kind], number, buffer, self.register(count), itemsize)
+            case Launch(kernel, _, _, items, grain, scratch, _):
+                tables = self._bound(instruction, number)
+                numbers = [self.register(r) for r in (items, grain, scratch)]
+                self._emit("launch", number, self.addresses[kernel], *numbers, *tables)
+            case Copy(target, source, count):
+                itemsize = self.buffers[self.buffer(target)][1]
+                if self.buffers[self.buffer(source)][1] != itemsize:
+                    raise ValueError(f"{program.name}: a copy between different dtypes")
+                self._emit("copy", number, target, source, self.register(count), itemsize)
+            case Item(target, buffer, index):
+                dtype = _dtype(program.buffers[self.buffer(buffer)].dtype)
+                if dtype.kind not in "biu":
+                    raise ValueError(f"{program.name}: an item of a {dtype} buffer as a size")
+                width = -dtype.itemsize if dtype.kind == "i" else dtype.itemsize
+                target = self.set_register(target)
+                self._emit("item", number, target, buffer, self.register(index), width)
+            case Check(condition, error):
+                self._emit("check", number, self.register(condition), self.error(error))
+            case Host(function, inputs, outputs):
+                self._host(number, function, inputs, outputs)
+
+    def _host(
+        self,
+        number: int,
+        function: int,
+        inputs: Sequence[tuple[int, tuple[int, ...]]],
+        outputs: Sequence[tuple[int, tuple[int, ...]]],
+    ) -> None:
+        words = [function, len(inputs), len(outputs)]
+        for buffer, shape in inputs:
+            kind = self._shape(buffer, self.program.buffers[self.buffer(buffer)].dtype, shape)
+            words += [buffer, *kind, len(shape), *shape]
+        for buffer, shape in outputs:
+            self.ready.add(buffer)
+            kind = self._shape(buffer, self.program.buffers[buffer].dtype, shape)
+            words += [buffer, *kind, len(shape), *map(self.set_register, shape)]
+        self._emit("host", number, len(words) + 2, *words)
+
+    def words(self) -> NDArray[np.int64]:
+        program = self.program
+        arguments: list[int] = []
+        for group in self.by_source.values():
+            arguments.extend(self._argument_words(group))
+        for number, instruction in enumerate(program.instructions):
+            self._instruction(number, instruction)
+        self._emit("end", len(program.instructions))
+        constants = [(self.register(register), value) for register, value in program.constants]
+        reset = [pair for pair in constants if pair[0] in self.written]
+        header = [CODES["format"], program.registers, self.slots, self.outputs_held, self.hosted]
+        header += [self.table_words, len(program.instructions)]
+        words = header
+        for pairs in (constants, reset):
+            words.append(len(pairs))
+            words.extend(word for pair in pairs for word in pair)
+        words.append(len(self.buffers))
+        words.extend(word for buffer in self.buffers for word in buffer)
+        words += arguments
+        words.extend(self._output_words())
+        words.extend(self._update_words())
+        words += self.code
+        return np.array(words, np.int64)

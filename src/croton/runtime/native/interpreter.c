@@ -1,0 +1,346 @@
+/* Walks a program's instructions. */
+#include "croton.h"
+
+#include <string.h>
+
+/* Why a program stopped; told to Python when the GIL is held again. */
+typedef enum {
+    GOES_ON,
+    RAISED, /* an exception is set */
+    NO_MEMORY,
+    BAD_COUNT, /* values[0]: a negative number of elements */
+    TOO_LARGE, /* a size does not fit into 63 bits */
+    BAD_INDEX, /* values[0]: the index, values[1]: the elements there are */
+    BAD_COPY,
+    FAILED, /* values[0]: the error's number, values[1], [2]: its details */
+} Stop;
+
+typedef struct {
+    Stop stop;
+    int64_t values[3];
+    bool has_details;
+} Outcome;
+
+static inline int64_t floor_divide(int64_t a, int64_t b)
+{
+    if (b == 0)
+        return 0;
+    if (b == -1)
+        return (int64_t)(0 - (uint64_t)a);
+    int64_t quotient = a / b;
+    return quotient - (a % b != 0 && (a < 0) != (b < 0));
+}
+
+static inline int64_t floor_modulo(int64_t a, int64_t b)
+{
+    if (b == 0 || b == -1)
+        return 0;
+    int64_t remainder = a % b;
+    return remainder != 0 && (remainder < 0) != (b < 0) ? remainder + b : remainder;
+}
+
+static inline int64_t ceil_divide(int64_t a, int64_t b)
+{
+    if (b == 0 || b == -1)
+        return floor_divide(a, b);
+    int64_t quotient = a / b;
+    return quotient + (a % b != 0 && (a < 0) == (b < 0));
+}
+
+static int64_t read_item(const void *data, int64_t index, int64_t width)
+{
+    switch (width) {
+    case 1: return ((const uint8_t *)data)[index];
+    case -1: return ((const int8_t *)data)[index];
+    case 2: return ((const uint16_t *)data)[index];
+    case -2: return ((const int16_t *)data)[index];
+    case 4: return ((const uint32_t *)data)[index];
+    case -4: return ((const int32_t *)data)[index];
+    default: return ((const int64_t *)data)[index];
+    }
+}
+
+/* Fill the tables of a launch or of a call's target: words are
+ * [buffers, sizes, place of the tables, buffer numbers..., registers...]. */
+static inline void **bind_tables(Frame *frame, const int64_t *words, const int64_t **sizes,
+                                 const int64_t **next)
+{
+    const int64_t buffer_count = words[0], size_count = words[1];
+    void **table = (void **)(frame->words + words[2]);
+    int64_t *numbers = frame->words + words[2] + buffer_count;
+    words += 3;
+    for (int64_t i = 0; i < buffer_count; i++)
+        table[i] = frame->buffers[words[i]];
+    words += buffer_count;
+    for (int64_t i = 0; i < size_count; i++)
+        numbers[i] = frame->registers[words[i]];
+    *sizes = numbers;
+    *next = words + size_count;
+    return table;
+}
+
+static Stop launch(Frame *frame, Kernel kernel, void **buffers, const int64_t *sizes,
+                   const int64_t *words, Outcome *outcome)
+{
+    int64_t items = frame->registers[words[0]], grain = frame->registers[words[1]];
+    int64_t scratch = frame->registers[words[2]];
+    if (items <= 0)
+        return GOES_ON;
+    if (UNLIKELY(grain < 1))
+        grain = 1;
+    if (UNLIKELY(scratch < 0 || scratch > PTRDIFF_MAX - SCRATCH_BYTES)) {
+        outcome->values[0] = scratch;
+        return BAD_COUNT;
+    }
+    scratch += CACHE_LINE;
+    if (UNLIKELY(frame_scratch(frame, scratch) < 0))
+        return NO_MEMORY;
+    int64_t status;
+    if (items / 2 < grain) {
+        status = kernel(buffers, sizes, 0, items, frame->scratch->data);
+        if (UNLIKELY(status != 0))
+            memcpy(&outcome->values[1], frame->scratch->data, 2 * sizeof(int64_t));
+    }
+    else {
+        if (!frame->released)
+            frame->released = PyEval_SaveThread();
+        Job job = {kernel, buffers, sizes, items, grain, (size_t)scratch, frame->scratch->data};
+        status = pool_run(&job, &outcome->values[1]);
+    }
+    if (LIKELY(status == 0))
+        return GOES_ON;
+    outcome->values[0] = status - 1;
+    outcome->has_details = true;
+    return FAILED;
+}
+
+static inline void take_gil(Frame *frame)
+{
+    if (frame->released) {
+        PyEval_RestoreThread(frame->released);
+        frame->released = NULL;
+    }
+}
+
+/* Time that passed since `*since` belongs to `instruction`. */
+static void account(Callable *callable, int64_t instruction, uint64_t *since)
+{
+    uint64_t now = monotonic_ns();
+    if (instruction >= 0) {
+        atomic_uint_fast64_t *entry = callable->profile + 2 * instruction;
+        atomic_fetch_add_explicit(&entry[0], 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&entry[1], now - *since, memory_order_relaxed);
+    }
+    *since = now;
+}
+
+static Stop walk(Frame *frame, Outcome *outcome)
+{
+    Callable *callable = frame->callable;
+    int64_t *const registers = frame->registers;
+    const int64_t *pc = callable->plan.code;
+    const bool profiling = callable->profiling;
+    int64_t running = -1;
+    uint64_t since = 0;
+
+#define TARGET registers[pc[1]]
+#define A registers[pc[2]]
+#define B registers[pc[3]]
+#define C registers[pc[4]]
+#define COMPUTE(name, value)                                                                 \
+    case OP_##name:                                                                          \
+        TARGET = (value);                                                                    \
+        pc += 5;                                                                             \
+        break
+#define COMPUTE_CHECKED(name)                                                                \
+    case OP_##name: {                                                                        \
+        int64_t value;                                                                       \
+        if (UNLIKELY(__builtin_##name##_overflow(A, B, &value)))                             \
+            return TOO_LARGE;                                                                \
+        TARGET = value;                                                                      \
+        pc += 5;                                                                             \
+        break;                                                                               \
+    }
+
+    for (;;) {
+        const int64_t operation = pc[0] & 0xffffffff;
+        if (UNLIKELY(profiling)) {
+            int64_t next = operation == OP_end ? -2 : pc[0] >> 32;
+            if (next != running) {
+                account(callable, running, &since);
+                running = next;
+            }
+        }
+        switch (operation) {
+            COMPUTE_CHECKED(add)
+            COMPUTE_CHECKED(sub)
+            COMPUTE_CHECKED(mul)
+            COMPUTE(floordiv, floor_divide(A, B));
+            COMPUTE(mod, floor_modulo(A, B));
+            COMPUTE(ceildiv, ceil_divide(A, B));
+            COMPUTE(minimum, A < B ? A : B);
+            COMPUTE(maximum, A > B ? A : B);
+            COMPUTE(neg, (int64_t)(0 - (uint64_t)A));
+            COMPUTE(abs, A < 0 ? (int64_t)(0 - (uint64_t)A) : A);
+            COMPUTE(eq, A == B);
+            COMPUTE(ne, A != B);
+            COMPUTE(lt, A < B);
+            COMPUTE(le, A <= B);
+            COMPUTE(and, A != 0 && B != 0);
+            COMPUTE(or, A != 0 || B != 0);
+            COMPUTE(not, A == 0);
+            COMPUTE(select, A ? B : C);
+
+        case OP_temporary: /* buffer, count, itemsize */
+        case OP_output: {
+            int64_t count = registers[pc[2]], bytes;
+            if (UNLIKELY(count < 0)) {
+                outcome->values[0] = count;
+                return BAD_COUNT;
+            }
+            if (UNLIKELY(__builtin_mul_overflow(count, pc[3], &bytes)))
+                return NO_MEMORY;
+            if (UNLIKELY((operation == OP_output ? frame_output : frame_slot)(frame, pc[1],
+                                                                              bytes) < 0))
+                return NO_MEMORY;
+            pc += 4;
+            break;
+        }
+        case OP_bind: { /* address, target buffer, tables */
+            const int64_t *sizes, *next;
+            void **table = bind_tables(frame, pc + 3, &sizes, &next);
+            int64_t *triple = frame->buffers[pc[2]];
+            triple[0] = pc[1];
+            triple[1] = (int64_t)(intptr_t)table;
+            triple[2] = (int64_t)(intptr_t)sizes;
+            pc = next;
+            break;
+        }
+        case OP_launch: { /* address, items, grain, scratch, tables */
+            const int64_t *sizes, *next;
+            void **table = bind_tables(frame, pc + 5, &sizes, &next);
+            Stop stop = launch(frame, (Kernel)(intptr_t)pc[1], table, sizes, pc + 2, outcome);
+            if (UNLIKELY(stop != GOES_ON))
+                return stop;
+            pc = next;
+            break;
+        }
+        case OP_copy: { /* target, source, count, itemsize */
+            int64_t count = registers[pc[3]], bytes;
+            if (UNLIKELY(__builtin_mul_overflow(count, pc[4], &bytes) || bytes < 0 ||
+                         bytes > frame->bytes[pc[1]] || bytes > frame->bytes[pc[2]]))
+                return BAD_COPY;
+            memmove(frame->buffers[pc[1]], frame->buffers[pc[2]], (size_t)bytes);
+            pc += 5;
+            break;
+        }
+        case OP_item: { /* target, buffer, index, width */
+            int64_t index = registers[pc[3]], width = pc[4] < 0 ? -pc[4] : pc[4];
+            int64_t count = frame->bytes[pc[2]] / width;
+            if (UNLIKELY(index < 0 || index >= count)) {
+                outcome->values[0] = index;
+                outcome->values[1] = count;
+                return BAD_INDEX;
+            }
+            TARGET = read_item(frame->buffers[pc[2]], index, pc[4]);
+            pc += 5;
+            break;
+        }
+        case OP_check: /* condition, error */
+            if (UNLIKELY(!registers[pc[1]])) {
+                outcome->values[0] = pc[2];
+                return FAILED;
+            }
+            pc += 3;
+            break;
+        case OP_host: { /* words in all, ... */
+            take_gil(frame);
+            if (host_call(frame, pc + 2) < 0)
+                return RAISED;
+            pc += pc[1];
+            break;
+        }
+        default: /* OP_end: the encoder writes nothing else */
+            return GOES_ON;
+        }
+    }
+#undef TARGET
+#undef A
+#undef B
+#undef C
+#undef COMPUTE
+#undef COMPUTE_CHECKED
+}
+
+/* Let Python make the exception of a failed check or kernel. */
+static void raise_failure(Frame *frame, const Outcome *outcome)
+{
+    Callable *callable = frame->callable;
+    int64_t n = callable->plan.registers;
+    PyObject *registers = PyTuple_New(n);
+    for (int64_t i = 0; registers && i < n; i++) {
+        PyObject *value = PyLong_FromLongLong(frame->registers[i]);
+        if (!value)
+            Py_CLEAR(registers);
+        else
+            PyTuple_SET_ITEM(registers, i, value);
+    }
+    PyObject *details = !outcome->has_details ? PyTuple_New(0)
+                                              : Py_BuildValue("LL", (long long)outcome->values[1],
+                                                              (long long)outcome->values[2]);
+    PyObject *exception = NULL;
+    if (registers && details)
+        exception = PyObject_CallFunction(callable->fail, "LOO", (long long)outcome->values[0],
+                                          registers, details);
+    Py_XDECREF(registers);
+    Py_XDECREF(details);
+    if (!exception)
+        return;
+    if (PyExceptionInstance_Check(exception))
+        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+    else
+        PyErr_Format(PyExc_TypeError, "expected an exception, not %.200s",
+                     Py_TYPE(exception)->tp_name);
+    Py_DECREF(exception);
+}
+
+static void raise_stop(Frame *frame, const Outcome *outcome)
+{
+    PyObject *name = frame->callable->name;
+    switch (outcome->stop) {
+    case NO_MEMORY:
+        PyErr_Format(PyExc_MemoryError, "%U: there is not enough memory for its results", name);
+        break;
+    case BAD_COUNT:
+        PyErr_Format(PyExc_ValueError, "%U: an array cannot have %lld elements", name,
+                     (long long)outcome->values[0]);
+        break;
+    case TOO_LARGE:
+        PyErr_Format(PyExc_ValueError, "%U: a size is too large for 64 bits", name);
+        break;
+    case BAD_INDEX:
+        PyErr_Format(PyExc_IndexError, "%U: index %lld is outside of %lld elements", name,
+                     (long long)outcome->values[0], (long long)outcome->values[1]);
+        break;
+    case BAD_COPY:
+        PyErr_Format(PyExc_ValueError, "%U: a copy reaches beyond its array", name);
+        break;
+    case FAILED:
+        raise_failure(frame, outcome);
+        break;
+    case RAISED:
+    case GOES_ON:
+        break;
+    }
+}
+
+int interpret(Frame *frame)
+{
+    Outcome outcome = {GOES_ON, {0, 0, 0}, false};
+    outcome.stop = walk(frame, &outcome);
+    take_gil(frame);
+    if (LIKELY(outcome.stop == GOES_ON))
+        return 0;
+    raise_stop(frame, &outcome);
+    return -1;
+}
