@@ -125,6 +125,18 @@ class Elemwise(Op):
             result.append(shapes[0][axis] if best is None else best)
         return [tuple(result)]
 
+    def checks(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
+        """Sizes that do not broadcast are the same."""
+        found = []
+        for axis in range(node.outputs[0].type.ndim):  # type: ignore[attr-defined]
+            sizes = [
+                s[axis]
+                for v, s in zip(node.inputs, shapes, strict=True)
+                if v.type.shape[axis] != 1  # type: ignore[attr-defined]
+            ]
+            found += [("eq", sizes[0], other, f"dimension {axis}") for other in sizes[1:]]
+        return found
+
     def lower(self, node: Apply, inputs: Sequence[Any], index: Sequence[Expr], _: Any) -> Expr:
         """The function of the inputs' elements at ``index``."""
         zero = constant_index(0)

@@ -1,0 +1,612 @@
+"""From a graph to a Program and the kernels that it launches: all of scheduling, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from croton.graph import trace
+from croton.graph.shared import SharedVariable
+from croton.graph.traversal import graph_inputs
+from croton.graph.variable import Constant, Variable
+from croton.kernel.machine import Machine
+from croton.kernel.nodes import Fail, Function, walk_statements
+from croton.runtime import program as p
+from croton.schedule.groups import Group, Grouping
+from croton.schedule.loops import LoopKernel, Parts, Plan, accumulator_dtype, operand_dtype
+from croton.schedule.registers import Registers, SizeRegisters
+from croton.schedule.scatter import scatter_kernel
+from croton.schedule.sizes import ONE, Size, Sizes, product
+from croton.schedule.storage import Storage, order_groups
+from croton.schedule.unify import find_checks, unify
+from croton.tensor.convert import constant_scalar
+from croton.tensor.type import TensorType
+
+
+class Scheduled(NamedTuple):
+    """A Program and what it refers to.
+
+    ``functions`` are its kernels, in the order of ``program.kernels``;
+    ``shared`` and ``constants`` its arguments of those kinds; ``host`` the
+    Python functions that it calls; ``lines`` for each instruction the place
+    in the user's code that it comes from (or an empty string).
+    """
+
+    program: p.Program
+    functions: tuple[Function, ...]
+    shared: tuple[SharedVariable, ...]
+    constants: tuple[Any, ...]
+    host: tuple[Callable[..., Any], ...]
+    lines: tuple[str, ...]
+
+
+def schedule(
+    inputs: Sequence[Variable],
+    outputs: Sequence[Variable],
+    updates: Sequence[tuple[SharedVariable, Variable]],
+    machine: Machine,
+    name: str = "function",
+    borrowed: Sequence[bool] = (),
+) -> Scheduled:
+    """The program that computes ``outputs`` from ``inputs`` and updates shared variables."""
+    return _Assembly(inputs, outputs, updates, machine, name, borrowed).run()
+
+
+class _Assembly:
+    def __init__(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        updates: Sequence[tuple[SharedVariable, Variable]],
+        machine: Machine,
+        name: str,
+        borrowed: Sequence[bool],
+    ) -> None:
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)
+        self.updates = list(updates)
+        self.machine = machine
+        self.name = name
+        self.borrowed = list(borrowed) or [False] * len(self.outputs)
+        self.registers = Registers()
+        self.buffers: list[p.Buffer] = []
+        self.arguments: list[p.Argument] = []
+        self.number: dict[Any, int] = {}  # memory key -> buffer
+        self.dimensions: dict[tuple[Variable, int], int] = {}
+        self.shared: list[SharedVariable] = []
+        self.constants: list[Any] = []
+        self.host: list[Callable[..., Any]] = []
+        self.errors: list[p.Error] = []
+        self.error_numbers: dict[Any, int] = {}
+        self.functions: dict[str, Function] = {}
+        self.kernels: list[str] = []
+        self.lines: dict[int, str] = {}
+        self.fallible: list[int] = []
+        self.parts: dict[Variable, tuple[Size, Size]] = {}
+
+    @property
+    def instructions(self) -> list[p.Instruction]:
+        """What has been emitted."""
+        return self.registers.instructions
+
+    def run(self) -> Scheduled:
+        """All steps in order."""
+        wanted = [*self.outputs, *(v for _, v in self.updates)]
+        self._bind_arguments(wanted)
+        raw = Sizes()
+        checks = find_checks(wanted, raw)
+        self.sizes = Sizes()
+        self.sizes.equal = unify(checks, raw)
+        grouping = Grouping(wanted, self.sizes, frozenset(("float32", "float64")))
+        self.grouping = grouping
+        self.storage = Storage(grouping, wanted)
+        self.size = SizeRegisters(self.registers, self.sizes, self._dimension, self._buffer_of)
+        self.raw = SizeRegisters(self.registers, raw, self._dimension, self._buffer_of)
+        self.pending = list(checks)
+        self._emit_checks()
+        late = {v for _, v in self.updates}
+        order = order_groups(
+            self.storage.groups, lambda g: any(v in late for v in g.members)
+        )
+        self._plan_in_place(order)
+        for position, group in enumerate(order):
+            self.position = position
+            self._emit_group(group)
+            self._emit_checks()
+        if self.pending:
+            raise AssertionError(f"checks of sizes that nobody computes: {self.pending}")
+        outs, ups = self._emit_results()
+        self._share_slots()
+        program = p.Program(
+            self.name,
+            tuple(self.arguments),
+            tuple(self.buffers),
+            self.registers.count,
+            tuple(self.registers.constants.items()),
+            tuple(self.instructions),
+            tuple(outs),
+            tuple(ups),
+            tuple(self.kernels),
+            tuple(self.errors),
+        )
+        return Scheduled(
+            program,
+            tuple(self.functions[k] for k in self.kernels),
+            tuple(self.shared),
+            tuple(self.constants),
+            tuple(self.host),
+            tuple(self.lines.get(k, "") for k in range(len(self.instructions))),
+        )
+
+    # Arguments.
+
+    def _bind_arguments(self, wanted: Sequence[Variable]) -> None:
+        for k, v in enumerate(self.inputs):
+            self._bind("input", k, v)
+        needed = graph_inputs(wanted)
+        for v in (*needed, *(s for s, _ in self.updates)):
+            if v in self.number:
+                continue
+            if isinstance(v, SharedVariable):
+                self.shared.append(v)
+                self._bind("shared", len(self.shared) - 1, v)
+            elif isinstance(v, Constant):
+                if constant_scalar(v) is None or v in wanted:
+                    self.constants.append(v.data)
+                    self._bind("constant", len(self.constants) - 1, v)
+            elif isinstance(v.type, TensorType):
+                raise ValueError(f"{v} is not among the inputs" + trace.describe(v.trace))
+
+    def _bind(self, source: str, position: int, v: Variable) -> None:
+        kind: Any = v.type
+        first = self.registers.new(kind.ndim) if kind.ndim else -1
+        for d in range(kind.ndim):
+            self.dimensions[v, d] = first + d
+        self.number[v] = len(self.buffers)
+        self.buffers.append(p.Buffer("argument", kind.dtype))
+        name = v.name or f"{source} {position}"
+        self.arguments.append(
+            p.Argument(source, position, self.number[v], kind.dtype, kind.shape, first, name)
+        )
+
+    def _dimension(self, v: Variable, axis: int) -> int:
+        return self.dimensions[v, axis]
+
+    def _buffer_of(self, v: Variable) -> int:
+        key = self.storage.memory(v)
+        return self.number[v if key is None else key]
+
+    # Errors and checks.
+
+    def _error(self, key: Any, make: Callable[[], p.Error]) -> int:
+        found = self.error_numbers.get(key)
+        if found is None:
+            found = self.error_numbers[key] = len(self.errors)
+            self.errors.append(make())
+        return found
+
+    def _position_error(self, node: Any) -> int:
+        def make() -> p.Error:
+            where = _escape(trace.describe(node.trace))
+            text = "index {0} is out of bounds for a dimension of size {1}, in " + _escape(
+                str(node.op)
+            )
+            return p.Error("IndexError", text + where)
+
+        return self._error(("position", node), make)
+
+    def _emit_checks(self) -> None:
+        left = []
+        for check in self.pending:
+            if any(self._unknown(s) for s in check.needs):
+                left.append(check)
+                continue
+            condition = check.condition(self.raw)
+            if condition is None:
+                continue
+            error = self._error(check, lambda check=check: check.error(self.raw))  # type: ignore[misc]
+            self.fallible.append(len(self.instructions))
+            self.instructions.append(p.Check(condition, error))
+        self.pending = left
+
+    def _unknown(self, size: Size) -> bool:
+        """Whether the size hangs on a value that is not computed yet."""
+        sizes = self.raw.sizes
+        for monomial, _ in size.terms:
+            for number in monomial:
+                atom = sizes.atoms[number]
+                if atom.kind == "value":
+                    if self.storage.memory(atom.what) not in self.number and not (
+                        atom.what in self.number
+                    ):
+                        return True
+                elif atom.kind == "dimension":
+                    if atom.what not in self.dimensions:
+                        return True
+                elif any(self._unknown(a) for a in atom.args):
+                    return True
+        return False
+
+    # Updates in place.
+
+    def _plan_in_place(self, order: Sequence[Group]) -> None:
+        """Decide which updates are written into the shared variable's own storage."""
+        self.target: dict[Variable, SharedVariable] = {}
+        last_failure = -1
+        readers: dict[Any, list[int]] = {}
+        for k, group in enumerate(order):
+            if self._may_fail(group):
+                last_failure = k
+            for leaf in self._leaves(group):
+                readers.setdefault(leaf, []).append(k)
+        place = {g: k for k, g in enumerate(order)}
+        outside = {self.storage.memory(v) for v in self.outputs}
+        sources = {self.storage.memory(v) for _, v in self.updates}
+        counts: dict[Variable, int] = {}
+        for _, v in self.updates:
+            counts[v] = counts.get(v, 0) + 1
+        for s, v in self.updates:
+            group = self.grouping.home.get(v)
+            if group is None or group not in place or v not in self.storage.stored:
+                continue
+            k = place[group]
+            if (
+                counts[v] > 1
+                or v in self.outputs
+                or s in outside
+                or s in sources
+                or v.type.dtype != s.type.dtype  # type: ignore[attr-defined]
+                or self.sizes.shape(v) != self.sizes.shape(s)
+                or k <= last_failure
+                or any(r > k for r in readers.get(s, ()))
+                or (k in readers.get(s, ()) and not self._reads_aligned(group, v, s))
+            ):
+                continue
+            self.target[v] = s
+
+    def _may_fail(self, group: Group) -> bool:
+        if group.kind in ("host", "scatter"):
+            return True
+        seen: set[Variable] = set()
+        stack: list[Variable] = [*group.members, *group.terminals]
+        while stack:
+            v = stack.pop()
+            if v in seen or v.owner is None:
+                continue
+            seen.add(v)
+            if "position" in _fallible_ops(v.owner.op):
+                return True
+            stack += [
+                u
+                for u in v.owner.inputs
+                if self.storage.memory(u) is None or (u in group.members)
+            ]
+        return False
+
+    def _leaves(self, group: Group) -> set[Any]:
+        """The memory that the group reads."""
+        found: set[Any] = set()
+        seen: set[Variable] = set()
+        members = set(group.members)
+        stack: list[Variable] = [
+            u
+            for v in (*group.members, *group.terminals)
+            if v.owner is not None
+            for u in v.owner.inputs
+        ]
+        while stack:
+            v = stack.pop()
+            if v in seen:
+                continue
+            seen.add(v)
+            memory = None if v in members else self.storage.memory(v)
+            if memory is not None:
+                found.add(memory)
+            elif v.owner is not None:
+                stack.extend(v.owner.inputs)
+        return found
+
+    def _reads_aligned(self, group: Group, v: Variable, s: Variable) -> bool:
+        """Whether the group reads ``s`` only where it writes ``v`` in the same step."""
+        if group.kind == "scatter" or group.row_reductions or group.terminals or group.serial:
+            return False
+        if group.kind == "product":
+            product_node: Any = group.members[0].owner
+            for operand in product_node.inputs:
+                if self.storage.memory(self.grouping.operand_base(operand)) is s:
+                    return False
+        own = tuple(range(group.rank))
+        members = set(group.members)
+        seen: set[Variable] = set()
+        stack: list[Variable] = [u for m in group.members for u in m.owner.inputs]  # type: ignore[union-attr]
+        while stack:
+            u = stack.pop()
+            if u in seen or u in members:
+                continue
+            seen.add(u)
+            if u is s:
+                # Read directly by a member, at the member's own index.
+                continue
+            if self.storage.memory(u) is s:
+                return False
+            if u.owner is None or self.storage.memory(u) is not None:
+                continue
+            if any(w is s for w in u.owner.inputs) and not self.sizes.is_host(u):
+                if not _is_elementwise(u):
+                    return False
+            stack.extend(u.owner.inputs)
+        aligned = tuple(a for a in group.align.get(v, ()) if a is not None)
+        return aligned == own
+
+    # Groups.
+
+    def _emit_group(self, group: Group) -> None:
+        start = len(self.instructions)
+        if group.kind == "host":
+            self._emit_host(group)
+        elif group.kind == "scatter":
+            self._emit_scatter(group)
+        elif group.kind == "product":
+            self._emit_product(group)
+        else:
+            self._emit_loop(group)
+        line = next(
+            (str(v.owner.trace[0]) for v in group.members if v.owner is not None and v.owner.trace),
+            "",
+        )
+        for k in range(start, len(self.instructions)):
+            self.lines[k] = line
+
+    def _stored_members(self, group: Group) -> list[Variable]:
+        return [v for v in group.members if v in self.storage.stored]
+
+    def _allocate(self, v: Variable) -> None:
+        """Memory for the value ``v``, now."""
+        dtype: str = v.type.dtype  # type: ignore[attr-defined]
+        shared = self.target.get(v)
+        if shared is not None:
+            self.number[v] = self.number[shared]
+            return
+        self._new_buffer(v, dtype, self.sizes.shape(v), self._is_result(v))
+
+    def _is_result(self, v: Variable) -> bool:
+        return any(v is o for o in self.outputs) or any(v is u for _, u in self.updates)
+
+    def _new_buffer(self, key: Any, dtype: str, shape: Sequence[Size], result: bool) -> int:
+        number = len(self.buffers)
+        self.buffers.append(p.Buffer("output" if result else "temporary", dtype, -1))
+        self.number[key] = number
+        count = self.size.of(product(shape))
+        dims = tuple(self.size.of(s) for s in shape) if result else ()
+        self.instructions.append(p.Allocate(number, count, dims))
+        return number
+
+    def _parts_of(self, t: Variable) -> tuple[Size, Size]:
+        return self.parts[t]
+
+    def _emit_loop(self, group: Group) -> None:
+        stores = [(v, v) for v in self._stored_members(group)]
+        for v, _ in stores:
+            self._allocate(v)
+        maker = LoopKernel(
+            group, self.sizes, self.storage.memory, stores, self._position_error, self._parts_of
+        )
+        plan = maker.make("kernel")
+        for t in group.terminals:
+            column = maker._is_column(t)
+            width = product(maker.inner) if column else ONE
+            dtype = operand_dtype(t) if column else accumulator_dtype(t)
+            self.parts[t] = plan.items, width
+            self._new_buffer(Parts(t), dtype, [plan.items, width], False)
+        self._launch(plan)
+
+    def _launch(self, plan: Plan) -> None:
+        kernel = self._kernel(plan.function)
+        if _can_fail(plan.function):
+            self.fallible.append(len(self.instructions))
+        launch = p.Launch(
+            kernel,
+            tuple(self.number[k] for k in plan.keys),
+            tuple(self.size.of(s) for s in plan.sizes),
+            self.size.of(plan.items),
+            self.size.of(plan.grain),
+            self.size.of(plan.scratch),
+        )
+        self.instructions.append(launch)
+
+    def _kernel(self, function: Function) -> int:
+        """The number of a kernel; equal ones are one."""
+        name = function.name
+        if name == "kernel":
+            name = f"kernel{len(self.kernels)}"
+            function = function._replace(name=name)
+        if name not in self.functions:
+            self.functions[name] = function
+            self.kernels.append(name)
+        return self.kernels.index(name)
+
+    def _emit_scatter(self, group: Group) -> None:
+        (v,) = group.members
+        self._allocate(v)
+        for plan in scatter_kernel(v, self.sizes, self.storage.memory, self._position_error):
+            self._launch(plan)
+
+    def _emit_product(self, group: Group) -> None:
+        raise NotImplementedError("products")
+
+    def _emit_host(self, group: Group) -> None:
+        node: Any = group.members[0].owner
+        number = len(self.host)
+        self.host.append(_host_function(node))
+        inputs, outputs = [], []
+        for v in node.inputs:
+            if not isinstance(v.type, TensorType):
+                raise TypeError(f"{node.op} takes {v}, which is no tensor: {v.type}")
+            inputs.append((self._memory_number(v), self._shape_registers(v)))
+        for v in node.outputs:
+            buffer = len(self.buffers)
+            result = self._is_result(v)
+            self.buffers.append(p.Buffer("output" if result else "temporary", v.type.dtype, -1))
+            self.number[v] = buffer
+            first = self.registers.new(max(v.type.ndim, 1))
+            for d in range(v.type.ndim):
+                self.dimensions[v, d] = first + d
+            outputs.append((buffer, tuple(first + d for d in range(v.type.ndim))))
+        self.fallible.append(len(self.instructions))
+        self.instructions.append(p.Host(number, tuple(inputs), tuple(outputs)))
+
+    def _memory_number(self, v: Variable) -> int:
+        key = self.storage.memory(v)
+        if key is None or key not in self.number:
+            if isinstance(v, Constant):
+                self.constants.append(v.data)
+                self._bind("constant", len(self.constants) - 1, v)
+                return self.number[v]
+            raise KeyError(f"{v} is not in memory")
+        return self.number[key]
+
+    def _shape_registers(self, v: Variable) -> tuple[int, ...]:
+        return tuple(self.size.of(s) for s in self.sizes.shape(v))
+
+    # Results.
+
+    def _emit_results(self) -> tuple[list[p.Output], list[p.Update]]:
+        given: set[int] = set()
+        updated_in_place = {self.number[s] for s in self.target.values()}
+        outs: list[p.Output] = []
+        for v, borrow in zip(self.outputs, self.borrowed, strict=True):
+            number = self._memory_number(v)
+            shape = self._shape_registers(v)
+            if number in given or number in updated_in_place or (
+                self.buffers[number].kind != "output" and not self._is_argument(number)
+            ) or v not in self.number:
+                number = self._copy(number, v)
+            given.add(number)
+            outs.append(p.Output(number, v.type.dtype, shape, borrow))  # type: ignore[attr-defined]
+        ups: list[p.Update] = []
+        for s, v in self.updates:
+            shape = self._shape_registers(v)
+            position = next(k for k, w in enumerate(self.shared) if w is s)
+            if v in self.target:
+                ups.append(p.Update(position, self.number[s], s.type.dtype, shape))  # type: ignore[attr-defined]
+                continue
+            if v is s:
+                continue
+            number = self._memory_number(v)
+            if number in given or self.buffers[number].kind != "output" or v not in self.number:
+                number = self._copy(number, v)
+            given.add(number)
+            ups.append(p.Update(position, number, s.type.dtype, shape))  # type: ignore[attr-defined]
+        return outs, ups
+
+    def _is_argument(self, number: int) -> bool:
+        return self.buffers[number].kind == "argument"
+
+    def _copy(self, source: int, v: Variable) -> int:
+        shape = self.sizes.shape(v)
+        target = self._new_buffer(object(), v.type.dtype, shape, True)  # type: ignore[attr-defined]
+        self.instructions.append(p.Copy(target, source, self.size.of(product(shape))))
+        return target
+
+    def _share_slots(self) -> None:
+        """Give temporaries whose lives do not overlap the same slot of the arena."""
+        first: dict[int, int] = {}
+        last: dict[int, int] = {}
+        counts: dict[int, int] = {}
+        for k, instruction in enumerate(self.instructions):
+            for b in _touched(instruction):
+                first.setdefault(b, k)
+                last[b] = k
+            if isinstance(instruction, p.Allocate):
+                counts[instruction.buffer] = instruction.count
+        free: list[tuple[int, int]] = []
+        slots = 0
+        ends: list[tuple[int, int, int]] = []
+        for b in sorted(
+            (b for b, buffer in enumerate(self.buffers) if buffer.kind == "temporary"),
+            key=lambda b: first.get(b, 0),
+        ):
+            start = first.get(b, 0)
+            itemsize = np.dtype(self.buffers[b].dtype).itemsize
+            for e in [e for e in ends if e[0] < start]:
+                ends.remove(e)
+                free.append((e[1], e[2]))
+            wanted = (counts.get(b, -1), itemsize)
+            match = next((f for f in free if f[1] == hash(wanted)), None) or (
+                free[0] if free else None
+            )
+            if match is not None:
+                free.remove(match)
+                slot = match[0]
+            else:
+                slot = slots
+                slots += 1
+            ends.append((last.get(b, start), slot, hash(wanted)))
+            self.buffers[b] = self.buffers[b]._replace(slot=slot)
+
+
+def _touched(instruction: p.Instruction) -> list[int]:
+    if isinstance(instruction, p.Allocate):
+        return [instruction.buffer]
+    if isinstance(instruction, p.Launch):
+        found = list(instruction.buffers)
+        for _, launch in instruction.calls:
+            found += _touched(launch)
+        return found
+    if isinstance(instruction, p.Copy):
+        return [instruction.target, instruction.source]
+    if isinstance(instruction, p.Item):
+        return [instruction.buffer]
+    if isinstance(instruction, p.Host):
+        return [b for b, _ in (*instruction.inputs, *instruction.outputs)]
+    return []
+
+
+def _host_function(node: Any) -> Callable[..., Any]:
+    """The op's ``perform`` as a function of arrays that returns a list of arrays."""
+
+    def call(*arrays: Any) -> list[Any]:
+        storage: list[list[Any]] = [[None] for _ in node.outputs]
+        try:
+            node.op.perform(node, list(arrays), storage)
+        except Exception as error:
+            error.add_note(f"while computing {node.op}" + trace.describe(node.trace))
+            raise
+        results = []
+        for v, cell in zip(node.outputs, storage, strict=True):
+            if cell[0] is None:
+                raise ValueError(f"{node.op} left an output without a value")
+            data = np.asarray(cell[0])
+            if data.dtype != v.type.dtype or data.ndim != v.type.ndim:
+                raise TypeError(
+                    f"{node.op} gave dtype {data.dtype} and rank {data.ndim}, "
+                    f"promised {v.type}"
+                )
+            if any(a is data or np.may_share_memory(a, data) for a in arrays):
+                data = data.copy()
+            results.append(np.ascontiguousarray(data).reshape(data.shape))
+        return results
+
+    call.__name__ = str(node.op)
+    return call
+
+
+def _is_elementwise(v: Variable) -> bool:
+    return type(v.owner.op).__name__ in ("Elemwise", "SpecifyShape")  # type: ignore[union-attr]
+
+
+def _fallible_ops(op: Any) -> tuple[str, ...]:
+    return ("position",) if type(op).__name__ in ("AdvancedSubtensor", "AdvancedIncSubtensor") else ()
+
+
+def _can_fail(function: Function) -> bool:
+    return any(isinstance(s, Fail) for s in walk_statements(function.body))
+
+
+def _escape(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+

@@ -1,0 +1,512 @@
+"""Fusion: which values are computed together, in one pass over one domain.
+
+A :class:`Group` becomes one kernel.  Its domain is a tuple of sizes, the axes
+of a loop nest; some leading ones (``split``) are its *rows*.  A value of the
+group has an *alignment*: for each of its dimensions the domain axis along
+which it runs (None for a dimension of size 1).  A value is
+
+- *full*, if it runs along every axis;
+- a *row* value, if it runs along the rows only (a reduction over the rest,
+  or what is computed from such);
+- *terminal*, if it is a reduction over the rows: each chunk of rows leaves a
+  partial result, and another group, which starts from these, finishes it.
+
+Values that are free or cheap need no group: they are computed where used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from croton.graph.apply import Apply
+from croton.graph.traversal import toposort
+from croton.graph.variable import Constant, Variable
+from croton.schedule.sizes import ONE, Size, Sizes
+from croton.schedule.views import free_inputs, is_free, is_whole_range
+from croton.tensor.creation import Alloc
+from croton.tensor.indexing import AdvancedSubtensor
+from croton.tensor.shapes import DimShuffle
+from croton.tensor.type import TensorType
+
+Alignment = tuple[int | None, ...]
+
+
+class Group:
+    """Values computed together.  ``kind``: loop, product, scatter or host."""
+
+    def __init__(self, number: int, kind: str, domain: Sequence[Size]) -> None:
+        self.number = number
+        self.kind = kind
+        self.domain = list(domain)
+        self.split: int | None = None
+        self.members: list[Variable] = []
+        self.align: dict[Variable, Alignment] = {}
+        self.row_reductions: list[Variable] = []
+        self.serial: list[Variable] = []  # reductions by a loop within each element
+        self.terminals: list[Variable] = []
+        self.finishes: dict[Variable, Group] = {}  # terminal -> the group that made its parts
+        self.needs: set[Group] = set()
+
+    @property
+    def rank(self) -> int:
+        """The number of axes."""
+        return len(self.domain)
+
+    def is_full(self, alignment: Alignment) -> bool:
+        """Whether a value so aligned runs along every axis."""
+        return {a for a in alignment if a is not None} == set(range(self.rank))
+
+    def is_row(self, alignment: Alignment) -> bool:
+        """Whether a value so aligned runs along the rows only."""
+        return self.split is not None and {a for a in alignment if a is not None} == set(
+            range(self.split)
+        )
+
+    def __repr__(self) -> str:
+        return f"Group({self.number}, {self.kind}, rank {self.rank}, {len(self.members)} values)"
+
+
+class Grouping:
+    """Forms the groups of a graph, in one walk from inputs to outputs."""
+
+    def __init__(
+        self, outputs: Sequence[Variable], sizes: Sizes, products: frozenset[str]
+    ) -> None:
+        self.sizes = sizes
+        self.products = products  # the dtypes that have product kernels
+        self.groups: list[Group] = []
+        self.home: dict[Variable, Group] = {}
+        self.forced: set[Variable] = set()
+        self._readers: dict[Variable, list[Group]] = {}
+        self.order = toposort(outputs)
+        self._mark_forced(outputs)
+        for node in self.order:
+            self._place(node)
+
+    # Values that must be in memory whatever reads them.
+
+    def _mark_forced(self, outputs: Sequence[Variable]) -> None:
+        for v in outputs:
+            self.forced.add(v)
+        for node in self.order:
+            loop = getattr(node.op, "loop", None)
+            if loop is None:
+                self.forced.update(
+                    v
+                    for v in node.inputs
+                    if isinstance(v.type, TensorType) and not _is_size_op(node)
+                )
+            elif loop == "reshape":
+                self.forced.add(node.inputs[0])
+            elif loop == "product" and self.is_product(node):
+                for v in node.inputs:
+                    self.forced.add(self.operand_base(v))
+
+    def is_product(self, node: Apply) -> bool:
+        """Whether product kernels compute the node."""
+        return node.outputs[0].type.dtype in self.products  # type: ignore[attr-defined]
+
+    def operand_base(self, v: Variable) -> Variable:
+        """What must be in memory for a product to read ``v``: transposed views cost nothing."""
+        while v.owner is not None and isinstance(v.owner.op, DimShuffle):
+            v = v.owner.inputs[0]
+        return v
+
+    # Placing one node.
+
+    def _place(self, node: Apply) -> None:
+        loop = getattr(node.op, "loop", None)
+        v = node.outputs[0]
+        if _is_size_op(node):
+            return
+        if len(node.outputs) == 1 and self.sizes.is_host(v) and v not in self.forced:
+            return
+        if loop is None:
+            self._new("host", (), node.outputs)
+        elif loop == "product" and self.is_product(node):
+            group = self._new("product", self.sizes.shape(v), [v])
+            group.align[v] = tuple(range(v.type.ndim))  # type: ignore[attr-defined]
+        elif loop == "scatter":
+            self._new("scatter", (), [v])
+        elif loop in ("reduce", "product"):
+            self._place_reduction(node)
+        elif loop == "reshape":
+            if v in self.forced and not self._is_memory(node.inputs[0]):
+                self._place_pointwise(v)
+        elif is_free(node.op):
+            if v in self.forced:
+                self._place_pointwise(v)
+        else:
+            self._place_pointwise(v)
+
+    def _is_memory(self, v: Variable) -> bool:
+        return v.owner is None or v in self.forced
+
+    def _new(self, kind: str, domain: Sequence[Size], members: Sequence[Variable]) -> Group:
+        group = Group(len(self.groups), kind, domain)
+        self.groups.append(group)
+        for v in members:
+            self._join(group, v)
+        return group
+
+    def _join(self, group: Group, v: Variable, alignment: Alignment | None = None) -> None:
+        group.members.append(v)
+        self.home[v] = group
+        if alignment is not None:
+            group.align[v] = alignment
+        for source in self._sources(v):
+            home = self.home.get(source)
+            if home is not None and home is not group:
+                group.needs.add(home)
+        if alignment is not None:
+            node: Any = v.owner
+            for u in node.inputs:
+                self._register(u, group)
+
+    def _register(self, u: Variable, group: Group) -> None:
+        """Remember what ``group`` reads, so that others who read it may join."""
+        if u.owner is None or u in self.forced or u in self.home:
+            if not isinstance(u, Constant) and u.type.ndim:  # type: ignore[attr-defined]
+                readers = self._readers.setdefault(u, [])
+                if group not in readers:
+                    readers.append(group)
+        if u not in self.home and u.owner is not None and is_free(u.owner.op):
+            for w in free_inputs(u):
+                self._register(w, group)
+
+    def _sources(self, v: Variable) -> list[Variable]:
+        """The values with a home that ``v`` reads, through what is free."""
+        found: list[Variable] = []
+        seen: set[Variable] = set()
+        stack = list(v.owner.inputs) if v.owner is not None else []
+        while stack:
+            u = stack.pop()
+            if u in seen:
+                continue
+            seen.add(u)
+            if u in self.home:
+                found.append(u)
+            elif u.owner is not None:
+                stack.extend(u.owner.inputs)
+        return found
+
+    def _candidates(self, inputs: Sequence[Variable]) -> list[Group]:
+        """Groups that compute or read what ``inputs`` read, the latest first."""
+        found: set[Group] = set()
+        seen: set[Variable] = set()
+        stack = list(inputs)
+        while stack:
+            u = stack.pop()
+            if u in seen:
+                continue
+            seen.add(u)
+            if u in self.home:
+                home = self.home[u]
+                found.add(home)
+                found.update(self._readers.get(u, ()))
+            elif u.owner is None:
+                found.update(self._readers.get(u, ()))
+            elif is_free(u.owner.op):
+                found.update(self._readers.get(u, ()))
+                stack.extend(free_inputs(u))
+        return sorted(found, key=lambda g: -g.number)
+
+    def _depends(self, a: Group, b: Group) -> bool:
+        """Whether ``a`` needs ``b``, directly or not."""
+        seen, stack = set(), [a]
+        while stack:
+            g = stack.pop()
+            for h in g.needs:
+                if h is b:
+                    return True
+                if h not in seen:
+                    seen.add(h)
+                    stack.append(h)
+        return False
+
+    def _can_join(self, group: Group, v: Variable) -> bool:
+        """Whether ``v`` in ``group`` makes no cycle and needs no unfinished reduction of it."""
+        for source in self._sources(v):
+            home = self.home[source]
+            if home is group:
+                continue
+            if group in home.finishes.values() or self._depends(home, group):
+                return False
+        return True
+
+    # Alignment.
+
+    def induced(self, w: Variable, group: Group) -> Alignment | None:
+        """How ``w`` runs along the group's axes, as far as its sources say; None if it cannot.
+
+        A dimension of which nothing is known is None as well.
+        """
+        if w in group.align and (w in group.members or w.owner is None or w in self.home):
+            return group.align[w]
+        free: Alignment = (None,) * w.type.ndim  # type: ignore[attr-defined]
+        if w.owner is None or w in self.home or not is_free(w.owner.op):
+            return free
+        op = w.owner.op
+        if isinstance(op, DimShuffle):
+            inner = self.induced(w.owner.inputs[0], group)
+            if inner is None:
+                return None
+            return tuple(None if d == "x" else inner[d] for d in op.new_order)  # type: ignore[index]
+        inner_of = free_inputs(w)
+        if not self._reads(w, group):
+            return free
+        if isinstance(op, AdvancedSubtensor):
+            return self._picked(w, group)
+        if isinstance(op, Alloc) or getattr(op, "view_map", None) is not None:
+            inner = self.induced(inner_of[0], group)
+            if inner is not None and len(inner) == len(free) and not _moves(op):
+                return inner
+        return None
+
+    def _picked(self, w: Variable, group: Group) -> Alignment | None:
+        # x[arange(n), y]: element y[i] of row i, for a value of the same rows.
+        node: Any = w.owner
+        x, *indices = node.inputs
+        inner = self.induced(x, group)
+        if inner is None or node.op.start != 0 or len(indices) != len(inner):
+            return None
+        if any(self._reads(i, group) for i in indices):
+            return None
+        if group.split != 1 or inner[0] != 0 or indices[0].type.ndim != 1:
+            return None
+        return (0,) if is_whole_range(indices[0]) else None
+
+    def _reads(self, w: Variable, group: Group) -> bool:
+        """Whether ``w`` is computed from values of ``group`` without memory between."""
+        if self.home.get(w) is group:
+            return True
+        if w in self.home or w.owner is None or not is_free(w.owner.op):
+            return False
+        return any(self._reads(u, group) for u in w.owner.inputs)
+
+    def _combine(
+        self, group: Group, inputs: Sequence[Variable], shape: Sequence[Size]
+    ) -> Alignment | None:
+        """The alignment of an elementwise result of ``inputs`` in ``group``."""
+        rank = len(shape)
+        axes: list[int | None] = [None] * rank
+        for w in inputs:
+            if w.type.ndim != rank:  # type: ignore[attr-defined]
+                if self._reads(w, group):
+                    return None
+                continue
+            found = self.induced(w, group)
+            if found is None:
+                return None
+            for d, a in enumerate(found):
+                if a is None or shape[d] == ONE:
+                    continue
+                if axes[d] is None:
+                    axes[d] = a
+                elif axes[d] != a:
+                    return None
+        taken = [a for a in axes if a is not None]
+        if len(set(taken)) != len(taken):
+            return None
+        return self._complete(group, axes, shape)
+
+    def _complete(
+        self, group: Group, axes: list[int | None], shape: Sequence[Size]
+    ) -> Alignment | None:
+        """Give dimensions without alignment the domain axes of their size that are left."""
+        nxt = 0
+        for d, size in enumerate(shape):
+            if size == ONE:
+                continue
+            a = axes[d]
+            if a is None:
+                while nxt < group.rank and (
+                    nxt in axes or group.domain[nxt] != size
+                ):
+                    nxt += 1
+                if nxt == group.rank:
+                    return None
+                axes[d] = a = nxt
+            if group.domain[a] != size or a < nxt - 1:
+                return None
+            nxt = max(nxt, a + 1)
+        order = [a for a in axes if a is not None]
+        return tuple(axes) if order == sorted(order) else None
+
+    # Pointwise values.
+
+    def _place_pointwise(self, v: Variable) -> None:
+        node: Any = v.owner
+        shape = self.sizes.shape(v)
+        inputs = node.inputs
+        for group in self._candidates(inputs):
+            if group.kind not in ("loop", "product") or not self._can_join(group, v):
+                continue
+            alignment = self._combine(group, self._element_inputs(v), shape)
+            if alignment is None:
+                continue
+            full = group.is_full(alignment)
+            if full or (group.kind == "loop" and group.is_row(alignment)):
+                if full and group.kind == "loop" and self._would_loop_rows(group, v):
+                    continue
+                self._join(group, v, alignment)
+                self._align_leaves(group, v, alignment)
+                return
+        domain = [s for s in shape if s != ONE]
+        group = self._new("loop", domain, [])
+        place = iter(range(len(domain)))
+        alignment = tuple(None if s == ONE else next(place) for s in shape)
+        self._join(group, v, alignment)
+        self._align_leaves(group, v, alignment)
+
+    @staticmethod
+    def _would_loop_rows(group: Group, v: Variable) -> bool:
+        return False
+
+    def _element_inputs(self, v: Variable) -> list[Variable]:
+        node: Any = v.owner
+        return free_inputs(v) if is_free(node.op) else list(node.inputs)
+
+    def _align_leaves(self, group: Group, v: Variable, alignment: Alignment) -> None:
+        """Note how values in memory that ``v`` reads run along the axes."""
+        for w in self._element_inputs(v):
+            if w.type.ndim == len(alignment):  # type: ignore[attr-defined]
+                self._align(group, w, alignment)
+
+    def _align(self, group: Group, w: Variable, alignment: Alignment) -> None:
+        if self.home.get(w) is group:
+            return
+        if w.owner is None or w in self.home:
+            sizes = self.sizes.shape(w)
+            own = tuple(None if s == ONE else a for s, a in zip(sizes, alignment, strict=True))
+            if not isinstance(w, Constant):
+                group.align.setdefault(w, own)
+        elif isinstance(w.owner.op, DimShuffle):
+            back: list[int | None] = [None] * w.owner.inputs[0].type.ndim  # type: ignore[attr-defined]
+            for k, d in enumerate(w.owner.op.new_order):
+                if d != "x":
+                    back[d] = alignment[k]  # type: ignore[index]
+            self._align(group, w.owner.inputs[0], tuple(back))
+
+    # Reductions.
+
+    def _place_reduction(self, node: Apply) -> None:
+        v = node.outputs[0]
+        if getattr(node.op, "loop", None) == "product":
+            self._serial_group(v)
+            return
+        x = node.inputs[0]
+        axes: tuple[int, ...] = node.op.axis  # type: ignore[attr-defined]
+        shape = self.sizes.shape(x)
+        reduced = [a for a in axes if shape[a] != ONE]
+        for group in self._candidates([x]):
+            if group.kind != "loop" or group.serial or not self._can_join(group, v):
+                continue
+            alignment = self._combine(group, [x], shape)
+            if alignment is not None and self._reduce_in(group, v, x, alignment, reduced):
+                return
+        kept = [d for d in range(len(shape)) if d not in axes and shape[d] != ONE]
+        if not reduced:
+            self._place_pointwise(v)
+            return
+        domain_axes = [d for d in range(len(shape)) if shape[d] != ONE]
+        leading = domain_axes[: len(reduced)] == reduced
+        trailing = domain_axes[len(kept) :] == reduced
+        if leading or trailing:
+            group = self._new("loop", [shape[d] for d in domain_axes], [])
+            place = {d: k for k, d in enumerate(domain_axes)}
+            alignment = tuple(place.get(d) for d in range(len(shape)))
+            if self._reduce_in(group, v, x, alignment, reduced):
+                return
+            self.groups.pop()
+        self._serial_group(v)
+
+    def _reduce_in(
+        self, group: Group, v: Variable, x: Variable, alignment: Alignment, reduced: Sequence[int]
+    ) -> bool:
+        """Put the reduction ``v`` of ``x`` into ``group`` if its axes fit."""
+        over = {alignment[d] for d in reduced}
+        every = set(range(group.rank))
+        if not group.is_full(alignment):
+            # A row value reduced over all rows.
+            if not group.is_row(alignment) or over != set(range(group.split or 0)):
+                return False
+            terminal = True
+        elif over == every:
+            terminal = True
+        else:
+            count = len(over)
+            if over == set(range(group.rank - count, group.rank)):
+                split = group.rank - count
+                terminal = False
+            elif over == set(range(count)):
+                split = count
+                terminal = True
+            else:
+                return False
+            if group.split is not None and group.split != split:
+                return False
+            group.split = split
+        if terminal:
+            self._finish(group, v, x, alignment)
+            return True
+        axes = v.owner.op.axis  # type: ignore[union-attr]
+        own = tuple(a for d, a in enumerate(alignment) if d not in axes)
+        group.row_reductions.append(v)
+        self._join(group, v, own)
+        self._align(group, x, alignment)
+        return True
+
+    def _finish(self, group: Group, v: Variable, x: Variable, alignment: Alignment) -> None:
+        """A reduction over the rows: parts in ``group``, the rest in a group of its own."""
+        group.terminals.append(v)
+        for source in self._sources(v):
+            home = self.home.get(source)
+            if home is not None and home is not group:
+                group.needs.add(home)
+        self._align(group, x, alignment)
+        self._register(x, group)
+        shape = self.sizes.shape(v)
+        domain = [s for s in shape if s != ONE]
+        for other in reversed(self.groups):
+            if (
+                other.kind == "loop"
+                and other.domain == domain
+                and other.finishes
+                and all(g is group for g in other.finishes.values())
+            ):
+                last = other
+                break
+        else:
+            last = self._new("loop", domain, [])
+        place = iter(range(len(domain)))
+        last.align[v] = tuple(None if s == ONE else next(place) for s in shape)
+        last.members.append(v)
+        last.finishes[v] = group
+        last.serial.append(v)
+        last.needs.add(group)
+        self.home[v] = last
+
+    def _serial_group(self, v: Variable) -> None:
+        shape = self.sizes.shape(v)
+        domain = [s for s in shape if s != ONE]
+        group = self._new("loop", domain, [])
+        place = iter(range(len(domain)))
+        group.serial.append(v)
+        self._join(group, v, tuple(None if s == ONE else next(place) for s in shape))
+
+
+def _is_size_op(node: Apply) -> bool:
+    return type(node.op).__name__ == "Shape_i"
+
+
+def _moves(op: Any) -> bool:
+    """Whether the op reads its input elsewhere than at its own index."""
+    return not isinstance(op, Alloc) and type(op).__name__ not in (
+        "SpecifyShape",
+        "DisconnectedGrad",
+        "ZeroGrad",
+        "GradClip",
+        "GradScale",
+    )

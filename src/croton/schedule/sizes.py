@@ -1,0 +1,378 @@
+"""Symbolic sizes in a normal form, so that equal ones are known to be equal.
+
+A :class:`Size` is a polynomial with integer coefficients over *atoms*: the
+dimensions of the arguments, and results of operations that polynomials do not
+have (division, minimum, a value read from an integer scalar).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from croton.graph.variable import Constant, Variable
+from croton.kernel.nodes import Const, Expr, Op, Var
+from croton.tensor.elementwise import Elemwise
+from croton.tensor.shapes import MakeVector, Shape_i, shape_i
+from croton.tensor.type import TensorType
+
+Monomial = tuple[int, ...]
+
+
+class Size:
+    """An integer that is known up to the values of atoms; compares by value."""
+
+    __slots__ = ("_hash", "terms")
+
+    def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
+        self.terms = terms
+        self._hash = hash(terms)
+
+    @staticmethod
+    def of(value: int) -> Size:
+        """A known size."""
+        return _SMALL[value] if 0 <= value < 64 else Size((((), value),) if value else ())
+
+    @property
+    def value(self) -> int | None:
+        """The number, if it is known."""
+        if not self.terms:
+            return 0
+        if len(self.terms) == 1 and self.terms[0][0] == ():
+            return self.terms[0][1]
+        return None
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Size) and self.terms == other.terms)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __add__(self, other: Size) -> Size:
+        if not self.terms:
+            return other
+        if not other.terms:
+            return self
+        total = dict(self.terms)
+        for monomial, c in other.terms:
+            total[monomial] = total.get(monomial, 0) + c
+        return _collect(total)
+
+    def __neg__(self) -> Size:
+        return Size(tuple((m, -c) for m, c in self.terms))
+
+    def __sub__(self, other: Size) -> Size:
+        return self + (-other)
+
+    def __mul__(self, other: Size) -> Size:
+        total: dict[Monomial, int] = {}
+        for m, c in self.terms:
+            for n, d in other.terms:
+                key = tuple(sorted(m + n))
+                total[key] = total.get(key, 0) + c * d
+        return _collect(total)
+
+    def divided_by(self, other: Size) -> Size | None:
+        """The exact quotient, where one term divides every other; else None."""
+        if len(other.terms) != 1:
+            return None
+        (divisor, d) = other.terms[0]
+        result: dict[Monomial, int] = {}
+        for m, c in self.terms:
+            if c % d:
+                return None
+            rest = list(m)
+            for atom in divisor:
+                if atom not in rest:
+                    return None
+                rest.remove(atom)
+            result[tuple(rest)] = c // d
+        return _collect(result)
+
+    def __repr__(self) -> str:
+        return " + ".join(
+            "*".join([str(c), *(f"a{a}" for a in m)]) for m, c in self.terms
+        ) or "0"
+
+
+def _collect(total: dict[Monomial, int]) -> Size:
+    return Size(tuple(sorted((m, c) for m, c in total.items() if c)))
+
+
+_SMALL = [Size((((), v),) if v else ()) for v in range(64)]
+ONE, ZERO = Size.of(1), Size.of(0)
+
+
+def product(sizes: Sequence[Size]) -> Size:
+    """The product."""
+    result = ONE
+    for s in sizes:
+        result = result * s
+    return result
+
+
+class Atom:
+    """What a polynomial is made of.
+
+    ``kind`` is ``"dimension"`` (``what`` is (variable, axis)), ``"value"``
+    (``what`` is a 0-d integer variable) or the name of an operation on ``args``.
+    """
+
+    __slots__ = ("args", "kind", "what")
+
+    def __init__(self, kind: str, what: Any = None, args: tuple[Size, ...] = ()) -> None:
+        self.kind = kind
+        self.what = what
+        self.args = args
+
+
+_OPERATIONS = {
+    "int_div": "floordiv",
+    "mod": "mod",
+    "minimum": "minimum",
+    "maximum": "maximum",
+    "eq": "eq",
+    "ne": "ne",
+    "lt": "lt",
+    "le": "le",
+    "abs": "abs",
+    "switch": "select",
+}
+_FOLD: dict[str, Callable[..., int]] = {
+    "floordiv": lambda a, b: a // b if b else 0,
+    "mod": lambda a, b: a % b if b else 0,
+    "ceildiv": lambda a, b: -(-a // b) if b else 0,
+    "minimum": min,
+    "maximum": max,
+    "eq": lambda a, b: int(a == b),
+    "ne": lambda a, b: int(a != b),
+    "lt": lambda a, b: int(a < b),
+    "le": lambda a, b: int(a <= b),
+    "abs": abs,
+    "and": lambda a, b: int(bool(a) and bool(b)),
+    "or": lambda a, b: int(bool(a) or bool(b)),
+    "not": lambda a: int(not a),
+    "select": lambda c, a, b: a if c else b,
+}
+
+
+class Sizes:
+    """The sizes of one program: from graph variables to normal forms."""
+
+    def __init__(self) -> None:
+        self.atoms: list[Atom] = []
+        self._keys: dict[Any, int] = {}
+        self._of: dict[Variable, Size] = {}
+        self._shapes: dict[Variable, tuple[Size, ...]] = {}
+        #: Dimensions that another one, or a number, stands for (see ``unify``).
+        self.equal: dict[tuple[Variable, int], Any] = {}
+
+    def _atom(self, key: Any, make: Callable[[], Atom]) -> Size:
+        number = self._keys.get(key)
+        if number is None:
+            number = self._keys[key] = len(self.atoms)
+            self.atoms.append(make())
+        return Size((((number,), 1),))
+
+    def operation(self, name: str, *args: Size) -> Size:
+        """The result of an operation (see ``runtime.program.Compute``)."""
+        values = [a.value for a in args]
+        if None not in values:
+            return Size.of(_FOLD[name](*values))
+        if name in ("minimum", "maximum") and args[0] == args[1]:
+            return args[0]
+        if name == "eq" and args[0] == args[1]:
+            return ONE
+        if name == "maximum" and self._never_negative(args[0]) and args[1] == ZERO:
+            return args[0]
+        if name == "maximum" and self._never_negative(args[1]) and args[0] == ZERO:
+            return args[1]
+        if name in ("floordiv", "ceildiv"):
+            exact = args[0].divided_by(args[1])
+            if exact is not None:
+                return exact
+        if name == "select" and values[0] is not None:
+            return args[1] if values[0] else args[2]
+        return self._atom((name, args), lambda: Atom(name, args=args))
+
+    def _never_negative(self, size: Size) -> bool:
+        return all(
+            c > 0 and all(self.atoms[a].kind == "dimension" for a in m) for m, c in size.terms
+        )
+
+    def dimension(self, v: Variable, axis: int) -> Size:
+        """Dimension ``axis`` of an argument, or of the result of a Python op."""
+        same = self.equal.get((v, axis))
+        if same is not None:
+            if isinstance(same, int):
+                return Size.of(same)
+            v, axis = same
+        return self._atom(("dimension", v, axis), lambda: Atom("dimension", (v, axis)))
+
+    def of(self, v: Variable) -> Size:
+        """An integer 0-d variable as a size."""
+        found = self._of.get(v)
+        if found is None:
+            found = self._of[v] = self._make(v)
+        return found
+
+    def is_host(self, v: Variable) -> bool:
+        """Whether ``v`` is computed from sizes and integer arguments alone."""
+        if not isinstance(v.type, TensorType) or v.type.ndim or v.type.dtype != "int64":
+            return False
+        if isinstance(v, Constant):
+            return True
+        owner = v.owner
+        if owner is None:
+            return True
+        if isinstance(owner.op, Shape_i):
+            return True
+        if isinstance(owner.op, Elemwise):
+            name = owner.op.name
+            if name == "Cast{int64}":
+                (inner,) = owner.inputs
+                if inner.owner is None:
+                    return inner.type.dtype in ("int8", "int16", "int32", "uint8", "uint16", "uint32", "bool")  # type: ignore[attr-defined]
+                return self._is_condition(inner)
+            if name == "switch":
+                return self._is_condition(owner.inputs[0]) and all(
+                    self.is_host(u) for u in owner.inputs[1:]
+                )
+            if name in _OPERATIONS or name in ("add", "sub", "mul", "neg", "identity", "sqr"):
+                return all(self._is_small(u) for u in owner.inputs)
+        return False
+
+    def _is_small(self, v: Variable) -> bool:
+        # Constants of narrower integers stand beside int64 in expressions.
+        if isinstance(v, Constant):
+            return v.type.ndim == 0 and np.asarray(v.data).dtype.kind in "iub"  # type: ignore[attr-defined]
+        return self.is_host(v)
+
+    def _is_condition(self, v: Variable) -> bool:
+        if isinstance(v, Constant):
+            return v.type.ndim == 0  # type: ignore[attr-defined, no-any-return]
+        return (
+            v.owner is not None
+            and isinstance(v.owner.op, Elemwise)
+            and v.owner.op.name in ("eq", "ne", "lt", "le", "gt", "ge")
+            and all(self._is_small(u) for u in v.owner.inputs)
+        )
+
+    def _make(self, v: Variable) -> Size:
+        if isinstance(v, Constant):
+            return Size.of(int(np.asarray(v.data)))
+        owner = v.owner
+        if owner is not None and isinstance(owner.op, Shape_i):
+            return self.shape(owner.inputs[0])[owner.op.i]
+        if owner is not None and isinstance(owner.op, Elemwise):
+            name = owner.op.name
+            if name in ("gt", "ge") and self._is_condition(v):
+                a, b = (self.of(u) for u in owner.inputs)
+                return self.operation({"gt": "lt", "ge": "le"}[name], b, a)
+            if self.is_host(v) or self._is_condition(v):
+                args = [self.of(u) for u in owner.inputs]
+                if name == "add":
+                    return args[0] + args[1]
+                if name == "sub":
+                    return args[0] - args[1]
+                if name == "mul":
+                    return args[0] * args[1]
+                if name == "sqr":
+                    return args[0] * args[0]
+                if name == "neg":
+                    return -args[0]
+                if name in ("identity", "Cast{int64}"):
+                    return args[0]
+                return self.operation(_OPERATIONS[name], *args)
+        return self._atom(("value", v), lambda: Atom("value", v))
+
+    def shape(self, v: Variable) -> tuple[Size, ...]:
+        """The sizes of a tensor."""
+        found = self._shapes.get(v)
+        if found is not None:
+            return found
+        static = v.type.shape  # type: ignore[attr-defined]
+        if None not in static:
+            result = tuple(Size.of(d) for d in static)
+        else:
+            given = None
+            if v.owner is not None:
+                inputs = v.owner.inputs
+                shapes = [
+                    ShapeOf(u) if isinstance(u.type, TensorType) else None for u in inputs
+                ]
+                inferred = v.owner.op.infer_shape(v.owner, shapes)
+                if inferred is not None:
+                    given = inferred[v.index or 0]
+            if given is None:
+                result = tuple(
+                    Size.of(d) if d is not None else self.dimension(v, axis)
+                    for axis, d in enumerate(static)
+                )
+            else:
+                result = tuple(
+                    Size.of(d) if d is not None else self.of(g)
+                    for d, g in zip(static, given, strict=True)
+                )
+        self._shapes[v] = result
+        return result
+
+    def affine(
+        self, e: Expr, loops: dict[str, int], params: dict[str, Size]
+    ) -> tuple[dict[int, Size], Size] | None:
+        """``e`` as coefficients of the loop variables and a rest; None if it is not affine."""
+        if isinstance(e, Const):
+            return {}, Size.of(int(e.value))
+        if isinstance(e, Var):
+            if e.name in loops:
+                return {loops[e.name]: ONE}, ZERO
+            size = params.get(e.name)
+            return None if size is None else ({}, size)
+        if isinstance(e, Op) and e.name in ("add", "sub", "mul"):
+            a = self.affine(e.args[0], loops, params)
+            b = self.affine(e.args[1], loops, params)
+            if a is None or b is None:
+                return None
+            if e.name == "mul":
+                if a[0] and b[0]:
+                    return None
+                if a[0]:
+                    a, b = b, a
+                return {k: c * a[1] for k, c in b[0].items()}, a[1] * b[1]
+            if e.name == "sub":
+                b = {k: -c for k, c in b[0].items()}, -b[1]
+            total = dict(a[0])
+            for k, c in b[0].items():
+                total[k] = total[k] + c if k in total else c
+            return {k: c for k, c in total.items() if c != ZERO}, a[1] + b[1]
+        return None
+
+
+class ShapeOf:
+    """The sizes of a variable as graph scalars, made when asked for."""
+
+    __slots__ = ("_v",)
+
+    def __init__(self, v: Any) -> None:
+        self._v = v
+
+    def __len__(self) -> int:
+        return self._v.type.ndim  # type: ignore[no-any-return]
+
+    def __getitem__(self, key: Any) -> Any:
+        ndim = self._v.type.ndim
+        if isinstance(key, slice):
+            return tuple(shape_i(self._v, d) for d in range(*key.indices(ndim)))
+        if not -ndim <= key < ndim:
+            raise IndexError(key)
+        return shape_i(self._v, key % ndim)
+
+    def __iter__(self) -> Any:
+        return iter(self[:])
+
+
+def is_vector_of_sizes(v: Variable) -> bool:
+    """Whether ``v`` only lists sizes (the result of ``x.shape``)."""
+    return v.owner is not None and isinstance(v.owner.op, MakeVector)

@@ -1,0 +1,163 @@
+"""Checks of sizes that only a call can make, and the equalities that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from croton.graph import trace
+from croton.graph.apply import Apply
+from croton.graph.traversal import toposort
+from croton.graph.variable import Variable
+from croton.runtime.program import Error
+from croton.schedule.registers import SizeRegisters
+from croton.schedule.sizes import Size, Sizes, ShapeOf
+from croton.tensor.type import TensorType
+
+
+class SizeCheck:
+    """A condition on sizes that an application states (see the ops' ``checks``)."""
+
+    __slots__ = ("a", "b", "kind", "node", "sizes", "what")
+
+    def __init__(
+        self, kind: str, a: Size, b: Size | None, what: str, node: Apply, sizes: Sizes
+    ) -> None:
+        self.kind = kind
+        self.a = a
+        self.b = b
+        self.what = what
+        self.node = node
+        self.sizes = sizes
+
+    @property
+    def needs(self) -> list[Size]:
+        """The sizes that must be known."""
+        found = [self.a] if self.b is None else [self.a, self.b]
+        for v in self.node.inputs:
+            if isinstance(v.type, TensorType):
+                found.extend(self.sizes.shape(v))
+        return found
+
+    def condition(self, registers: SizeRegisters) -> int | None:
+        """The register that is 0 where the check fails; None if it cannot fail."""
+        compute, number = registers.registers.compute, registers.registers.number
+        a = registers.of(self.a)
+        if self.kind == "eq":
+            assert self.b is not None
+            return compute("eq", a, registers.of(self.b))
+        if self.kind == "positive":
+            return compute("lt", number(0), a)
+        if self.kind == "nonzero":
+            return compute("ne", a, number(0))
+        if self.kind == "index":
+            assert self.b is not None
+            size = registers.of(self.b)
+            low = compute("le", compute("neg", size), a)
+            return compute("and", low, compute("lt", a, size))
+        raise ValueError(f"unknown kind of check: {self.kind!r}")
+
+    def error(self, registers: SizeRegisters) -> Error:
+        """What to raise."""
+        used: list[int] = []
+
+        def show(size: Size) -> str:
+            if size.value is not None:
+                return str(size.value)
+            used.append(registers.of(size))
+            return f"{{{len(used) - 1}}}"
+
+        shapes = []
+        for v in self.node.inputs:
+            if isinstance(v.type, TensorType) and v.type.ndim:
+                inner = ", ".join(show(s) for s in self.sizes.shape(v))
+                shapes.append(f"({inner},)" if v.type.ndim == 1 else f"({inner})")
+        where = trace.describe(self.node.trace).replace("{", "{{").replace("}", "}}")
+        name = str(self.node.op).replace("{", "{{").replace("}", "}}")
+        given = " and ".join(shapes)
+        if self.kind == "index":
+            text = (
+                f"index {show(self.a)} is out of bounds for {self.what} of size "
+                f"{show(self.b)}"  # type: ignore[arg-type]
+            )
+            return Error("IndexError", text + where, tuple(used))
+        if self.kind == "positive":
+            return Error(
+                "ValueError", f"{self.what} of no elements: shape {given}" + where, tuple(used)
+            )
+        if self.kind == "nonzero":
+            return Error("ValueError", f"{self.what} cannot be zero" + where, tuple(used))
+        text = f"shapes do not fit in {name}: {given}"
+        if self.what:
+            text += f" ({self.what}: {show(self.a)} and {show(self.b)})"  # type: ignore[arg-type]
+        hint = ""
+        if "Elemwise" in name:
+            hint = (
+                "\nOnly a dimension known to be 1 when building broadcasts: declare it so "
+                "(T.tensor(dtype, (None, 1)), T.row, T.col), or say so with T.addbroadcast."
+            )
+        return Error("ValueError", text + hint + where, tuple(used))
+
+
+def find_checks(outputs: Sequence[Variable], sizes: Sizes) -> list[SizeCheck]:
+    """The checks of all applications, without those that hold by construction."""
+    found: list[SizeCheck] = []
+    seen: set[Any] = set()
+    for node in toposort(outputs):
+        checks = getattr(node.op, "checks", None)
+        if checks is None:
+            continue
+        shapes = [ShapeOf(v) if isinstance(v.type, TensorType) else None for v in node.inputs]
+        for kind, a, b, what in checks(node, shapes):
+            left = sizes.of(a)
+            right = None if b is None else sizes.of(b)
+            if kind == "eq" and left == right:
+                continue
+            if kind == "positive" and (left.value or 0) > 0:
+                continue
+            key = (kind, left, right) if kind != "eq" else (kind, frozenset((left, right)))
+            if key in seen:
+                continue
+            seen.add(key)
+            found.append(SizeCheck(kind, left, right, what, node, sizes))
+    return found
+
+
+def unify(checks: Sequence[SizeCheck], sizes: Sizes) -> dict[tuple[Variable, int], Any]:
+    """Dimensions that are equal in every call that passes the checks.
+
+    Maps (variable, axis) to the (variable, axis) or the number that stands for it.
+    """
+    parent: dict[Any, Any] = {}
+
+    def find(x: Any) -> Any:
+        while x in parent:
+            x = parent[x]
+        return x
+
+    for check in checks:
+        if check.kind != "eq":
+            continue
+        a, b = (_plain(s, sizes) for s in (check.a, check.b))
+        if a is None or b is None:
+            continue
+        a, b = find(a), find(b)
+        if a == b or (isinstance(a, int) and isinstance(b, int)):
+            continue
+        if isinstance(a, int):
+            a, b = b, a
+        parent[a] = b
+    return {x: find(x) for x in parent}
+
+
+def _plain(size: Size | None, sizes: Sizes) -> Any:
+    """A size as the number or the single dimension that it is."""
+    if size is None:
+        return None
+    if size.value is not None:
+        return size.value
+    if len(size.terms) == 1 and size.terms[0][1] == 1 and len(size.terms[0][0]) == 1:
+        atom = sizes.atoms[size.terms[0][0][0]]
+        if atom.kind == "dimension":
+            return atom.what
+    return None
