@@ -15,7 +15,6 @@ from rich.text import Text
 
 from croton._version import __version__
 from croton.cli import cache as cache_directory
-from croton.cli.run import run_program
 from croton.config import config
 
 
@@ -64,6 +63,9 @@ def run(
     """
     if python2 and python3:
         raise typer.BadParameter("--python2 and --python3 exclude each other")
+    # Most of what it brings is for Python 2 programs; the other commands need not wait for it.
+    from croton.cli.run import run_program
+
     version = "2" if python2 else "3" if python3 else "auto"
     context.obj.append(partial(run_program, program, list(arguments or ()), module, version))
 

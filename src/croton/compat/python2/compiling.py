@@ -9,7 +9,6 @@ import types
 import warnings
 
 from croton.compat.python2.meaning import translate
-from croton.compat.python2.syntax import Converted, features, to_python3
 
 
 def text_of(source: bytes | str) -> str:
@@ -22,24 +21,20 @@ def text_of(source: bytes | str) -> str:
 
 def compile_python2(source: bytes | str, filename: str, mode: str = "exec") -> types.CodeType:
     """The code of ``source``, whose lines are those of the user's file."""
-    text = text_of(source)
-    converted = to_python3(text, filename)
+    # The parser and its tables are loaded where there is something to convert, not before:
+    # most programs are Python 3, and converted code is kept.
+    from croton.compat.python2.syntax import to_python3
+
+    converted = to_python3(text_of(source), filename)
+    targets, true_division = converted.targets, "division" in converted.future
     with warnings.catch_warnings():
         # Of escapes such as "\d", which were fine.
         warnings.simplefilter("ignore")
-        return _compile_text(text, converted, filename, mode)
-
-
-def _compile_text(text: str, converted: Converted, filename: str, mode: str) -> types.CodeType:
-    true_division = "division" in features(text)
-    if mode == "eval":
-        expression = ast.parse(converted.text.strip(), filename, "eval")
-        translated = translate(expression, converted.targets, true_division)
-        return _compile(translated, filename, mode)
-    tree = translate(ast.parse(converted.text, filename), converted.targets, true_division)
-    if mode == "single":
-        return _compile(ast.Interactive(tree.body), filename, mode)
-    return _compile(tree, filename, mode)
+        if mode == "eval":
+            expression = ast.parse(converted.text.strip(), filename, "eval")
+            return _compile(translate(expression, targets, true_division), filename, mode)
+        tree = translate(ast.parse(converted.text, filename), targets, true_division)
+        return _compile(tree if mode == "exec" else ast.Interactive(tree.body), filename, mode)
 
 
 def _compile(

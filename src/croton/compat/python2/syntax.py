@@ -22,10 +22,14 @@ _FUTURE = re.compile(r"^from\s+__future__\s+import\s+(.*)", re.MULTILINE)
 
 
 class Converted:
-    """Python 3 ``text``, and the targets that names made of :data:`TARGET` stand for."""
+    """Python 3 ``text``, and the targets that names made of :data:`TARGET` stand for.
 
-    def __init__(self) -> None:
+    ``future`` are the names that it imports from ``__future__``.
+    """
+
+    def __init__(self, future: set[str]) -> None:
         self.text = ""
+        self.future = future
         self.targets: dict[str, str] = {}
 
 
@@ -60,11 +64,11 @@ def to_python3(source: str, filename: str) -> Converted:
         message, where = problem.args[0], problem.args[1]
         line, column = where[-3:-1] if len(where) > 2 else where
         raise _error(str(message), text, filename, line, column) from None
-    result = Converted()
+    result = Converted(future)
     if isinstance(tree, pytree.Leaf):
         result.text = text
         return result
-    _Converter(result, future).convert(tree)
+    _Converter(result).convert(tree)
     result.text = _without_tabs(str(tree))
     return result
 
@@ -82,10 +86,10 @@ class _Converter:
     must have been rewritten before.
     """
 
-    def __init__(self, result: Converted, future: set[str]) -> None:
+    def __init__(self, result: Converted) -> None:
         self._result = result
-        self._unicode = "unicode_literals" in future
-        self._print_is_a_statement = "print_function" not in future
+        self._unicode = "unicode_literals" in result.future
+        self._print_is_a_statement = "print_function" not in result.future
         self._nodes = {
             _syms.print_stmt: self._print,
             _syms.exec_stmt: self._exec,
