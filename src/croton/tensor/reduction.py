@@ -346,9 +346,10 @@ class Argmax(Op):
         """NumPy's argmax on the axes joined."""
         x = np.asarray(inputs[0])
         rest = [k for k in range(x.ndim) if k not in self.axis]
-        if x.size == 0 and np.prod([x.shape[a] for a in self.axis]) == 0:
+        count = int(np.prod([x.shape[a] for a in self.axis]))
+        if count == 0:
             raise ValueError(f"argmax over no elements: shape {x.shape}, axes {self.axis}")
-        joined = x.transpose([*rest, *self.axis]).reshape([*(x.shape[k] for k in rest), -1])
+        joined = x.transpose([*rest, *self.axis]).reshape([*(x.shape[k] for k in rest), count])
         find = np.argmax if self.largest else np.argmin
         outputs[0][0] = np.asarray(find(joined, axis=-1), np.int64)
 

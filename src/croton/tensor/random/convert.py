@@ -11,6 +11,7 @@ import numpy as np
 from croton.kernel import build
 from croton.kernel.nodes import Expr
 from croton.tensor.elementwise.op import Elemwise
+from croton.tensor.elementwise.rounding import saturating
 from croton.tensor.elementwise.table import FUNCTIONS, ScalarFunction
 
 #: The bits of a number in [0, 1) that a dtype can hold.
@@ -95,9 +96,7 @@ FRACTION = {
 
 
 def _bernoulli(bits: Any, p: Any) -> Any:
-    scaled = np.nan_to_num(np.floor(p * p.dtype.type(2.0**32)), nan=0.0)
-    limit = np.clip(scaled, 0, 2.0**32 - 1).astype(np.uint32)
-    return (bits < limit) | (p >= 1)
+    return (bits < saturating(p * p.dtype.type(2.0**32), "uint32")) | (p >= 1)
 
 
 def _bernoulli_kernel(bits: Expr, p: Expr) -> Expr:

@@ -177,8 +177,6 @@ def categorical(state: Any, sizes: Sequence[Any], pvals: Any) -> Any:
     sum in which small probabilities get lost.
     """
     pvals = _probabilities(pvals)
-    if pvals.type.ndim == 0:
-        raise ValueError("expected a vector of probabilities (or rows of them), got a scalar")
     kind = pvals.type.dtype if pvals.type.dtype in dtypes.FLOATS else "float64"
     wide = "float64" if kind == "float64" else "float32"
     pvals = cast(pvals, wide)
@@ -200,6 +198,8 @@ def multinomial(
     The last dimension of ``pvals`` is that of the result; ``size`` gives the others.
     """
     pvals = _probabilities(pvals)
+    if pvals.type.ndim == 0:
+        raise ValueError("expected a vector of probabilities (or rows of them), got a scalar")
     rows = shape_tuple(pvals)[:-1]
     sizes = _leading_sizes(size, ndim, rows, pvals.type.ndim - 1)
     position = arange(shape_tuple(pvals)[-1])
