@@ -11,15 +11,36 @@ from croton.codegen.types import KIND, constant, constant_vector, suffix_of, typ
 from croton.codegen.values import Rule, Value, Values
 from croton.kernel.nodes import Const, KernelError, Op
 
-_REDUCE = {
-    "reduce_add": {"f": "fadd", "s": "add", "u": "add", "b": "or"},
-    "reduce_mul": {"f": "fmul", "s": "mul", "u": "mul", "b": "and"},
-    "reduce_max": {"f": "maximum", "s": "smax", "u": "umax", "b": "or"},
-    "reduce_min": {"f": "minimum", "s": "smin", "u": "umin", "b": "and"},
-    "reduce_and": {"s": "and", "u": "and", "b": "and"},
-    "reduce_or": {"s": "or", "u": "or", "b": "or"},
-    "reduce_xor": {"s": "xor", "u": "xor", "b": "xor"},
+#: How two values of a type are combined, by the name of the operation.
+_COMBINE = {
+    "add": {"f": "fadd", "s": "add", "u": "add", "b": "or"},
+    "mul": {"f": "fmul", "s": "mul", "u": "mul", "b": "and"},
+    "maximum": {"f": "maximum", "s": "smax", "u": "umax", "b": "or"},
+    "minimum": {"f": "minimum", "s": "smin", "u": "umin", "b": "and"},
+    "and": {"s": "and", "u": "and", "b": "and"},
+    "or": {"s": "or", "u": "or", "b": "or"},
+    "xor": {"s": "xor", "u": "xor", "b": "xor"},
 }
+_REDUCE = {
+    "reduce_add": "add",
+    "reduce_mul": "mul",
+    "reduce_max": "maximum",
+    "reduce_min": "minimum",
+    "reduce_and": "and",
+    "reduce_or": "or",
+    "reduce_xor": "xor",
+}
+
+
+def combine(values: Values, name: str, dtype: str, lanes: int, a: Value, b: Value) -> Value:
+    """``a`` and ``b`` by the operation ``name`` of a reduction."""
+    try:
+        how = _COMBINE[name][KIND[dtype]]
+    except KeyError:
+        raise KernelError(f"a reduction by {name} is not defined for {dtype}") from None
+    if name in EXTREMES:
+        return extreme(values, name, dtype, lanes, a, b)
+    return values.emit(f"{how} {type_of(dtype, lanes)} {a}, {b}")
 
 
 def splat(values: Values, dtype: str, lanes: int, a: Value) -> Value:
@@ -65,34 +86,25 @@ def _reduce(values: Values, op: Op, a: Value) -> Value:
     dtype, lanes = op.dtype, op.args[0].lanes
     if lanes == 1:
         return a
-    try:
-        how = _REDUCE[op.name][KIND[dtype]]
-    except KeyError:
-        raise KernelError(f"{op.name} is not defined for {dtype}") from None
+    name = _REDUCE[op.name]
     if KIND[dtype] != "f":
-        name = f"vector.reduce.{how}.{suffix_of(dtype, lanes)}"
-        return values.call(dtype, 1, name, (type_of(dtype, lanes), a))
+        full = f"vector.reduce.{_COMBINE[name][KIND[dtype]]}.{suffix_of(dtype, lanes)}"
+        return values.call(dtype, 1, full, (type_of(dtype, lanes), a))
     if lanes & (lanes - 1):
         raise KernelError(f"{op.name} of {lanes} lanes, not of a power of two")
     while lanes > 2:
         lanes //= 2
         low, high = (_half(values, dtype, 2 * lanes, a, start) for start in (0, lanes))
-        a = _combine(values, how, dtype, lanes, low, high)
+        a = combine(values, name, dtype, lanes, low, high)
     pair = type_of(dtype, 2)
     low, high = (values.emit(f"extractelement {pair} {a}, i64 {i}") for i in (0, 1))
-    return _combine(values, how, dtype, 1, low, high)
+    return combine(values, name, dtype, 1, low, high)
 
 
 def _half(values: Values, dtype: str, lanes: int, a: Value, start: int) -> Value:
     kind, half = type_of(dtype, lanes), lanes // 2
     order = ", ".join([f"i32 {i}" for i in range(start, start + half)])
     return values.emit(f"shufflevector {kind} {a}, {kind} poison, <{half} x i32> <{order}>")
-
-
-def _combine(values: Values, how: str, dtype: str, lanes: int, a: Value, b: Value) -> Value:
-    if how in EXTREMES:
-        return extreme(values, how, dtype, lanes, a, b)
-    return values.emit(f"{how} {type_of(dtype, lanes)} {a}, {b}")
 
 
 LANES: dict[str, Rule] = {

@@ -20,15 +20,14 @@ def render(functions: Sequence[Function], target: Target) -> str:
     parts = [f'target triple = "{target.triple}"\n']
     if target.layout:
         parts.append(f'target datalayout = "{target.layout}"\n')
+    if target.globals:
+        parts.append(f"{target.globals}\n")
     declarations: dict[str, str] = {}
     for function in functions:
         statements = target.statements(function, RULES, expand, target.features)
         lines = statements.render()
         declarations.update(statements.values.declarations)
-        parts.append(
-            f"define {target.convention}i64 @{function.name}(ptr %buffers, ptr %sizes, "
-            "i64 %lo, i64 %hi, ptr %scratch) #0 {\n" + "\n".join(lines) + "\n}\n"
-        )
+        parts.append(f"{statements.signature()} #0 {{\n" + "\n".join(lines) + "\n}\n")
     parts.extend(f"{line}\n" for line in sorted(declarations.values()))
     parts.append(f"attributes #0 = {{ nounwind {target.attributes} }}\n!0 = !{{i32 1}}\n")
     return "\n".join(parts)

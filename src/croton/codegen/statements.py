@@ -61,6 +61,7 @@ class Statements:
         self.block = "entry"
         self.ended = False
         self.local_types: dict[str, str] = {}
+        self.dtypes: dict[str, str] = {}
         self._effects: dict[int, Effects] = {}
         self._methods: dict[type[Stmt], Callable[[Any], None]] = {
             For: self.loop,
@@ -92,6 +93,13 @@ class Statements:
         if not self.ended:
             self.finish()
         return values.lines
+
+    def signature(self) -> str:
+        """The function's head."""
+        return (
+            f"define i64 @{self.function.name}(ptr %buffers, ptr %sizes, "
+            "i64 %lo, i64 %hi, ptr %scratch)"
+        )
 
     def prologue(self) -> None:
         """Bind the function's buffers and sizes."""
@@ -203,6 +211,7 @@ class Statements:
     def local(self, s: Local) -> None:
         """Declare a variable."""
         self.local_types[s.var.name] = type_of(s.var.dtype, s.var.lanes)
+        self.dtypes[s.var.name] = s.var.dtype
         self.assign(s)
 
     def assign(self, s: Local | Assign) -> None:
@@ -270,7 +279,8 @@ class Statements:
             "prefetch.p0", "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"
         )
         pointer = values.address(s.buffer, s.index)
-        self.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 {int(s.write)}, i32 3, i32 1)")
+        hint = f"i32 {int(s.write)}, i32 {4 - s.level}, i32 1"
+        self.line(f"call void @llvm.prefetch.p0(ptr {pointer}, {hint})")
 
     def allocate(self, s: Allocate) -> None:
         """Name a part of the scratch memory."""

@@ -19,6 +19,6 @@ class Target:
     triple: str
     layout: str = ""
     attributes: str = ""
-    convention: str = ""
+    globals: str = ""
     features: frozenset[str] = frozenset()
     statements: type[Statements] = Statements
