@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from mpmath import mp, mpf
 
+mp.dps = 40
 OUTPUT = Path(__file__).resolve().parents[1] / "src/croton/codegen/math/coefficients.py"
 LN2 = mp.log(2)
 Function = Callable[[mpf], mpf]
@@ -28,8 +29,8 @@ Function = Callable[[mpf], mpf]
 class Fit(NamedTuple):
     """``function(x)`` as a sum of ``c[k] x**k`` for k in ``range(first, last + 1)``.
 
-    ``fixed`` are the first coefficients, given.  ``weight`` multiplies the error.  ``last``
-    maps each dtype to its degree.
+    ``fixed`` are the first coefficients, given and rounded.  ``weight`` multiplies
+    the error.  ``last`` maps each dtype to its degree.
     """
 
     name: str
@@ -39,7 +40,7 @@ class Fit(NamedTuple):
     low: mpf
     high: mpf
     first: int
-    fixed: tuple[float, ...]
+    fixed: tuple[mpf | float, ...]
     last: dict[str, int]
 
 
@@ -129,13 +130,28 @@ def fit(spec: Fit, dtype: str) -> tuple[tuple[float, ...], float]:
     done: list[float] = []
     while len(done) < len(powers):
         if len(done) < len(spec.fixed):
-            c = spec.fixed[len(done)]
+            c = round_to(mpf(spec.fixed[len(done)]), dtype)
         else:
             c = round_to(solve_exchange(xs, remainder, weights, powers[len(done) :])[0], dtype)
         k = powers[len(done)]
         done.append(c)
         remainder = [r - c * x**k for r, x in zip(remainder, xs, strict=True)]
     return tuple(done), float(max(abs(r * w) for r, w in zip(remainder, weights, strict=True)))
+
+
+def two_over_pi(bits: int) -> int:
+    """The first ``bits`` of 2/pi, as an integer."""
+    with mp.workprec(bits + 64):
+        return int(mp.floor(mp.ldexp(2 / mp.pi, bits)))
+
+
+def _long_integer(digits: str) -> list[str]:
+    """An expression over several lines for the integer of these hexadecimal digits."""
+    rows = [digits[i : i + 75] for i in range(0, len(digits), 75)]
+    return [
+        f"    {'' if i == 0 else '| '}0x{row}" + (f" << {4 * (len(digits) - 75 * (i + 1))}")
+        for i, row in enumerate(rows)
+    ]
 
 
 def write(tables: dict[str, tuple[str, dict[str, tuple[float, ...]]]]) -> None:
@@ -148,6 +164,10 @@ def write(tables: dict[str, tuple[str, dict[str, tuple[float, ...]]]]) -> None:
             lines += [f"        {value!r}," for value in values]
             lines.append("    ),")
         lines += ["}", ""]
+    lines += ["#: The first 1200 bits of 2/pi behind the point.", "TWO_OVER_PI = ("]
+    digits = f"{two_over_pi(1200):0300x}"
+    lines += _long_integer(digits)
+    lines += [")", ""]
     OUTPUT.write_text("\n".join(lines[:-1]) + "\n")
 
 
@@ -160,7 +180,7 @@ def present() -> dict[str, dict[str, tuple[float, ...]]]:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return {k: v for k, v in vars(module).items() if k.isupper()}
+    return {k: v for k, v in vars(module).items() if isinstance(v, dict) and k.isupper()}
 
 
 def log1p_ratio(x: mpf) -> mpf:
@@ -236,6 +256,50 @@ SPECS = [
         {"float32": 9, "float64": 21},
     ),
     Fit(
+        "LOG2",
+        "log2(1 + g) for 2/3 <= 1 + g <= 4/3, from g on",
+        lambda x: mp.log1p(x) / LN2,
+        lambda x: LN2 / mp.log1p(x),
+        mpf(-1) / 3 - mpf("1e-6"),
+        mpf(1) / 3 + mpf("1e-6"),
+        1,
+        (1 / LN2,),
+        {"float32": 9, "float64": 21},
+    ),
+    Fit(
+        "LOG10",
+        "log10(1 + g) for 2/3 <= 1 + g <= 4/3, from g on",
+        lambda x: mp.log1p(x) / mp.log(10),
+        lambda x: mp.log(10) / mp.log1p(x),
+        mpf(-1) / 3 - mpf("1e-6"),
+        mpf(1) / 3 + mpf("1e-6"),
+        1,
+        (1 / mp.log(10),),
+        {"float32": 9, "float64": 21},
+    ),
+    Fit(
+        "SIN",
+        "sin(r) / r of the square of |r| <= pi/4",
+        lambda x: mp.sin(mp.sqrt(x)) / mp.sqrt(x),
+        lambda x: mp.sqrt(x) / mp.sin(mp.sqrt(x)),
+        mpf("1e-12"),
+        (mp.pi / 4 * mpf("1.001")) ** 2,
+        0,
+        (1.0,),
+        {"float32": 3, "float64": 6},
+    ),
+    Fit(
+        "COS",
+        "cos(r) of the square of |r| <= pi/4",
+        lambda x: mp.cos(mp.sqrt(x)),
+        lambda x: 1 / mp.cos(mp.sqrt(x)),
+        mpf("1e-12"),
+        (mp.pi / 4 * mpf("1.001")) ** 2,
+        0,
+        (1.0, -0.5),
+        {"float32": 4, "float64": 7},
+    ),
+    Fit(
         "SOFTPLUS",
         "log(1 + z) / z for 0 <= z <= 1",
         log1p_ratio,
@@ -269,5 +333,4 @@ def main(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    mp.dps = 40
     main(sys.argv[1:])

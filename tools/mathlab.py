@@ -257,4 +257,3 @@ def specials(dtype: str) -> Array:
     more = [1 + info.eps, 1 - info.epsneg, 1e-5, 0.1, 3.0, 10.0, 100.0, 1e4]
     both = [s * v for v in (*ends, *more) for s in (1, -1)]
     return np.array([*SPECIAL, *both], dtype)
-

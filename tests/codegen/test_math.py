@@ -10,11 +10,16 @@ import pytest
 LIMITS = {
     "exp": 1.6,
     "exp2": 1.6,
+    "cos": 1.6,
     "expm1": 2.0,
     "log": 1.6,
+    "log10": 2.0,
     "log1p": 2.0,
+    "log2": 2.0,
     "sigmoid": 2.0,
+    "sin": 1.6,
     "softplus": 2.0,
+    "tan": 3.3,
     "tanh": 2.0,
 }
 DTYPES = ["float32", "float64"]

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from croton.codegen.math.exponentials import exp, exp2, expm1
-from croton.codegen.math.logarithms import log, log1p
-from croton.codegen.math.logistic import sigmoid, softplus, tanh
+from croton.codegen.math.formulas import FORMULAS
+from croton.codegen.math.philox import expand_philox
 from croton.codegen.math.term import FORMATS, Term
 from croton.kernel.nodes import Expr, KernelError, Op
-
-_FORMULAS: dict[str, Callable[..., Term]] = {
-    f.__name__: f for f in (exp, exp2, expm1, log, log1p, sigmoid, softplus, tanh)
-}
 
 
 def expand(op: Op) -> Expr:
@@ -22,7 +15,9 @@ def expand(op: Op) -> Expr:
     evaluated once.  float32 and float64 have formulas; a float16 operand is
     computed in float32 by the caller.
     """
-    formula = _FORMULAS.get(op.name)
+    if op.name == "philox":
+        return expand_philox(op)
+    formula = FORMULAS.get(op.name)
     if formula is None:
         raise KernelError(f"{op.name} is not a function that vector math expands")
     if op.dtype not in FORMATS:

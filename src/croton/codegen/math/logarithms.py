@@ -1,4 +1,4 @@
-"""log and log1p.
+"""log, log2, log10 and log1p.
 
 ``x = 2**e * (1 + g)`` with ``2/3 <= 1 + g < 4/3``: the bits of ``x`` are taken
 apart as an integer, and ``log x = e log 2 + log(1 + g)`` with a polynomial that
@@ -10,8 +10,14 @@ from __future__ import annotations
 
 import math
 
-from croton.codegen.math.coefficients import LOG
+from croton.codegen.math.coefficients import LOG, LOG2, LOG10
 from croton.codegen.math.term import Format, Term, fma, select, series
+
+#: log10(2) as a short number, whose product with an exponent is exact, and the rest.
+LOG10_2 = {
+    "float32": (0.301025390625, 4.605038981195214e-06),
+    "float64": (0.30102999566395283, 2.83633945510449644e-14),
+}
 
 
 def two_thirds(form: Format) -> int:
@@ -32,10 +38,9 @@ def log_reduced(m: Term, minus_e: Term) -> Term:
 
     With ``-e`` and ``-log 2`` the sum keeps the sign of a zero ``m``.
     """
-    form = m.format
     square = m * m
     value = fma(series(m, square, LOG[m.dtype][1:]), square, m)
-    return fma(minus_e.cast(m.dtype), -math.log(2) / 2.0**form.mantissa, value)
+    return fma(minus_e.cast(m.dtype), -math.log(2) / 2.0**m.format.mantissa, value)
 
 
 def domain(result: Term, x: Term, pole: float) -> Term:
@@ -44,8 +49,8 @@ def domain(result: Term, x: Term, pole: float) -> Term:
     return select(x > pole, result, edge)
 
 
-def log(x: Term) -> Term:
-    """The natural logarithm."""
+def parts(x: Term) -> tuple[Term, Term]:
+    """``g`` and ``-e`` (in the exponent's place) of ``x``, which may be subnormal."""
     form = x.format
     lift = form.mantissa + 2
     # A little above the smallest normal number: four times its reciprocal must be finite.
@@ -55,8 +60,33 @@ def log(x: Term) -> Term:
     # Four times the reciprocal of 2**e: its exponent stays in the range for the largest x.
     scale = (minus_e + ((form.bias + 2) << form.mantissa)).floats()
     g = fma(normal, scale, -4.0) * 0.25
-    minus_e = select(small, minus_e + (lift << form.mantissa), minus_e)
-    return domain(log_reduced(g, minus_e), x, 0.0)
+    return g, select(small, minus_e + (lift << form.mantissa), minus_e)
+
+
+def log(x: Term) -> Term:
+    """The natural logarithm."""
+    return domain(log_reduced(*parts(x)), x, 0.0)
+
+
+def log2(x: Term) -> Term:
+    """The logarithm to base 2."""
+    g, minus_e = parts(x)
+    first, *rest = LOG2[x.dtype]
+    square = g * g
+    # The largest term comes last: its product is not rounded on its own.
+    value = fma(g, first, series(g, square, tuple(rest)) * square)
+    return domain(fma(minus_e.cast(x.dtype), -1 / 2.0**x.format.mantissa, value), x, 0.0)
+
+
+def log10(x: Term) -> Term:
+    """The logarithm to base 10."""
+    g, minus_e = parts(x)
+    first, *rest = LOG10[x.dtype]
+    square = g * g
+    high, low = (-c / 2.0**x.format.mantissa for c in LOG10_2[x.dtype])
+    e = minus_e.cast(x.dtype)
+    value = fma(g, first, fma(series(g, square, tuple(rest)), square, e * low))
+    return domain(fma(e, high, value), x, 0.0)
 
 
 def log1p(x: Term) -> Term:

@@ -14,6 +14,7 @@ from croton.kernel import build
 from croton.kernel.nodes import Expr, Op
 
 EXACT = ("exact",)
+RARE = ("rare",)
 
 
 class Format(NamedTuple):
@@ -219,3 +220,32 @@ def series(x: Term, square: Term, coefficients: tuple[float, ...]) -> Term:
     fourth = square * square
     upper = polynomial(x, coefficients[8:])
     return fma(upper, fourth * fourth, polynomial(x, coefficients[:8]))
+
+
+def rare(condition: Term, slow: Term, fast: Term) -> Term:
+    """``slow`` where ``condition`` holds, else ``fast``.
+
+    It seldom holds in any lane: code for a CPU may test that, and jump over the
+    evaluation of ``slow``.
+    """
+    arguments = (condition.expr, slow.expr, fast.expr)
+    return Term(Op("select", arguments, fast.dtype, fast.expr.lanes, RARE))
+
+
+def two_sum(a: Term, b: Term) -> tuple[Term, Term]:
+    """``a + b`` rounded, and what rounding lost."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
+
+
+def fast_two_sum(a: Term, b: Term) -> tuple[Term, Term]:
+    """:func:`two_sum` of an ``a`` that is not smaller than ``b``."""
+    total = a + b
+    return total, b - (total - a)
+
+
+def two_product(a: Term, b: Operand) -> tuple[Term, Term]:
+    """``a * b`` rounded, and what rounding lost."""
+    product = a * b
+    return product, fma(a, b, -product)
