@@ -11,6 +11,9 @@ import pytest
 from croton.compat import legacy
 
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
 @pytest.fixture(autouse=True)
 def installed():
     before = [(module, dict(vars(module))) for module, _ in legacy._MODULES]

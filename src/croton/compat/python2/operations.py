@@ -197,6 +197,17 @@ def _message(owner: Any, name: str) -> Any:
     return owner.args[0] if len(owner.args) == 1 else ""
 
 
+def _throw(owner: Any, name: str) -> Any:
+    if not isinstance(owner, types.GeneratorType):
+        return getattr(owner, name)
+
+    def throw(kind: Any, value: Any = None, trace: Any = None) -> Any:
+        problem = exception(kind, value)
+        return owner.throw(problem if trace is None else problem.with_traceback(trace))
+
+    return throw
+
+
 def _lines(owner: Any, name: str) -> Any:
     return getattr(owner, name, None) or (lambda: iter(owner))
 
@@ -288,6 +299,7 @@ _SPECIAL: dict[str, Callable[[Any, str], Any]] = {
     "next": _next,
     "sort": _sort,
     "message": _message,
+    "throw": _throw,
     "xreadlines": _lines,
     "tostring": _to_bytes,
     "decode": _decode,
