@@ -10,7 +10,6 @@ import pytest
 
 from croton.compat import legacy
 
-
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 

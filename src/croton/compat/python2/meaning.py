@@ -15,8 +15,8 @@ _Tree = TypeVar("_Tree", ast.Module, ast.Expression)
 
 ATTRIBUTES = frozenset(
     "keys values items iterkeys itervalues iteritems viewkeys viewvalues viewitems has_key next "
-    "sort decode encode message throw xreadlines tostring func_name func_code func_defaults func_dict "
-    "func_doc func_globals func_closure im_func im_self im_class".split()
+    "sort decode encode message throw xreadlines tostring func_name func_code func_defaults "
+    "func_dict func_doc func_globals func_closure im_func im_self im_class".split()
 )
 """Attributes that are read through ``__py2_attribute__``."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.util
 import marshal
@@ -17,10 +18,19 @@ DIRECTORY = "python2"
 """Where in the cache directory it is."""
 
 
+@functools.cache
+def _converter() -> bytes:
+    """Another text for every state of the converter's own sources."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    stats = [(entry.name, entry.stat()) for entry in os.scandir(folder) if entry.is_file()]
+    states = sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+    return repr((__version__, states)).encode()
+
+
 def _path(data: bytes, filename: str, version: str) -> str:
     key = hashlib.sha256(importlib.util.MAGIC_NUMBER)
     name = filename.encode("utf-8", "surrogateescape")
-    for part in (__version__.encode(), version.encode(), name, data):
+    for part in (_converter(), version.encode(), name, data):
         key.update(len(part).to_bytes(8, "little"))
         key.update(part)
     return os.path.join(config.cache_dir, DIRECTORY, key.hexdigest()[:40])
