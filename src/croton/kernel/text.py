@@ -159,7 +159,7 @@ def _expression(e: Expr) -> tuple[str, int]:
         return _element(e.buffer, e.index, e.lanes, e.mask), _ATOM
     if not isinstance(e, Op):
         return repr(e), _ATOM
-    if e.name in _INFIX:
+    if e.name in _INFIX and len(e.args) == 2:
         sign, level = _INFIX[e.name]
         # Chains of one operation group to the left, as they are evaluated.
         return f"{_within(e.args[0], level)} {sign} {_within(e.args[1], level + 1)}", level
@@ -189,6 +189,4 @@ def _within(e: Expr, level: int) -> str:
 def _literal(value: Any, dtype: str) -> str:
     if dtype == "bool":
         return "true" if value else "false"
-    if dtype in ("float32", "float16"):
-        return f"{float(value):.9g}"
-    return repr(float(value)) if dtype == "float64" else str(int(value))
+    return f"{float(value):.9g}" if dtype in ("float32", "float16") else repr(value)

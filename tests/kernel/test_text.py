@@ -1,0 +1,112 @@
+"""The readable form of kernels."""
+
+from croton.kernel import build as b
+from croton.kernel.nodes import (
+    Allocate,
+    Assign,
+    Barrier,
+    Best,
+    Buffer,
+    Call,
+    Fail,
+    For,
+    Function,
+    If,
+    Let,
+    Load,
+    Local,
+    Op,
+    Prefetch,
+    Store,
+    Var,
+)
+from croton.kernel.text import expression_text, statement_text, text
+
+A, C = Buffer("a", "float32"), Buffer("c", "float32")
+N, ROW = Var("n"), Var("row")
+X, Y, Z = (Var(name, "float32") for name in "xyz")
+V = Var("v", "float32", 4)
+
+
+def test_a_whole_kernel():
+    body = (
+        Local(X, b.const(0.1, "float32")),
+        For(
+            ROW,
+            b.index(0),
+            N,
+            (
+                Let(Y, Load(A, ROW)),
+                If(
+                    b.op("lt", Y, X),
+                    (Assign(X, b.op("fma", Y, Y, X)),),
+                    (Fail(3, (ROW, N)),),
+                ),
+            ),
+            "vector",
+        ),
+        For(ROW, Var("lo"), Var("hi"), (Store(C, ROW, X),), "parallel", b.index(2)),
+    )
+    assert text(Function("norm", (A, C), (N,), body)) == (
+        "kernel norm(float32 *a, float32 *c; n) {\n"
+        "    float32 x = 0.1;\n"
+        "    vector for (row = 0; row < n; ++row) {\n"
+        "        const float32 y = a[row];\n"
+        "        if (y < x) {\n"
+        "            x = fma(y, y, x);\n"
+        "        } else {\n"
+        "            fail(3, row, n);\n"
+        "        }\n"
+        "    }\n"
+        "    parallel for (row = lo; row < hi; row += 2) {\n"
+        "        c[row] = x;\n"
+        "    }\n"
+        "}\n"
+    )
+
+
+def test_expressions():
+    q = Var("q", "bool")
+    for e, shown in [
+        (b.mul(b.add(X, Y), Z), "(x + y) * z"),
+        (b.add(b.mul(X, Y), Z), "x * y + z"),
+        (b.sub(X, b.sub(Y, Z)), "x - (y - z)"),
+        (b.sub(b.sub(X, Y), Z), "x - y - z"),
+        (b.op("neg", b.add(X, Y)), "-(x + y)"),
+        (b.op("not", q), "!q"),
+        (b.op("not", N), "~n"),
+        (b.op("shl", b.add(N, ROW), b.index(2)), "n + row << 2"),
+        (b.op("and", N, b.op("or", ROW, N)), "n & (row | n)"),
+        (b.select(q, X, b.add(X, Y)), "q ? x : x + y"),
+        (b.mul(b.select(q, X, Y), Z), "(q ? x : y) * z"),
+        (b.cast(b.add(N, ROW), "float64"), "float64(n + row)"),
+        (b.bitcast(X, "int32"), "bits_as_int32(x)"),
+        (b.op("exp", b.op("neg", X)), "exp(-x)"),
+        (b.broadcast(X, 8), "all8(x)"),
+        (b.ramp(N, 8), "ramp8(n)"),
+        (b.shuffle(V, V, (3, 0)), "shuffle(v, v, [3, 0])"),
+        (b.extract(V, 2), "extract(v, [2])"),
+        (Op("reduce_add", (V,), "float32"), "reduce_add(v)"),
+        (Load(A, ROW, 4), "a[row:+4]"),
+        (Load(A, b.ramp(ROW, 4), 4), "a[ramp4(row)]"),
+        (Load(A, ROW, 4, Var("m", "bool", 4)), "a[row:+4 if m]"),
+        (b.const(True, "bool"), "true"),
+        (b.const(-0.0, "float64"), "-0.0"),
+        (b.const(float("inf"), "float32"), "inf"),
+    ]:
+        assert expression_text(e) == shown
+
+
+def test_statements():
+    room = Buffer("room", "uint8")
+    for s, shown in [
+        (Store(C, ROW, V), "c[row:+4] = v;"),
+        (Store(C, ROW, X, None, True), "c[row] = x  /* nontemporal */;"),
+        (Prefetch(A, ROW, True), "prefetch(a[row], write);"),
+        (Allocate(room, b.index(64)), "uint8 *room = scratch + 64;"),
+        (Call(Buffer("to", "int64"), b.index(0), N, room), "call to(0, n, room);"),
+        (Barrier(), "barrier();"),
+        (Best(X, ROW, Y, N, False), "(x, row) = smallest of (y, n);"),
+        (If(Var("q", "bool"), ()), "if (q) {"),
+    ]:
+        assert statement_text(s) == shown
