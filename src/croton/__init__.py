@@ -1,0 +1,70 @@
+"""Croton: define, differentiate, optimise and evaluate expressions over arrays.
+
+>>> import croton, croton.tensor as T
+>>> x = T.dvector("x")
+>>> f = croton.function([x], T.grad((x**2).sum(), x))
+>>> f([1.0, 2.0])
+array([2., 4.])
+"""
+
+from croton import gradient, tensor
+from croton._version import __version__
+from croton.compile import (
+    FAST_COMPILE,
+    FAST_RUN,
+    Function,
+    In,
+    Mode,
+    Out,
+    Param,
+    SharedVariable,
+    evaluate,
+    function,
+    get_mode,
+    shared,
+)
+from croton.compile.errors import MissingInputError, UnusedInputError
+from croton.config import config
+from croton.gradient import Lop, Rop, grad
+from croton.graph import Apply, Constant, Op, Type, Variable
+from croton.graph.traversal import clone_graph
+from croton.tensor import as_tensor_variable
+from croton.tensor.variable import TensorOperators
+
+# What a user finds on tensors and on croton.tensor needs rooms that come later.
+TensorOperators.eval = evaluate  # type: ignore[attr-defined]
+tensor.grad = grad  # type: ignore[attr-defined]
+tensor.Rop = Rop  # type: ignore[attr-defined]
+tensor.Lop = Lop  # type: ignore[attr-defined]
+tensor.verify_grad = gradient.verify_grad  # type: ignore[attr-defined]
+tensor.shared = shared  # type: ignore[attr-defined]
+
+__all__ = [
+    "FAST_COMPILE",
+    "FAST_RUN",
+    "Apply",
+    "Constant",
+    "Function",
+    "In",
+    "Lop",
+    "MissingInputError",
+    "Mode",
+    "Op",
+    "Out",
+    "Param",
+    "Rop",
+    "SharedVariable",
+    "Type",
+    "UnusedInputError",
+    "Variable",
+    "__version__",
+    "as_tensor_variable",
+    "clone_graph",
+    "config",
+    "function",
+    "get_mode",
+    "grad",
+    "gradient",
+    "shared",
+    "tensor",
+]

@@ -1,0 +1,469 @@
+"""``function``: from inputs and outputs to a callable."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from croton.compile import pipeline
+from croton.compile.errors import MissingInputError, UnusedInputError
+from croton.compile.io import In, Out
+from croton.compile.mode import Mode, get_mode
+from croton.compile.profile import Profile
+from croton.compile.reference import ReferenceCallable
+from croton.compile.shared import shared
+from croton.config import config
+from croton.graph import trace
+from croton.graph.fgraph import FunctionGraph
+from croton.graph.shared import SharedVariable
+from croton.graph.traversal import graph_inputs, replace
+from croton.graph.variable import Constant, Variable
+from croton.kernel.text import text
+from croton.runtime import executable, threads
+from croton.tensor.convert import as_tensor_variable
+from croton.tensor.type import TensorType
+
+
+class Maker:
+    """How a function was made: its specification and its graph."""
+
+    def __init__(self, fgraph: FunctionGraph, mode: Mode, inputs: list[In], outputs: Any) -> None:
+        self.fgraph = fgraph
+        self.env = fgraph
+        self.mode = mode
+        self.inputs = inputs
+        self.outputs = outputs
+
+
+class Function:
+    """What stands behind a compiled function: every attribute of ``f`` but the call itself.
+
+    ``maker.fgraph`` is the rewritten graph, ``program`` what a call runs,
+    ``profile`` the times of its steps (if it was made with ``profile=True``),
+    ``report`` what rewriting did, ``seconds`` what each pass of compilation took.
+    """
+
+    def __init__(self, name: str, maker: Maker, inputs: list[In], state: dict[Any, Any]) -> None:
+        self.name = name
+        self.maker = maker
+        self.inputs = inputs
+        self.state = state
+        self.scheduled: Any = None
+        self.linked: Any = None
+        self.report: Any = None
+        self.seconds: dict[str, float] = {}
+        self.profile: Any = None
+        self.trust_input = False
+        self.shared: list[SharedVariable] = []
+
+    @property
+    def program(self) -> Any:
+        """The Program that a call runs; None in modes that run Python."""
+        return None if self.scheduled is None else self.scheduled.program
+
+    def kernels(self) -> str:
+        """The kernels that a call runs, in a C-like text."""
+        if self.scheduled is None:
+            return ""
+        return "\n".join(text(f) for f in self.scheduled.functions)
+
+    def get_shared(self) -> list[SharedVariable]:
+        """The shared variables that the function reads or updates."""
+        return list(self.shared)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.state[self._state_key(key)].get_value()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.state[self._state_key(key)].set_value(value)
+
+    def _state_key(self, key: Any) -> Any:
+        if key in self.state:
+            return key
+        raise KeyError(f"{self.name} has no state called {key!r}")
+
+    def __repr__(self) -> str:
+        given = ", ".join(str(i.name or i.variable) for i in self.inputs)
+        return f"<croton function {self.name}({given})>"
+
+
+def function(
+    inputs: Any,
+    outputs: Any = None,
+    mode: Any = None,
+    updates: Any = None,
+    givens: Any = None,
+    no_default_updates: Any = False,
+    accept_inplace: bool = False,
+    name: str | None = None,
+    rebuild_strict: bool = True,
+    allow_input_downcast: bool | None = None,
+    profile: bool | None = None,
+    on_unused_input: str | None = None,
+) -> Any:
+    """A callable that computes ``outputs`` from ``inputs``, and applies ``updates``.
+
+    ``inputs``: a list of variables, or :class:`In` for defaults and more.
+    ``outputs``: a variable (the call returns its value), a list (a list), a
+    dict (a dict), or None.  ``updates``: pairs (shared variable, expression) or
+    a dict; all see the old values, and all happen or none.  ``givens``: pairs
+    or a dict of variables and what stands in their place.
+    ``allow_input_downcast``: True allows arguments to lose precision, False
+    nothing, None only Python floats for ``floatX`` inputs.  ``on_unused_input``:
+    ``"raise"``, ``"warn"`` or ``"ignore"``.
+
+    Raises MissingInputError, UnusedInputError, and TypeError or ValueError for
+    updates and givens that do not fit.
+
+    >>> import croton, croton.tensor as T
+    >>> x = T.dvector("x")
+    >>> f = croton.function([x], (x**2).sum())
+    >>> f([1.0, 2.0, 3.0])
+    array(14.)
+    """
+    return _Definition(
+        inputs,
+        outputs,
+        get_mode(mode),
+        updates,
+        givens,
+        no_default_updates,
+        name or "function",
+        allow_input_downcast,
+        config.profile if profile is None else bool(profile),
+        on_unused_input or config.on_unused_input,
+    ).make()
+
+
+class _Definition:
+    """The arguments of :func:`function`, checked and brought into one form."""
+
+    def __init__(
+        self,
+        inputs: Any,
+        outputs: Any,
+        mode: Mode,
+        updates: Any,
+        givens: Any,
+        no_default_updates: Any,
+        name: str,
+        allow_downcast: bool | None,
+        profile: bool,
+        on_unused: str,
+    ) -> None:
+        if on_unused not in ("raise", "warn", "ignore"):
+            raise ValueError(
+                f"on_unused_input is 'raise', 'warn' or 'ignore', got {on_unused!r}"
+            )
+        self.mode = mode
+        self.name = name
+        self.allow_downcast = allow_downcast
+        self.profile = profile
+        self.on_unused = on_unused
+        self.state: dict[Any, SharedVariable] = {}
+        self._read_inputs(inputs)
+        self._read_outputs(outputs)
+        self._read_updates(updates)
+        self.replacements = self._read_givens(givens)
+        self._add_default_updates(no_default_updates)
+
+    def _read_inputs(self, inputs: Any) -> None:
+        if isinstance(inputs, Variable | In):
+            raise TypeError(f"inputs must be a list, got {inputs!r}: write [{inputs}]")
+        if not isinstance(inputs, list | tuple):
+            raise TypeError(f"inputs must be a list of variables, got {inputs!r}")
+        self.inputs: list[In] = []
+        self.state_updates: list[tuple[SharedVariable, Variable]] = []
+        self.state_of: dict[Variable, Variable] = {}
+        seen: set[Variable] = set()
+        for given in inputs:
+            entry = _as_in(given)
+            v = entry.variable
+            if isinstance(v, SharedVariable):
+                raise TypeError(
+                    f"the shared variable {v} cannot be an input: it keeps its own value; "
+                    "use givens to put another value in its place"
+                )
+            if isinstance(v, Constant):
+                raise TypeError(f"the constant {v} cannot be an input")
+            if not isinstance(v.type, TensorType):
+                raise TypeError(f"the input {v} is no tensor: {v.type}")
+            if v in seen:
+                raise ValueError(f"the input {v} is given twice")
+            seen.add(v)
+            if entry.update is not None:
+                if entry.value is None:
+                    raise ValueError(f"the input {v} has an update, so it needs a value")
+                kept = shared(v.type.filter(entry.value), name=entry.name)
+                self.state[v] = self.state[entry.name] = kept
+                self.state_of[v] = kept
+                self.state_updates.append((kept, _fit_update(kept, entry.update)))
+            else:
+                self.inputs.append(entry)
+
+    def _read_outputs(self, outputs: Any) -> None:
+        self.keys: tuple[Any, ...] = ()
+        if outputs is None:
+            self.result, given = "none", []
+        elif isinstance(outputs, Mapping):
+            for key in outputs:
+                if not isinstance(key, str):
+                    raise TypeError(f"the keys of outputs are strings, got {key!r}")
+            self.keys = tuple(sorted(outputs))
+            self.result, given = "dict", [outputs[k] for k in self.keys]
+        elif isinstance(outputs, list | tuple):
+            self.result, given = "list", list(outputs)
+        else:
+            self.result, given = "value", [outputs]
+        self.outputs: list[Variable] = []
+        self.borrowed: list[bool] = []
+        for o in given:
+            entry = o if isinstance(o, Out) else Out(o)
+            try:
+                v = as_tensor_variable(entry.variable)
+            except TypeError as error:
+                raise TypeError(f"an output must be a symbolic expression: {error}") from None
+            self.outputs.append(v)
+            self.borrowed.append(entry.borrow)
+
+    def _read_updates(self, updates: Any) -> None:
+        self.updates: list[tuple[SharedVariable, Variable]] = list(self.state_updates)
+        pairs = updates.items() if isinstance(updates, Mapping) else (updates or [])
+        seen: set[Variable] = set()
+        for pair in pairs:
+            if not isinstance(pair, list | tuple) or len(pair) != 2:
+                raise TypeError(
+                    f"updates are pairs (shared variable, expression), got {pair!r}"
+                )
+            target, expression = pair
+            if not isinstance(target, SharedVariable):
+                raise TypeError(f"only shared variables can be updated, got {target!r}")
+            if target in seen:
+                raise ValueError(f"the shared variable {target} is updated twice")
+            seen.add(target)
+            self.updates.append((target, _fit_update(target, expression)))
+
+    def _read_givens(self, givens: Any) -> dict[Variable, Variable]:
+        pairs = list(givens.items() if isinstance(givens, Mapping) else (givens or []))
+        found: dict[Variable, Variable] = dict(self.state_of)
+        for pair in pairs:
+            if not isinstance(pair, list | tuple) or len(pair) != 2:
+                raise TypeError(f"givens are pairs (variable, replacement), got {pair!r}")
+            old, new = pair
+            if not isinstance(old, Variable):
+                raise TypeError(f"givens replace symbolic variables, got {old!r}")
+            if old in found:
+                raise ValueError(f"{old} is replaced twice by givens")
+            found[old] = _fit_given(old, new)
+        # A replacement may use variables that are replaced themselves.
+        for _ in range(len(found)):
+            settled = dict(zip(found, replace(list(found.values()), found), strict=True))
+            changed = any(settled[k] is not found[k] for k in found)
+            found = settled
+            if not changed:
+                break
+        return found
+
+    def _add_default_updates(self, without: Any) -> None:
+        if without is True:
+            return
+        skip = set(without) if isinstance(without, list | tuple | set) else set()
+        explicit = {s for s, _ in self.updates} | skip
+        wanted = [*self.outputs, *(v for _, v in self.updates)]
+        while True:
+            current = replace(wanted, self.replacements) if self.replacements else wanted
+            added = []
+            for v in graph_inputs(current):
+                if isinstance(v, SharedVariable) and v.default_update is not None:
+                    if v not in explicit:
+                        explicit.add(v)
+                        added.append((v, _fit_update(v, v.default_update)))
+            if not added:
+                return
+            self.updates += added
+            wanted += [v for _, v in added]
+
+    # Checking the whole.
+
+    def _check_used(self) -> None:
+        wanted = [*self.outputs, *(v for _, v in self.updates)]
+        current = replace(wanted, self.replacements) if self.replacements else wanted
+        given = [i.variable for i in self.inputs]
+        leaves = set(graph_inputs(current, given))
+        known = set(given)
+        for v in leaves:
+            if v not in known and not isinstance(v, Constant | SharedVariable):
+                if isinstance(v.type, TensorType) and v.owner is None:
+                    raise MissingInputError(
+                        f"the outputs need the variable {v} of type {v.type}, which is not "
+                        "among the inputs" + trace.describe(v.trace)
+                    )
+        if self.on_unused == "ignore":
+            return
+        for k, entry in enumerate(self.inputs):
+            if entry.variable not in leaves:
+                message = (
+                    f"input {k} ({entry.variable}) is not needed by any output; leave it out, or "
+                    "pass on_unused_input='ignore'" + trace.describe(entry.variable.trace)
+                )
+                if self.on_unused == "raise":
+                    raise UnusedInputError(message)
+                warnings.warn(message, stacklevel=4)
+
+    def _policy(self, entry: In) -> str:
+        if entry.strict:
+            return "strict"
+        allowed = entry.allow_downcast if entry.allow_downcast is not None else self.allow_downcast
+        if allowed:
+            return "downcast"
+        if allowed is None and entry.variable.type.dtype == config.floatX:
+            return "float"
+        return "safe"
+
+    def make(self) -> Any:
+        """The callable."""
+        self._check_used()
+        fresh = [_fresh_input(i.variable) for i in self.inputs]
+        replacements = dict(self.replacements)
+        # An input may be an intermediate variable; what is above it is cut off.
+        swaps = {i.variable: v for i, v in zip(self.inputs, fresh, strict=True)}
+        outputs, updates = self.outputs, self.updates
+        if replacements:
+            wanted = replace([*outputs, *(v for _, v in updates)], replacements)
+            outputs = wanted[: len(outputs)]
+            updates = [(s, v) for (s, _), v in zip(updates, wanted[len(outputs) :], strict=True)]
+        rewritten = pipeline.rewrite_graph(fresh, outputs, updates, swaps, self.mode)
+        maker = Maker(rewritten.graph, self.mode, self.inputs, self.outputs)
+        info = Function(self.name, maker, self.inputs, self.state)
+        info.report = rewritten.report
+        names = [str(i.name) if i.name else f"input {k}" for k, i in enumerate(self.inputs)]
+        defaults = [_default(i) for i in self.inputs]
+        policies = [self._policy(i) for i in self.inputs]
+        info.shared = [
+            v
+            for v in graph_inputs([*rewritten.outputs, *(v for _, v in rewritten.updates)])
+            if isinstance(v, SharedVariable)
+        ]
+        if self.mode.linker == "python":
+            return ReferenceCallable(
+                fresh, names, defaults, policies, rewritten.outputs, rewritten.updates,
+                self._shape_result, info,
+            )  # fmt: skip
+        compiled = pipeline.compile_graph(rewritten, fresh, self.name, self.borrowed)
+        scheduled = compiled.scheduled
+        info.scheduled, info.linked, info.seconds = scheduled, compiled.linked, compiled.seconds
+        info.shared = list(scheduled.shared)
+        threads.use_threads(config.threads)
+        call = executable.load(
+            scheduled.program,
+            compiled.linked.addresses,
+            [_cell(s) for s in scheduled.shared],
+            scheduled.constants,
+            scheduled.host,
+            names=names,
+            result=self.result,
+            keys=self.keys,
+            defaults=defaults,
+            policies=policies,
+            keepalive=(compiled.linked.library, scheduled.shared),
+            owner=info,
+        )
+        if self.profile:
+            call.profile = True
+            info.profile = Profile(call, scheduled, info)
+        return call
+
+    def _shape_result(self, values: list[Any]) -> Any:
+        if self.result == "none":
+            return []
+        if self.result == "value":
+            return values[0]
+        if self.result == "dict":
+            return dict(zip(self.keys, values, strict=True))
+        return values
+
+
+def _as_in(given: Any) -> In:
+    if isinstance(given, In):
+        return given
+    if isinstance(given, Variable):
+        return In(given)
+    if isinstance(given, list | tuple) and len(given) == 2:
+        name, v = given
+        if isinstance(name, str) and isinstance(v, Variable):
+            return In(v, name=name)
+    raise TypeError(f"an input is a symbolic variable or an In, got {given!r}")
+
+
+def _fresh_input(v: Any) -> Any:
+    fresh = v.type(v.name)
+    fresh.trace = v.trace
+    return fresh
+
+
+def _default(entry: In) -> Any:
+    if entry.value is None:
+        return None
+    value = entry.value
+    if isinstance(value, SharedVariable):
+        value = value.get_value()
+    return np.array(entry.variable.type.filter(value, allow_downcast=True))
+
+
+def _fit_update(target: Any, expression: Any) -> Variable:
+    new = as_tensor_variable(expression)
+    if new.type.dtype != target.type.dtype:
+        # A constant without precision to lose takes the variable's dtype.
+        if isinstance(new, Constant):
+            try:
+                return target.type.make_constant(  # type: ignore[no-any-return]
+                    target.type.clone(shape=new.type.shape).filter(new.data.item() if new.data.ndim == 0 else new.data)
+                )
+            except TypeError:
+                pass
+        raise TypeError(
+            f"the update of {target} has dtype {new.type.dtype}, the variable {target.type.dtype}; "
+            f"cast it: ({new}).astype({target.type.dtype!r})" + trace.describe(new.trace)
+        )
+    if new.type.ndim != target.type.ndim:
+        raise TypeError(
+            f"the update of {target} has rank {new.type.ndim}, the variable {target.type.ndim}"
+            + trace.describe(new.trace)
+        )
+    for d, (want, have) in enumerate(zip(target.type.shape, new.type.shape, strict=True)):
+        if want is not None and have is not None and want != have:
+            raise TypeError(
+                f"dimension {d} of the update of {target} is {have}, of the variable {want}"
+                + trace.describe(new.trace)
+            )
+    if any(
+        w is not None and h is None
+        for w, h in zip(target.type.shape, new.type.shape, strict=True)
+    ):
+        new = new.specify_shape(target.type.shape)
+    return new
+
+
+def _fit_given(old: Any, new: Any) -> Variable:
+    if not isinstance(new, Variable):
+        new = old.type.make_constant(new)
+    if new.type.dtype != old.type.dtype or new.type.ndim != old.type.ndim:
+        raise TypeError(f"givens: {old} of type {old.type} cannot be replaced by {new.type}")
+    for want, have in zip(old.type.shape, new.type.shape, strict=True):
+        if want is not None and have is not None and want != have:
+            raise TypeError(f"givens: {old} of type {old.type} cannot be replaced by {new.type}")
+    if any(
+        w is not None and h is None for w, h in zip(old.type.shape, new.type.shape, strict=True)
+    ):
+        new = new.specify_shape(old.type.shape)
+    return new
+
+
+def _cell(v: SharedVariable) -> executable.Cell:
+    """The variable's native storage, put in the place of its first container."""
+    if not isinstance(v.container, executable.Cell):
+        v.container = executable.Cell(np.ascontiguousarray(v.container.value).reshape(np.shape(v.container.value)))
+    return v.container

@@ -1,0 +1,71 @@
+"""In and Out: inputs and outputs of a function with more said about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from croton.graph.variable import Variable
+
+
+class In:
+    """An input of a function.
+
+    ``value``: the default.  ``update``: an expression whose value becomes the
+    next default (the function keeps it; see ``f[name]``).  ``name``: for
+    keyword arguments.  ``strict``: no conversion; ``allow_downcast``: allow
+    (or forbid) a loss of precision.  ``borrow`` and ``mutable``: the function
+    never changes an argument, so both change nothing.
+    """
+
+    def __init__(
+        self,
+        variable: Any,
+        name: str | None = None,
+        value: Any = None,
+        update: Any = None,
+        mutable: bool = False,
+        borrow: bool = False,
+        strict: bool = False,
+        allow_downcast: bool | None = None,
+        autoname: bool = True,
+        implicit: bool | None = None,
+        **unknown: Any,
+    ) -> None:
+        if unknown:
+            raise TypeError(f"In() has no argument {', '.join(map(repr, unknown))}")
+        if not isinstance(variable, Variable):
+            raise TypeError(f"In() takes a symbolic variable, got {variable!r}")
+        self.variable: Any = variable
+        self.name = name if name is not None else (variable.name if autoname else None)
+        self.value = value
+        self.update = update
+        self.mutable = mutable
+        self.borrow = borrow
+        self.strict = strict
+        self.allow_downcast = allow_downcast
+        self.implicit = implicit
+
+    def __repr__(self) -> str:
+        return f"In({self.variable})"
+
+
+class Param(In):
+    """Theano's older name for :class:`In`, with ``default`` for ``value``."""
+
+    def __init__(self, variable: Any, default: Any = None, name: str | None = None, **kwargs: Any):
+        super().__init__(variable, name=name, value=default, **kwargs)
+
+
+class Out:
+    """An output of a function.
+
+    ``borrow``: where the output is a shared variable's value, hand out its own
+    memory, which later calls may change, instead of a copy.
+    """
+
+    def __init__(self, variable: Any, borrow: bool = False) -> None:
+        self.variable = variable
+        self.borrow = borrow
+
+    def __repr__(self) -> str:
+        return f"Out({self.variable})"

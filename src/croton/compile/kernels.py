@@ -1,0 +1,73 @@
+"""From kernels to machine code: made once, kept in the cache one by one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from croton._version import __version__
+from croton.codegen import llvm
+from croton.codegen.targets import cpu
+from croton.config import config
+from croton.kernel.nodes import Function
+from croton.kernel.text import text
+from croton.kernel.vectorise import vectorise
+from croton.runtime.cache import ObjectCache
+
+#: Counts what was compiled and what was found, for tests and reports.
+counters = {"compiled": 0, "found": 0}
+
+
+class Linked(NamedTuple):
+    """Kernels in memory: ``library`` keeps them there."""
+
+    addresses: list[int]
+    library: Any
+    names: list[str]
+
+
+@lru_cache(maxsize=4)
+def object_cache(directory: str) -> ObjectCache:
+    """The cache in ``directory``."""
+    return ObjectCache(directory)
+
+
+@lru_cache(maxsize=1)
+def _target_key() -> str:
+    target = cpu.host()
+    return repr((__version__, target.triple, target.cpu, sorted(target.instructions)))
+
+
+def kernel_key(function: Function) -> str:
+    """What identifies the machine code of a kernel: its text without the name, and the target."""
+    body = text(function._replace(name="kernel"))
+    return hashlib.sha256((_target_key() + body).encode()).hexdigest()
+
+
+def link(functions: Sequence[Function]) -> Linked:
+    """Machine code of ``functions``, from the cache or newly compiled (in parallel)."""
+    target = cpu.host()
+    cache = object_cache(str(config.cache_dir))
+    keys = [kernel_key(f) for f in functions]
+    names = ["k" + key[:24] for key in keys]
+    objects: dict[str, bytes] = {}
+    missing: list[tuple[str, Function]] = []
+    for key, name, function in zip(keys, names, functions, strict=True):
+        if key in objects or any(key == k for k, _ in missing):
+            continue
+        found = cache.get(key)
+        if found is None:
+            missing.append((key, function._replace(name=name)))
+        else:
+            objects[key] = found
+            counters["found"] += 1
+    if missing:
+        texts = [llvm.render([vectorise(f, target.machine)], target) for _, f in missing]
+        for (key, _), data in zip(missing, target.compile_many(texts), strict=True):
+            objects[key] = data
+            cache.put(key, data)
+            counters["compiled"] += 1
+    library = target.load(*objects.values())
+    return Linked([library.address(name) for name in names], library, names)

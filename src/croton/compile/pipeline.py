@@ -1,0 +1,78 @@
+"""Every pass from a user's expressions to something callable, in order, on one page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from croton.codegen.targets import cpu
+from croton.compile import kernels
+from croton.compile.mode import Mode
+from croton.graph.fgraph import FunctionGraph
+from croton.graph.shared import SharedVariable
+from croton.graph.variable import Variable
+from croton.rewrite import rewrite
+from croton.schedule.assemble import Scheduled, schedule
+
+
+class Rewritten(NamedTuple):
+    """A graph after rewriting."""
+
+    graph: FunctionGraph
+    outputs: list[Variable]
+    updates: list[tuple[SharedVariable, Variable]]
+    report: Any
+
+
+class Compiled(NamedTuple):
+    """A program with its machine code, and how long each pass took (seconds)."""
+
+    scheduled: Scheduled
+    linked: kernels.Linked
+    seconds: dict[str, float]
+
+
+def rewrite_graph(
+    inputs: Sequence[Variable],
+    outputs: Sequence[Variable],
+    updates: Sequence[tuple[SharedVariable, Variable]],
+    replacements: Mapping[Variable, Variable],
+    mode: Mode,
+) -> Rewritten:
+    """The graph with ``replacements`` put in, simplified as the mode asks."""
+    wanted = [*outputs, *(v for _, v in updates)]
+    new, report = rewrite(
+        wanted,
+        mode.groups,
+        excluding=mode.exclude,
+        including=mode.include,
+        replacements=replacements,
+    )
+    count = len(outputs)
+    shared = [s for s, _ in updates]
+    return Rewritten(
+        FunctionGraph(inputs, new),
+        new[:count],
+        list(zip(shared, new[count:], strict=True)),
+        report,
+    )
+
+
+def compile_graph(
+    rewritten: Rewritten, inputs: Sequence[Variable], name: str, borrowed: Sequence[bool]
+) -> Compiled:
+    """Schedule the graph, and make machine code of its kernels."""
+    clock = time.perf_counter
+    start = clock()
+    scheduled = schedule(
+        inputs, rewritten.outputs, rewritten.updates, cpu.host().machine, name, borrowed
+    )
+    after_schedule = clock()
+    linked = kernels.link(scheduled.functions)
+    seconds = {
+        "rewrite": rewritten.report.total,
+        "schedule": after_schedule - start,
+        "kernels": clock() - after_schedule,
+    }
+    return Compiled(scheduled, linked, seconds)

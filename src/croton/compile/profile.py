@@ -1,0 +1,65 @@
+"""Profile: where a function's time goes, by step and by line of the user's code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from croton.runtime.program import Copy, Host, Launch
+
+
+class Profile:
+    """The times of a function's steps.  ``print(f.profile)`` shows them."""
+
+    def __init__(self, call: Any, scheduled: Any, info: Any) -> None:
+        self._call = call
+        self._scheduled = scheduled
+        self._info = info
+
+    @property
+    def steps(self) -> list[tuple[str, str, int, float]]:
+        """(step, line of the user's code, number of runs, seconds) for each step that took time."""
+        found = []
+        program = self._scheduled.program
+        for k, (data, instruction) in enumerate(
+            zip(self._call.profile_data(), program.instructions, strict=False)
+        ):
+            nanoseconds, count = data
+            if not count:
+                continue
+            if isinstance(instruction, Launch):
+                name = program.kernels[instruction.kernel]
+            elif isinstance(instruction, Host):
+                name = f"python {self._scheduled.host[instruction.function].__name__}"
+            elif isinstance(instruction, Copy):
+                name = "copy"
+            else:
+                name = type(instruction).__name__.lower()
+            found.append((name, self._scheduled.lines[k], count, nanoseconds * 1e-9))
+        return found
+
+    def by_line(self) -> dict[str, float]:
+        """Seconds by line of the user's code."""
+        total: dict[str, float] = {}
+        for _, line, _, seconds in self.steps:
+            total[line] = total.get(line, 0.0) + seconds
+        return dict(sorted(total.items(), key=lambda item: -item[1]))
+
+    def reset(self) -> None:
+        """Start counting anew."""
+        self._call.profile_reset()
+
+    def __str__(self) -> str:
+        steps = sorted(self.steps, key=lambda s: -s[3])
+        total = sum(s[3] for s in steps) or 1.0
+        lines = [f"{self._info.name}: {total * 1e3:.3f} ms in {len(steps)} steps"]
+        lines.append(f"{'ms':>10} {'%':>6} {'runs':>8}  step")
+        for name, line, count, seconds in steps[:30]:
+            lines.append(
+                f"{seconds * 1e3:10.3f} {100 * seconds / total:6.1f} {count:8d}  {name}  {line}"
+            )
+        lines.append("by line:")
+        for line, seconds in list(self.by_line().items())[:20]:
+            lines.append(f"{seconds * 1e3:10.3f} {100 * seconds / total:6.1f}  {line or '-'}")
+        return "\n".join(lines)
+
+    summary = __str__

@@ -1,0 +1,109 @@
+"""What follows a matrix product, block by block while it is in the cache.
+
+The kernel made here has the layout of :mod:`croton.schedule.product.tile`: it
+is called for a block of rows and columns, finds the product's elements in a
+tile, and stores what the group computes from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from croton.graph.variable import Variable
+from croton.kernel import build
+from croton.kernel.nodes import (
+    Allocate,
+    Assign,
+    Buffer,
+    Expr,
+    Fail,
+    For,
+    Function,
+    If,
+    Let,
+    Load,
+    Local,
+    Stmt,
+    Store,
+    Var,
+)
+from croton.schedule.elements import Arguments, Elements, Index
+from croton.schedule.groups import Group
+from croton.schedule.product import tile
+from croton.schedule.sizes import ONE, Size, Sizes
+
+
+def is_plain(group: Group, stored: Sequence[Variable]) -> bool:
+    """Whether the product itself is all that the group stores."""
+    return list(stored) == group.members[:1]
+
+
+def epilogue_kernel(
+    group: Group,
+    sizes: Sizes,
+    memory: Callable[[Variable], Any],
+    stored: Sequence[Variable],
+    error_of: Callable[[Any], int],
+) -> tuple[Function, tuple[Any, ...], tuple[Size, ...]]:
+    """The kernel, the keys of its buffers, and its sizes."""
+    arguments = Arguments()
+    members = set(group.members)
+    elements = Elements(sizes, arguments, lambda v: None if v in members else memory(v))
+    p = group.members[0]
+    dtype: str = p.type.dtype  # type: ignore[attr-defined]
+    row, column = Var("row"), Var("column")
+    batch, n0, n1 = Var("batch"), Var("n0"), Var("n1")
+    axes: list[Expr] = [batch, row, column][3 - group.rank :]
+    block = Buffer("tile", dtype, 64)
+    place = build.add(
+        build.mul(build.sub(row, Var("lo")), build.index(tile.LEADING[dtype])),
+        build.sub(column, n0),
+    )
+    elements.bind(p, lambda _: Load(block, place))
+
+    def index_of(v: Variable) -> Index:
+        zero = build.index(0)
+        return tuple(
+            zero if a is None or s == ONE else axes[a]
+            for a, s in zip(group.align[v], sizes.shape(v), strict=True)
+        )
+
+    stores: list[Stmt] = []
+    for v in stored:
+        index = index_of(v)
+        value = elements.element(v, index)
+        target = arguments.buffer(v, v.type.dtype)  # type: ignore[attr-defined]
+        stores.append(Store(target, elements.flat(v, index), value))
+    before: list[Stmt] = []
+    inside: list[Stmt] = []
+    after: list[Stmt] = []
+    for k, position in enumerate(elements.positions):
+        bad, worst = Var(f"bad{k}", "bool"), Var(f"worst{k}", "int64")
+        least = build.const(-(2**63), "int64")
+        before += [Local(bad, build.const(False, "bool")), Local(worst, least)]
+        inside.append(Assign(bad, build.op("or", bad, position.bad)))
+        here = build.select(position.bad, position.value, least)
+        inside.append(Assign(worst, build.op("maximum", worst, here)))
+        fail = Fail(error_of(position.node) + 1, (worst, position.size))
+        after.append(If(bad, (fail,)))
+    header = Buffer("header", "int64", 64)
+    loop = For(column, n0, n1, (*inside, *stores), "vector")
+    body: list[Stmt] = [
+        Allocate(header, build.index(tile.HEADER)),
+        Let(n0, Load(header, build.index(tile.N0))),
+        Let(n1, Load(header, build.index(tile.N1))),
+        Let(batch, Load(header, build.index(tile.BATCH))),
+        Allocate(block, build.index(tile.TILE)),
+        *before,
+        For(row, Var("lo"), Var("hi"), (loop,)),
+        *after,
+    ]
+    function = Function(
+        "kernel",
+        tuple(arguments.buffers.values()),
+        tuple(arguments.sizes.values()),
+        tuple(body),
+        True,
+    )
+    return function, tuple(arguments.buffers), tuple(arguments.sizes)
