@@ -18,6 +18,9 @@ __all__ = ["DisconnectedType", "NullType"]
 class _View(Op):
     """The input itself; subclasses say what flows back."""
 
+    #: The value is that of the input: a compiler may leave the op out.
+    passes_through = True
+
     __props__: tuple[str, ...] = ()
     loop = "map"
     view_map = {0: [0]}  # noqa: RUF012 (Theano's protocol)

@@ -1,0 +1,89 @@
+"""Which rules run when, and the functions that other rooms call."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
+from time import perf_counter
+from typing import Any
+
+from croton.config import config
+from croton.graph import Variable, trace
+from croton.graph.traversal import toposort
+from croton.rewrite.driver import Knowledge, Pass
+from croton.rewrite.intern import Table
+from croton.rewrite.report import Report
+from croton.rewrite.rules import RULES
+from croton.rewrite.ruleset import RuleSet, select
+
+#: Phases: each is the groups whose rules are applied together until none applies.
+FAST_RUN: tuple[str, ...] = (
+    "canonicalise+shapes+indexing+stabilise",
+    "expand+canonicalise+shapes+indexing+specialise",
+)
+FAST_COMPILE: tuple[str, ...] = ("expand+shapes",)
+_SIZES = "canonicalise+shapes+indexing"
+
+
+def rewrite(
+    outputs: Sequence[Variable],
+    groups: Sequence[str] = FAST_RUN,
+    excluding: Collection[str] = (),
+    replacements: Mapping[Variable, Variable] | None = None,
+    including: Collection[str] = (),
+) -> tuple[list[Variable], Report]:
+    """``outputs`` as new, interned, simplified expressions, and a report of what was done.
+
+    ``groups`` are phases, each the names of groups of rules joined by ``+``, run one after the
+    other (none: only equal subexpressions are merged).  ``excluding`` and ``including`` name
+    rules or groups to leave out or to add to the first phase, with those of
+    ``config.optimizer_excluding`` and ``config.optimizer_including``.  ``replacements`` gives
+    variables that others take the place of, all at once.  Variables without owner stay the
+    objects that they are; the user's nodes are not touched.
+    """
+    start = perf_counter()
+    without = frozenset((*excluding, *filter(None, config.optimizer_excluding.split(":"))))
+    added = sorted({*including, *filter(None, config.optimizer_including.split(":"))})
+    report = Report()
+    table = Table()
+    with trace.made_by(()):
+        current = table.copy(outputs, replacements or {})
+        report.nodes_before = len(toposort(current))
+        knowledge = Knowledge(table)
+        for k, phase in enumerate(groups):
+            begin = perf_counter()
+            rules = _rules("+".join([phase, *added]) if k == 0 else phase, without)
+            run = Pass(knowledge, rules, report)
+            current = [run.simplify(v) for v in current]
+            report.phases.append((phase, perf_counter() - begin))
+    report.nodes_after = len(toposort(current))
+    report.total = perf_counter() - start
+    return current, report
+
+
+@lru_cache(maxsize=64)
+def _rules(phase: str, excluding: frozenset[str]) -> RuleSet:
+    return RuleSet(select(RULES, phase.split("+"), excluding))
+
+
+class ShapeMap:
+    """The sizes of the variables of an interned graph, as int64 scalars over its inputs.
+
+    Equal sizes are the same variable; known ones are constants.
+    """
+
+    def __init__(self, outputs: Iterable[Variable] = ()) -> None:
+        self._table = Table()
+        self._table.register(outputs)
+        self._pass = Pass(Knowledge(self._table), _rules(_SIZES, frozenset()), Report())
+        self._pass.leave(self._table.interned.values())
+
+    def __call__(self, v: Variable) -> tuple[Any, ...]:
+        """The sizes of ``v``."""
+        with trace.made_by(()):
+            return self._pass.sizes(self._table.adopt(v))
+
+    def simplify(self, v: Variable) -> Variable:
+        """The interned simplified equal of an expression over the graph's variables."""
+        with trace.made_by(()):
+            return self._pass.simplify(self._table.adopt(v))

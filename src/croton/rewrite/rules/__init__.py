@@ -1,0 +1,35 @@
+"""The rules, one subject a file, in the order in which they are tried on a node."""
+
+from croton.rewrite.rule import Rule
+from croton.rewrite.rules import (
+    algebra,
+    alloc,
+    choices,
+    constants,
+    crossentropy,
+    expansion,
+    factors,
+    logarithms,
+    reductions,
+    sizes,
+    softmax,
+    views,
+)
+
+RULES: tuple[Rule, ...] = (
+    *constants.RULES,
+    *sizes.RULES,
+    *views.RULES,
+    *alloc.RULES,
+    *algebra.RULES,
+    *choices.RULES,
+    *factors.RULES,
+    *softmax.RULES,
+    *logarithms.RULES,
+    *crossentropy.RULES,
+    *reductions.RULES,
+    *expansion.RULES,
+)
+
+if len({rule.name for rule in RULES}) != len(RULES):
+    raise ValueError("two rules have the same name")
