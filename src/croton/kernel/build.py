@@ -100,7 +100,11 @@ def extract(value: Expr, lane: int) -> Expr:
 def philox(
     column: Expr, row: Expr, step: Expr, key: Expr, keep: int = 3, put: int = 0, turn: int = 0
 ) -> Expr:
-    """32 random bits (see :mod:`croton.kernel.philox`); the arguments are int64."""
+    """32 random bits (see :mod:`croton.kernel.philox`); the arguments are int64.
+
+    Behind ``keep``, ``put`` and ``turn`` the operation's attrs may say ``"aligned"``:
+    its 16, 32 or 64 lanes are a row's neighbours, the first at a multiple of that.
+    """
     result = op("philox", column, row, step, key)
     assert isinstance(result, Op)
     result.attrs = (keep, put, turn)

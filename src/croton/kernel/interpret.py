@@ -276,7 +276,7 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
     "ramp": lambda e, a: a + np.arange(e.lanes, dtype=e.dtype),
     "shuffle": _shuffle,
     "extract": lambda e, a: np.atleast_1d(a)[e.attrs[0]],
-    "philox": lambda e, *args: philox.element(*args, *e.attrs),
+    "philox": lambda e, *args: philox.element(*args, *e.attrs[:3]),
     **dict.fromkeys(_COMBINE, _reduce),
 }
 

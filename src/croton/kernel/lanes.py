@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from croton.kernel import build
+from croton.kernel.multiples import Multiples
 from croton.kernel.nodes import (
     Assign,
     Best,
@@ -114,10 +115,12 @@ class Lanes:
         accumulators: dict[str, Var],
         hoist: Hoist,
         fresh: Callable[[str], str],
+        multiples: Multiples,
     ) -> None:
         self.facts = facts
         self.lanes = lanes
         self.accumulators = accumulators
+        self.multiples = multiples
         self.hoist = hoist
         self.fresh = fresh
         self.tail: Expr | None = None
@@ -222,7 +225,7 @@ class Lanes:
         step = _LINE // size
         count = max(1, self.lanes // step) if constant(slope) else 1
         places = [build.add(first, build.index(i * step)) for i in range(count)]
-        return [Prefetch(s.buffer, place, s.write) for place in places]
+        return [Prefetch(s.buffer, place, s.write, s.level) for place in places]
 
     def _for(self, s: For) -> Stmt:
         if any(self.facts.varies(e) for e in (s.start, s.stop, s.step)):
@@ -357,7 +360,17 @@ class Lanes:
             return self._var(e)
         assert isinstance(e, Op)
         args = tuple(self.memo[id(a)] for a in e.args)
-        return Op(e.name, args, e.dtype, self.lanes, e.attrs)
+        attrs = (*e.attrs, "aligned") if e.name == "philox" and self._aligned(e) else e.attrs
+        return Op(e.name, args, e.dtype, self.lanes, attrs)
+
+    def _aligned(self, e: Op) -> bool:
+        """Whether the columns of a ``philox`` are neighbours that share their evaluations."""
+        column, *others = e.args
+        if self.lanes not in (16, 32, 64) or any(self.facts.varies(a) for a in others):
+            return False
+        slope = self.facts.slope(column)
+        neighbours = slope is not None and constant(slope) == 1
+        return neighbours and self.multiples.of(column) % self.lanes == 0
 
     def _load(self, e: Load) -> Expr:
         mask = self._and(self.mask, e.mask)

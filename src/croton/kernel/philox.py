@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 ROUNDS = 10
+#: So many neighbours of a row, from a multiple on, share 16 counters.
+NEIGHBOURS = 64
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 #: The golden ratio and the square root of 3 less 1: what the key grows by in each round.
 KEY_STEPS = (0x9E3779B9, 0xBB67AE85)

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from croton.kernel import build
 from croton.kernel.lanes import Hoist, Lanes, size_of
 from croton.kernel.machine import Machine
+from croton.kernel.multiples import Multiples
 from croton.kernel.nodes import (
     Assign,
     Best,
@@ -36,6 +37,7 @@ from croton.kernel.nodes import (
     walk_statements,
 )
 from croton.kernel.ops import FUNCTIONS
+from croton.kernel.philox import NEIGHBOURS
 from croton.kernel.uniform import Facts, Unsupported, constant
 
 #: How many vectors are added up before the sum is put away.
@@ -54,15 +56,16 @@ def vectorise(
     A loop that cannot run in lanes becomes ``"serial"``, and the reason is
     added to ``report``.
     """
-    names = _Names(function)
-    body = _body(function.body, names, machine, interleave, [] if report is None else report)
+    report = [] if report is None else report
+    body = _body(function.body, _Names(function), machine, interleave, report)
     return function._replace(body=body)
 
 
 class _Names:
-    """Fresh names for what the vectoriser adds."""
+    """Fresh names for what the vectoriser adds, and what is known of those there are."""
 
     def __init__(self, function: Function) -> None:
+        self.multiples = Multiples(function)
         self.taken = {"lo", "hi", *(b.name for b in function.buffers)}
         self.taken.update(s.name for s in function.sizes)
         for s in walk_statements(function.body):
@@ -134,6 +137,9 @@ class _Loop:
             # Additions wait for each other; there is room for more of them.
             interleave = max(interleave, 4)
         lanes = machine.lanes(element_size(self.loop)) * interleave
+        if "philox" in names:
+            # So many neighbours share their evaluations.
+            lanes = max(lanes, NEIGHBOURS)
         count = constant(self.count)
         while count is not None and lanes // 2 >= max(count, 1):
             lanes //= 2
@@ -146,11 +152,14 @@ class _Loop:
         if count is not None and count <= 0:
             return ()
         result: list[Stmt] = []
-        start, stop = (self._name(e, result) for e in (loop.start, loop.stop))
+        multiples = self.names.multiples
+        multiples.assume(loop.var.name, math.gcd(multiples.of(loop.start), lanes))
+        bounds: list[Stmt] = []
+        start, stop = (self._name(e, bounds) for e in (loop.start, loop.stop))
         loop = self.loop = For(loop.var, start, stop, loop.body, loop.kind)
         self.count = build.sub(stop, start)
         hoist = Hoist(facts, self.names)
-        writer = Lanes(facts, lanes, self.accumulators, hoist, self.names)
+        writer = Lanes(facts, lanes, self.accumulators, hoist, self.names, multiples)
         whole = build.mul(
             build.op(
                 "floordiv", build.op("maximum", self.count, build.index(0)), build.index(lanes)
@@ -166,8 +175,8 @@ class _Loop:
         result += [*self._start(), *hoist.lets, *main, *self._finish()]
         if hoist.lets:
             # What was moved out of the loop must not run, or be seen, outside of this.
-            return (If(build.op("lt", loop.start, loop.stop), tuple(result)),)
-        return tuple(result)
+            return (*bounds, If(build.op("lt", loop.start, loop.stop), tuple(result)))
+        return (*bounds, *result)
 
     def _name(self, e: Expr, result: list[Stmt]) -> Expr:
         """A bound of the loop, evaluated once."""
@@ -297,10 +306,11 @@ class _Sum:
         ]
 
     def finish(self) -> Stmt:
-        """All of it back into the run; an infinite total has lost nothing."""
-        total = self.total
-        finite = build.op("eq", _exact("sub", total, total), build.const(0.0, total.dtype))
-        whole = build.select(finite, _exact("add", total, self.lost), total)
+        """All of it back into the run; a total of infinity, or of zeros, has lost nothing."""
+        total, zero = self.total, build.const(0.0, self.total.dtype)
+        finite = build.op("eq", _exact("sub", total, total), zero)
+        some = build.op("and", finite, build.op("ne", self.lost, zero))
+        whole = build.select(some, _exact("add", total, self.lost), total)
         return Assign(self.run, _exact("add", self.run, whole))
 
 
