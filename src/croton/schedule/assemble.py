@@ -16,6 +16,7 @@ from croton.kernel.nodes import Fail, Function, walk_statements
 from croton.runtime import program as p
 from croton.schedule.groups import Group, Grouping
 from croton.schedule.loops import LoopKernel, Parts, Plan, accumulator_dtype, operand_dtype
+from croton.schedule.merging import merge_groups
 from croton.schedule.registers import Registers, SizeRegisters
 from croton.schedule.scatter import scatter_kernel
 from croton.schedule.sizes import ONE, Size, Sizes, product
@@ -100,6 +101,7 @@ class _Assembly:
         self.sizes = Sizes()
         self.sizes.equal = unify(checks, raw)
         grouping = Grouping(wanted, self.sizes, frozenset(("float32", "float64")))
+        merge_groups(grouping)
         self.grouping = grouping
         self.storage = Storage(grouping, wanted)
         self.size = SizeRegisters(self.registers, self.sizes, self._dimension, self._buffer_of)

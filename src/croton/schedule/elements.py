@@ -81,6 +81,8 @@ class Elements:
         self.may_compute = may_compute
         self.bound: dict[Variable, Callable[[Index], Expr]] = {}
         self.positions: list[Position] = []
+        #: How far loop variables run from 0, where that is known.
+        self.ranges: dict[str, Size] = {}
         self._memo: dict[Any, Expr] = {}
         self._keep: list[Any] = []
         self._guard: Expr | None = None
@@ -217,6 +219,11 @@ class _Context:
         e = self._elements
         unsigned = value.dtype.startswith("u")
         value = build.cast(value, "int64")
+        if isinstance(value, Var) and isinstance(size, Const | Var):
+            # A loop variable that runs over the very dimension is within it.
+            known = e.ranges.get(value.name)
+            if known is not None and e.arguments.size(known) is size:
+                return value
         zero = build.index(0)
         if unsigned and value.dtype == "uint64":
             wrapped = value

@@ -340,6 +340,9 @@ class Grouping:
         node: Any = v.owner
         shape = self.sizes.shape(v)
         inputs = node.inputs
+        if not shape and v not in self.forced and not self._sources(v):
+            # A scalar of scalars: computed once by every kernel that uses it.
+            return
         for group in self._candidates(inputs):
             if group.kind not in ("loop", "product") or not self._can_join(group, v):
                 continue
@@ -348,8 +351,6 @@ class Grouping:
                 continue
             full = group.is_full(alignment)
             if full or (group.kind == "loop" and group.is_row(alignment)):
-                if full and group.kind == "loop" and self._would_loop_rows(group, v):
-                    continue
                 self._join(group, v, alignment)
                 self._align_leaves(group, v, alignment)
                 return
@@ -359,10 +360,6 @@ class Grouping:
         alignment = tuple(None if s == ONE else next(place) for s in shape)
         self._join(group, v, alignment)
         self._align_leaves(group, v, alignment)
-
-    @staticmethod
-    def _would_loop_rows(group: Group, v: Variable) -> bool:
-        return False
 
     def _element_inputs(self, v: Variable) -> list[Variable]:
         node: Any = v.owner

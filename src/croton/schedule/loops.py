@@ -151,8 +151,10 @@ class LoopKernel:
         names += [f"i{k}" for k in range(len(self.inner))]
         self.axis_vars = [Var(n) for n in names]
         self.axis_index: list[Expr] = [build.index(0)] * group.rank
-        for r, v in zip(runs, self.axis_vars, strict=True):
+        for r, v, n in zip(runs, self.axis_vars, self.extents, strict=True):
             self.axis_index[r[-1]] = v
+            if len(r) == 1:
+                self.elements.ranges[v.name] = n
 
     def index_of(self, alignment: Alignment) -> Index:
         """The index of a value so aligned at the current element."""

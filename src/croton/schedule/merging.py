@@ -1,0 +1,138 @@
+"""Joining groups that were begun apart: producers of one consumer, readers of the same memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from croton.graph.variable import Variable
+from croton.schedule.groups import Alignment, Group, Grouping
+
+
+def merge_groups(grouping: Grouping) -> None:
+    """Merge loop groups of the same domain where that makes no cycle and nothing moves."""
+    position = {v: k for k, node in enumerate(grouping.order) for v in node.outputs}
+    changed = True
+    while changed:
+        changed = False
+        by_domain: dict[Any, list[Group]] = {}
+        for g in grouping.groups:
+            if g.kind in ("loop", "product") and g.rank:
+                by_domain.setdefault(tuple(g.domain), []).append(g)
+        for groups in by_domain.values():
+            for k, later in enumerate(groups):
+                for earlier in groups[:k]:
+                    if _related(earlier, later) and _merge(grouping, earlier, later, position):
+                        changed = True
+                        break
+                if changed:
+                    break
+            if changed:
+                break
+
+
+def _related(a: Group, b: Group) -> bool:
+    """Whether one reads what the other computes, or both read the same memory."""
+    if a in b.needs or b in a.needs:
+        return True
+    return any(v in b.align for v in a.align if v.type.ndim)  # type: ignore[attr-defined]
+
+
+def _reaches(start: set[Group], goal: Group) -> bool:
+    seen, stack = set(start), list(start)
+    while stack:
+        g = stack.pop()
+        if g is goal:
+            return True
+        for h in g.needs:
+            if h not in seen:
+                seen.add(h)
+                stack.append(h)
+    return False
+
+
+def _merge(grouping: Grouping, a: Group, b: Group, position: dict[Variable, int]) -> bool:
+    if not _fits(a, b):
+        return False
+    # A way from one to the other through a third group would become a circle.
+    if _reaches(b.needs - {a}, a) or _reaches(a.needs - {b}, b):
+        return False
+    merged = Group(a.number, "loop", a.domain)
+    merged.kind = "product" if "product" in (a.kind, b.kind) else "loop"
+    merged.split = a.split if a.split is not None else b.split
+    merged.align = {**a.align, **b.align}
+    members = sorted({*a.members, *b.members}, key=lambda v: position[v])
+    if merged.kind == "product":
+        first = (a if a.kind == "product" else b).members[0]
+        if any(u in a.members or u in b.members for u in _through(grouping, first)):
+            return False
+        members.remove(first)
+        members.insert(0, first)
+    merged.members = members
+    merged.row_reductions = sorted(
+        a.row_reductions + b.row_reductions, key=lambda v: position[v]
+    )
+    merged.serial = sorted(a.serial + b.serial, key=lambda v: position[v])
+    merged.terminals = a.terminals + b.terminals
+    merged.finishes = {**a.finishes, **b.finishes}
+    merged.needs = (a.needs | b.needs) - {a, b}
+    old_homes = {v: grouping.home[v] for v in members}
+    for v in members:
+        grouping.home[v] = merged
+    if not all(_still_aligned(grouping, merged, v) for v in (*members, *merged.terminals)):
+        grouping.home.update(old_homes)
+        return False
+    for g in grouping.groups:
+        if a in g.needs or b in g.needs:
+            g.needs = (g.needs - {a, b}) | {merged}
+        for t, h in g.finishes.items():
+            if h is a or h is b:
+                g.finishes[t] = merged
+    place = grouping.groups.index(b)
+    grouping.groups[place] = merged
+    grouping.groups.remove(a)
+    return True
+
+
+def _through(grouping: Grouping, v: Variable) -> list[Variable]:
+    return grouping._sources(v)
+
+
+def _fits(a: Group, b: Group) -> bool:
+    if a.kind == "product" and b.kind == "product":
+        return False
+    if "product" in (a.kind, b.kind):
+        loop = b if a.kind == "product" else a
+        if loop.split is not None or loop.terminals or loop.row_reductions or loop.serial:
+            return False
+    if a.split is not None and b.split is not None and a.split != b.split:
+        return False
+    # Reductions within an element belong to groups without rows.
+    if (a.serial or b.serial) and (
+        a.terminals or b.terminals or a.row_reductions or b.row_reductions
+    ):
+        return False
+    return all(b.align[v] == x for v, x in a.align.items() if v in b.align)
+
+
+def _still_aligned(grouping: Grouping, group: Group, v: Variable) -> bool:
+    """Whether ``v`` reads what the merged group computes only at its own element."""
+    node: Any = v.owner
+    if v in group.finishes or node is None:
+        return True
+    loop = getattr(node.op, "loop", None)
+    if v in group.row_reductions or v in group.terminals:
+        x = node.inputs[0]
+        found = grouping._combine(group, [x], grouping.sizes.shape(x))
+        return found is not None and _same(found, _expected(group, v, x))
+    if v in group.serial or loop == "product":
+        return not any(grouping._reads(u, group) for u in node.inputs)
+    found = grouping._combine(group, grouping._element_inputs(v), grouping.sizes.shape(v))
+    return found is not None and found == group.align[v]
+
+
+def _expected(group: Group, v: Variable, x: Variable) -> Alignment | None:
+    return group.align.get(x)
+
+
+def _same(found: Alignment, expected: Alignment | None) -> bool:
+    return expected is None or found == expected
