@@ -4,7 +4,7 @@ from croton.kernel.build import add, index, mul, op, sub
 from croton.kernel.multiples import Multiples
 from croton.kernel.nodes import Assign, Buffer, For, Function, Let, Load, Local, Store, Var
 
-A, B, I, N = Var("a"), Var("b"), Var("i"), Var("n")
+A, B, J, N = Var("a"), Var("b"), Var("i"), Var("n")
 DATA = Buffer("data", "int64")
 
 
@@ -25,14 +25,14 @@ def test_expressions():
 
 
 def test_loops():
-    store = Store(DATA, I, I)
-    assert multiples(For(I, index(0), N, (store,), step=index(32))).of(I) == 32
-    assert multiples(For(I, index(48), N, (store,), step=index(32))).of(I) == 16
-    assert multiples(For(I, index(0), N, (store,), "parallel", index(32))).of(I) == 1
+    store = Store(DATA, J, J)
+    assert multiples(For(J, index(0), N, (store,), step=index(32))).of(J) == 32
+    assert multiples(For(J, index(48), N, (store,), step=index(32))).of(J) == 16
+    assert multiples(For(J, index(0), N, (store,), "parallel", index(32))).of(J) == 1
 
 
 def test_a_name_of_several_meanings():
-    loops = [For(I, index(0), N, (Let(A, mul(I, index(k))),)) for k in (64, 48)]
+    loops = [For(J, index(0), N, (Let(A, mul(J, index(k))),)) for k in (64, 48)]
     assert multiples(*loops).of(A) == 16
 
 
@@ -43,4 +43,4 @@ def test_what_changes_is_not_known():
 def test_assumptions():
     known = multiples()
     known.assume("i", 64)
-    assert known.of(add(I, index(128))) == 64
+    assert known.of(add(J, index(128))) == 64
