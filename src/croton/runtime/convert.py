@@ -3,8 +3,8 @@
 A *policy* says what may be lost on the way:
 
 - ``"strict"``: nothing is converted; the value must be an array of the dtype;
-- ``"safe"``: only what keeps every value as it is: a cast that NumPy calls safe, or one
-  that happens to change nothing (1.0 for an integer input, 0.5 for a float32 one);
+- ``"safe"``: a cast that NumPy calls safe (int64 to float64 is one), or one that happens
+  to change nothing (1.0 for an integer input, 0.5 for a float32 one);
 - ``"float"``: as safe, and a Python float is rounded for a float input;
 - ``"downcast"``: any cast within numbers.
 """
@@ -33,6 +33,15 @@ def _is_float(value: Any) -> bool:
     return type(value) is float
 
 
+def _number(value: Any, dtype: np.dtype[Any], policy: str) -> Any:
+    """Integers beyond 64 bits are no numbers to NumPy: then the float that stands for one."""
+    if type(value) is not int or -(2**63) <= value < 2**64:
+        return value
+    nearest = float(value)
+    rounding_is_safe = dtype in (np.float64, np.complex128) or policy == "downcast"
+    return nearest if rounding_is_safe or int(nearest) == value else value
+
+
 def _same_values(given: NDArray[Any], converted: NDArray[Any]) -> bool:
     back = converted.astype(given.dtype)
     equal = back == given
@@ -52,8 +61,8 @@ def to_array(value: Any, dtype: np.dtype[Any], ndim: int, policy: str, what: str
     if policy == "strict" and not (isinstance(value, np.ndarray) and value.dtype == dtype):
         raise TypeError(f"{expected} (no conversion is allowed), not {_describe(value)}")
     try:
-        given = np.asarray(value)
-    except ValueError as error:
+        given = np.asarray(_number(value, dtype, policy))
+    except (ValueError, OverflowError) as error:
         raise TypeError(f"{expected}, not {_describe(value)}: {error}") from None
     if given.size == 0 and not isinstance(value, np.ndarray):
         given = given.astype(dtype)  # an empty list has no type of its own

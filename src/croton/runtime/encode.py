@@ -69,7 +69,9 @@ _ARITY = {"neg": 1, "abs": 1, "not": 1, "select": 3}
 _COMPUTATIONS = frozenset(
     "add sub mul floordiv mod minimum maximum neg abs eq ne lt le and or not select ceildiv".split()
 )
-MAX_DIMENSIONS = 32
+_UNREAD = Argument("input", -1, -1, "bool", (), -1, "")  # an input without an argument
+_MOST_DIMENSIONS = 32
+_MOST_REGISTERS = 1 << 24
 
 
 def encode(
@@ -99,6 +101,8 @@ class _Encoder:
                 f"{program.name}: expected {len(program.kernels)} kernel addresses, "
                 f"not {len(addresses)}"
             )
+        if not 0 <= program.registers <= _MOST_REGISTERS:
+            raise ValueError(f"{program.name}: {program.registers} registers")
         self.program = program
         self.addresses = addresses
         self.policies = policies
@@ -108,15 +112,15 @@ class _Encoder:
         self.hosted = 0
         self.outputs_held = 0
         self.table_words = 0
-        self.written: set[int] = set()  # registers
+        self.known: set[int] = set()  # the registers that have a value so far
+        self.written: set[int] = set()  # those that a call sets
         self.code: list[int] = []
-        self.slots = 1 + max((b.slot for b in program.buffers), default=-1)
+        self.slots: dict[int, int] = {}  # the program's numbers may have gaps
         self._plan_buffers()
 
     def _arguments(self, inputs: int) -> dict[str, list[Argument]]:
         groups: dict[str, list[Argument]] = {"input": [], "shared": [], "constant": []}
-        unread = Argument("input", -1, -1, "bool", (), -1, "")
-        groups["input"] = [unread] * inputs
+        groups["input"] = [_UNREAD] * inputs
         for argument in self.program.arguments:
             if argument.source not in groups:
                 raise ValueError(f"an argument from {argument.source!r}")
@@ -124,7 +128,7 @@ class _Encoder:
                 groups[argument.source].append(argument)
             elif not 0 <= argument.position < inputs:
                 raise ValueError(f"there is no input {argument.position}: there are {inputs}")
-            elif groups["input"][argument.position] is not unread:
+            elif groups["input"][argument.position] is not _UNREAD:
                 raise ValueError(f"two arguments for input {argument.position}")
             else:
                 groups["input"][argument.position] = argument
@@ -133,12 +137,24 @@ class _Encoder:
     # checks of what is referred to
 
     def register(self, index: int) -> int:
-        if not 0 <= index < self.program.registers:
-            raise ValueError(f"{self.program.name}: there is no register {index}")
+        if index not in self.known:
+            raise ValueError(f"{self.program.name}: register {index} is read before it is set")
         return index
 
     def set_register(self, index: int) -> int:
-        self.written.add(self.register(index))
+        if not 0 <= index < self.program.registers:
+            raise ValueError(f"{self.program.name}: there is no register {index}")
+        self.known.add(index)
+        return index
+
+    def write_register(self, index: int) -> int:
+        self.written.add(self.set_register(index))
+        return index
+
+    def new_buffer(self, index: int) -> int:
+        if not 0 <= index < len(self.program.buffers):
+            raise ValueError(f"{self.program.name}: there is no buffer {index}")
+        self.ready.add(index)
         return index
 
     def buffer(self, index: int) -> int:
@@ -155,16 +171,13 @@ class _Encoder:
         places: dict[int, int] = {}
         arguments = [a for group in self.by_source.values() for a in group]
         for place, argument in enumerate(arguments):
-            if argument.buffer < 0:
+            if argument is _UNREAD:
                 continue
-            if not argument.buffer < len(self.program.buffers):
-                raise ValueError(f"there is no buffer {argument.buffer}")
             if argument.buffer in places:
                 raise ValueError(f"buffer {argument.buffer} is bound to two arguments")
+            places[self.new_buffer(argument.buffer)] = place
             if self.program.buffers[argument.buffer].dtype != argument.dtype:
                 raise ValueError(f"argument {argument.name!r} and its buffer differ in dtype")
-            places[argument.buffer] = place
-            self.ready.add(argument.buffer)
         from_host = {
             buffer
             for instruction in self.program.instructions
@@ -183,10 +196,9 @@ class _Encoder:
                 kind, place = "output", self.outputs_held
                 self.outputs_held += 1
             elif buffer.kind == "temporary":
-                kind, place = "temporary", buffer.slot
-                if place < 0:
-                    place = self.slots
-                    self.slots += 1
+                kind = "temporary"
+                own = buffer.slot if buffer.slot >= 0 else -1 - index
+                place = self.slots.setdefault(own, len(self.slots))
             else:
                 raise ValueError(f"buffer {index} is of unknown kind {buffer.kind!r}")
             self.buffers.append((CODES[f"kind {kind}"], _dtype(buffer.dtype).itemsize, place))
@@ -197,11 +209,11 @@ class _Encoder:
         yield len(group)
         for position, argument in enumerate(group):
             ndim = len(argument.shape)
-            if ndim > MAX_DIMENSIONS:
+            if ndim > _MOST_DIMENSIONS:
                 raise ValueError(f"argument {argument.name!r} has {ndim} dimensions")
             if argument.first_register >= 0:
                 for d in range(ndim):
-                    self.set_register(argument.first_register + d)
+                    self.write_register(argument.first_register + d)
             policy = self.policies[position] if argument.source == "input" else "strict"
             if f"policy {policy}" not in CODES:
                 raise ValueError(f"unknown conversion policy {policy!r}")
@@ -219,7 +231,7 @@ class _Encoder:
         own = self.program.buffers[self.buffer(buffer)].dtype
         if own != dtype:
             raise ValueError(f"buffer {buffer} is of dtype {own}, not {dtype}")
-        if len(shape) > MAX_DIMENSIONS:
+        if len(shape) > _MOST_DIMENSIONS:
             raise ValueError(f"an array of {len(shape)} dimensions")
         for register in shape:
             self.register(register)
@@ -288,13 +300,12 @@ class _Encoder:
                 for register in arguments:
                     self.register(register)
                 padded = (*arguments, 0, 0)[:3]
-                self._emit(operation, number, self.set_register(target), *padded)
+                self._emit(operation, number, self.write_register(target), *padded)
             case Allocate(buffer, count, _):
-                kind, itemsize, _ = self.buffers[buffer]
+                kind, itemsize, _ = self.buffers[self.new_buffer(buffer)]
                 names = {CODES["kind temporary"]: "temporary", CODES["kind output"]: "output"}
                 if kind not in names:
                     raise ValueError(f"{program.name}: buffer {buffer} cannot be allocated")
-                self.ready.add(buffer)
                 self._emit(names[kind], number, buffer, self.register(count), itemsize)
             case Launch(kernel, _, _, items, grain, scratch, _):
                 tables = self._bound(instruction, number)
@@ -310,7 +321,7 @@ class _Encoder:
                 if dtype.kind not in "biu":
                     raise ValueError(f"{program.name}: an item of a {dtype} buffer as a size")
                 width = -dtype.itemsize if dtype.kind == "i" else dtype.itemsize
-                target = self.set_register(target)
+                target = self.write_register(target)
                 self._emit("item", number, target, buffer, self.register(index), width)
             case Check(condition, error):
                 self._emit("check", number, self.register(condition), self.error(error))
@@ -329,22 +340,23 @@ class _Encoder:
             kind = self._shape(buffer, self.program.buffers[self.buffer(buffer)].dtype, shape)
             words += [buffer, *kind, len(shape), *shape]
         for buffer, shape in outputs:
-            self.ready.add(buffer)
+            self.new_buffer(buffer)
+            registers = [self.write_register(register) for register in shape]
             kind = self._shape(buffer, self.program.buffers[buffer].dtype, shape)
-            words += [buffer, *kind, len(shape), *map(self.set_register, shape)]
+            words += [buffer, *kind, len(shape), *registers]
         self._emit("host", number, len(words) + 2, *words)
 
     def words(self) -> NDArray[np.int64]:
         program = self.program
+        constants = [(self.set_register(register), value) for register, value in program.constants]
         arguments: list[int] = []
         for group in self.by_source.values():
             arguments.extend(self._argument_words(group))
         for number, instruction in enumerate(program.instructions):
             self._instruction(number, instruction)
         self._emit("end", len(program.instructions))
-        constants = [(self.register(register), value) for register, value in program.constants]
         reset = [pair for pair in constants if pair[0] in self.written]
-        header = [CODES["format"], program.registers, self.slots, self.outputs_held, self.hosted]
+        header = [CODES["format"], program.registers, len(self.slots), self.outputs_held, self.hosted]
         header += [self.table_words, len(program.instructions)]
         words = header
         for pairs in (constants, reset):

@@ -171,13 +171,10 @@ static PyObject *converted(Frame *frame, int64_t position, PyObject *value)
     }
     if (PyArray_Check(result) && PyArray_NDIM((PyArrayObject *)result) == input->ndim &&
         PyArray_EquivTypenums(PyArray_TYPE((PyArrayObject *)result), input->type)) {
-        PyObject *laid_out = PyArray_FromArray(
-            (PyArrayObject *)result, PyArray_DescrFromType(input->type),
-            NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSUREARRAY);
-        Py_DECREF(result);
-        if (!laid_out || fits(input, laid_out))
-            return laid_out;
-        result = laid_out;
+        Py_SETREF(result, (PyObject *)laid_out((PyArrayObject *)result, input->type,
+                                               NPY_ARRAY_CARRAY_RO));
+        if (!result || fits(input, result))
+            return result;
     }
     PyErr_Format(PyExc_TypeError,
                  "%U: the conversion of %S gave %.200s, expected an ndarray of its type",

@@ -172,9 +172,7 @@ static PyArrayObject *storable(PyObject *value)
                      (PyObject *)PyArray_DESCR(array));
         return NULL;
     }
-    PyArray_Descr *descr = PyArray_DescrFromType(native_type(PyArray_TYPE(array)));
-    return (PyArrayObject *)PyArray_FromArray(
-        array, descr, NPY_ARRAY_CARRAY | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSUREARRAY);
+    return laid_out(array, native_type(PyArray_TYPE(array)), NPY_ARRAY_CARRAY);
 }
 
 static PyObject *cell_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)

@@ -84,6 +84,8 @@ PyObject *buffer_new(Block *block); /* takes over the caller's hold, also on fai
 PyObject *array_new(int type, int ndim, const npy_intp *shape, size_t bytes);
 PyObject *array_of_block(int type, int ndim, const npy_intp *shape, Block *block);
 
+PyArrayObject *laid_out(PyArrayObject *array, int type, int flags);
+
 /* ---- pool.c --------------------------------------------------------------------- */
 
 typedef struct {

@@ -95,10 +95,8 @@ static int take_result(Frame *frame, const int64_t *words, PyObject *result, PyO
         Py_XDECREF(descr);
         return -1;
     }
-    int flags = NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSUREARRAY;
-    if (overlaps(array, inputs))
-        flags |= NPY_ARRAY_ENSURECOPY;
-    array = (PyArrayObject *)PyArray_FromArray(array, PyArray_DescrFromType((int)words[1]), flags);
+    int flags = NPY_ARRAY_CARRAY_RO | (overlaps(array, inputs) ? NPY_ARRAY_ENSURECOPY : 0);
+    array = laid_out(array, (int)words[1], flags);
     if (!array)
         return -1;
     int64_t buffer = words[0];

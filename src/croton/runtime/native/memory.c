@@ -311,3 +311,16 @@ PyObject *array_new(int type, int ndim, const npy_intp *shape, size_t bytes)
         return PyErr_NoMemory();
     return array_of_block(type, ndim, shape, block);
 }
+
+/* A new reference to `array`, or to a copy, as a plain ndarray of the type number `type` (which
+ * must be equivalent to its own) in native byte order and with the layout that `flags` ask for. */
+PyArrayObject *laid_out(PyArrayObject *array, int type, int flags)
+{
+    PyObject *result =
+        PyArray_FromArray(array, PyArray_DescrFromType(type),
+                          flags | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSUREARRAY);
+    if (result && PyArray_TYPE((PyArrayObject *)result) != type) /* long and long long */
+        Py_SETREF(result, PyArray_View((PyArrayObject *)result, PyArray_DescrFromType(type),
+                                       NULL));
+    return (PyArrayObject *)result;
+}
