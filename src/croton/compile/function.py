@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from croton.compile import pipeline
+from croton._lazy import LazyModule
 from croton.compile.errors import MissingInputError, UnusedInputError
 from croton.compile.io import In, Out
 from croton.compile.mode import Mode, get_mode
@@ -25,6 +25,10 @@ from croton.kernel.text import text
 from croton.runtime import executable, threads
 from croton.tensor.convert import as_tensor_variable
 from croton.tensor.type import TensorType
+
+
+# Rewriting, scheduling and code generation are not needed to write expressions.
+pipeline: Any = LazyModule("croton.compile.pipeline")
 
 
 class Maker:

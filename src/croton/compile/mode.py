@@ -6,20 +6,19 @@ from collections.abc import Collection
 from typing import Any
 
 from croton.config import config
-from croton.rewrite import FAST_COMPILE as COMPILE_GROUPS
-from croton.rewrite import FAST_RUN as RUN_GROUPS
 
 LINKERS = ("native", "python")
-_OPTIMIZERS = {
-    "fast_run": RUN_GROUPS,
-    "o4": RUN_GROUPS,
-    "o3": RUN_GROUPS,
-    "o2": RUN_GROUPS,
-    "unsafe": RUN_GROUPS,
-    "fast_compile": COMPILE_GROUPS,
-    "o1": COMPILE_GROUPS,
-    "merge": (),
-    "None": (),
+#: How much is rewritten, by name; those of Theano that mean the same are understood.
+OPTIMIZERS = {
+    "fast_run": "fast_run",
+    "o4": "fast_run",
+    "o3": "fast_run",
+    "o2": "fast_run",
+    "unsafe": "fast_run",
+    "fast_compile": "fast_compile",
+    "o1": "fast_compile",
+    "merge": "merge",
+    "None": "merge",
 }
 
 
@@ -47,13 +46,11 @@ class Mode:
         if optimizer is None:
             optimizer = "None"
         if isinstance(optimizer, str):
-            if optimizer not in _OPTIMIZERS:
-                raise ValueError(
-                    f"optimizer is one of {', '.join(_OPTIMIZERS)}, got {optimizer!r}"
-                )
-            self.groups: tuple[str, ...] = _OPTIMIZERS[optimizer]
+            if optimizer not in OPTIMIZERS:
+                raise ValueError(f"optimizer is one of {', '.join(OPTIMIZERS)}, got {optimizer!r}")
+            optimizer = OPTIMIZERS[optimizer]
         else:
-            self.groups = tuple(optimizer)
+            optimizer = tuple(optimizer)
         self.linker: str = linker
         self.optimizer = optimizer
         self.exclude = frozenset(excluding)
@@ -74,7 +71,7 @@ class Mode:
 
 FAST_RUN = Mode("native", "fast_run", name="FAST_RUN")
 FAST_COMPILE = Mode("python", "fast_compile", name="FAST_COMPILE")
-REFERENCE = Mode("python", "None", name="reference")
+REFERENCE = Mode("python", "merge", name="reference")
 _NAMED = {
     "FAST_RUN": FAST_RUN,
     "FAST_COMPILE": FAST_COMPILE,

@@ -12,8 +12,11 @@ from croton.compile.mode import Mode
 from croton.graph.fgraph import FunctionGraph
 from croton.graph.shared import SharedVariable
 from croton.graph.variable import Variable
-from croton.rewrite import rewrite
+from croton.rewrite import FAST_COMPILE, FAST_RUN, rewrite
 from croton.schedule.assemble import Scheduled, schedule
+
+
+_PHASES = {"fast_run": FAST_RUN, "fast_compile": FAST_COMPILE, "merge": ()}
 
 
 class Rewritten(NamedTuple):
@@ -44,7 +47,7 @@ def rewrite_graph(
     wanted = [*outputs, *(v for _, v in updates)]
     new, report = rewrite(
         wanted,
-        mode.groups,
+        _PHASES.get(mode.optimizer, mode.optimizer),
         excluding=mode.exclude,
         including=mode.include,
         replacements=replacements,
