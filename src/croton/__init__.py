@@ -9,6 +9,7 @@ array([2., 4.])
 
 from croton import gradient, tensor
 from croton._version import __version__
+from croton.compat import install_as_theano
 from croton.compile import (
     FAST_COMPILE,
     FAST_RUN,
@@ -30,6 +31,8 @@ from croton.graph import Apply, Constant, Op, Type, Variable
 from croton.graph.traversal import clone_graph
 from croton.tensor import as_tensor_variable
 from croton.tensor.variable import TensorOperators
+
+config.use_device(("cpu",))
 
 # What a user finds on tensors and on croton.tensor needs rooms that come later.
 TensorOperators.eval = evaluate  # type: ignore[attr-defined]
@@ -65,6 +68,7 @@ __all__ = [
     "get_mode",
     "grad",
     "gradient",
+    "install_as_theano",
     "shared",
     "tensor",
 ]
