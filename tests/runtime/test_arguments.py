@@ -190,9 +190,7 @@ def test_known_dimensions_are_checked():
     f = multiply(shape=(None, None), fixed=(None, 3))
     x = np.ones((2, 3))
     np.testing.assert_array_equal(f(x, x), x)
-    with pytest.raises(
-        ValueError, match=r"multiply: y has shape \(2, 4\), expected \(None, 3\)"
-    ):
+    with pytest.raises(ValueError, match=r"multiply: y has shape \(2, 4\), expected \(None, 3\)"):
         f(x, np.ones((2, 4)))
 
 

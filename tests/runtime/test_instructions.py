@@ -204,9 +204,7 @@ def test_a_kernel_that_fails_names_the_first_item(threads, grain, workers):
     x = np.ones(20_000)
     for at in (19_999, 12_345, 500, 0):
         x[at] = 0
-        with pytest.raises(
-            ZeroDivisionError, match=rf"^element {at} of 20000 \(register 20000\)$"
-        ):
+        with pytest.raises(ZeroDivisionError, match=rf"^element {at} of 20000 \(register 20000\)$"):
             f(x)
     np.testing.assert_array_equal(f(x + 1), (x + 1) ** 2)
 
@@ -521,5 +519,5 @@ def test_calls_leak_no_references():
     for _ in range(200):
         exercise()
     gc.collect()
-    assert [sys.getrefcount(o) for o in watched]== before
+    assert [sys.getrefcount(o) for o in watched] == before
     assert sys.getallocatedblocks() - blocks < 20

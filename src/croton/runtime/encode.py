@@ -356,7 +356,13 @@ class _Encoder:
             self._instruction(number, instruction)
         self._emit("end", len(program.instructions))
         reset = [pair for pair in constants if pair[0] in self.written]
-        header = [CODES["format"], program.registers, len(self.slots), self.outputs_held, self.hosted]
+        header = [
+            CODES["format"],
+            program.registers,
+            len(self.slots),
+            self.outputs_held,
+            self.hosted,
+        ]
         header += [self.table_words, len(program.instructions)]
         words = header
         for pairs in (constants, reset):

@@ -132,9 +132,7 @@ def _instruction(value: Any) -> Instruction:
 _PROGRAM = _fields(
     Program,
     _text,
-    _many(
-        _fields(Argument, _text, _integer, _integer, _text, _many(_extent), _integer, _text)
-    ),
+    _many(_fields(Argument, _text, _integer, _integer, _text, _many(_extent), _integer, _text)),
     _many(_fields(Buffer, _text, _text, _integer)),
     _integer,
     _many(_fields(_pair, _integer, _integer)),
