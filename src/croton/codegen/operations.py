@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from croton.codegen.extremes import EXTREMES, extreme
 from croton.codegen.integers import floordiv, mod
 from croton.codegen.lanes import LANES
@@ -160,6 +162,8 @@ def convert(values: Values, a: Value, source: str, target: str, lanes: int) -> V
     if have == "f" and want == "f":
         wider = SIZE[target] > SIZE[source]
         return values.emit(f"{'fpext' if wider else 'fptrunc'} {old} {a} to {new}")
+    if have == "f" and lanes > 1:
+        return _to_integers(values, a, source, target, lanes)
     if have == "f":
         name = "fptosi" if want == "s" else "fptoui"
         full = f"{name}.sat.{suffix_of(target, lanes)}.{suffix_of(source, lanes)}"
@@ -171,6 +175,37 @@ def convert(values: Values, a: Value, source: str, target: str, lanes: int) -> V
     if SIZE[source] > SIZE[target]:
         return values.emit(f"trunc {old} {a} to {new}")
     return values.emit(f"{'sext' if have == 's' else 'zext'} {old} {a} to {new}")
+
+
+def _to_integers(values: Values, a: Value, source: str, target: str, lanes: int) -> Value:
+    """Floats to integers, clamped first: LLVM does a saturating cast lane by lane."""
+    bits = 8 * SIZE[target]
+    signed = KIND[target] == "s"
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    real = np.float32 if source == "float32" else np.float64
+    top = real(high)
+    if int(top) > high:
+        top = np.nextafter(top, real(0))
+    kind, mask = type_of(source, lanes), type_of("bool", lanes)
+    bottom, most = (constant(v, source, lanes) for v in (low, top))
+    # A NaN goes to the bottom.
+    above = values.emit(f"fcmp ogt {kind} {a}, {bottom}")
+    clamped = values.emit(f"select {mask} {above}, {kind} {a}, {kind} {bottom}")
+    below = values.emit(f"fcmp olt {kind} {clamped}, {most}")
+    clamped = values.emit(f"select {mask} {below}, {kind} {clamped}, {kind} {most}")
+    word = target if bits >= 32 else "int32"
+    cast = "fptosi" if signed or bits < 32 else "fptoui"
+    whole = values.emit(f"{cast} {kind} {clamped} to {type_of(word, lanes)}")
+    if word != target:
+        whole = values.emit(f"trunc {type_of(word, lanes)} {whole} to {type_of(target, lanes)}")
+    new = type_of(target, lanes)
+    if int(top) != high:
+        over = values.emit(f"fcmp ogt {kind} {a}, {most}")
+        largest = constant(high, target, lanes)
+        whole = values.emit(f"select {mask} {over}, {new} {largest}, {new} {whole}")
+    nan = values.emit(f"fcmp uno {kind} {a}, {a}")
+    nothing = constant(0, target, lanes)
+    return values.emit(f"select {mask} {nan}, {new} {nothing}, {new} {whole}")
 
 
 def _to_odd(values: Values, a: Value, lanes: int) -> Value:

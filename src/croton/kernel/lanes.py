@@ -36,6 +36,9 @@ from croton.kernel.uniform import (
 )
 
 _LINE = 64
+#: Strides that loads of neighbours serve better than a gather.
+_STEPS = (2, 3, 4)
+_EXTREMES = ("maximum", "minimum")
 _LOWEST = -(1 << 63)
 
 
@@ -187,6 +190,10 @@ class Lanes:
             return Assign(s.var, self.scalar(s.value))
         var = self._var(s.var)
         value = self.vector(s.value)
+        if name in self.accumulators and isinstance(value, Op) and value.name in _EXTREMES:
+            # Behind the number that it meets, it waits for one instruction less.
+            a, b = value.args
+            value = Op(value.name, (b, a) if a is var else (a, b), value.dtype, value.lanes)
         # What lanes beyond the end have in a variable of the body does not matter.
         mask = self.mask if name in self.accumulators else self.branch
         return Assign(var, value if mask is None else build.select(mask, value, var))
@@ -386,7 +393,24 @@ class Lanes:
         if step == -1:
             mask = None if mask is None else self._reverse(mask)
             return self._reverse(Load(e.buffer, self._last(e.index), self.lanes, mask))
+        if step is not None and step in _STEPS and mask is None and self.lanes > step:
+            return self._every(e, step)
         return Load(e.buffer, self._indices(e.index), self.lanes, mask)
+
+    def _every(self, e: Load, step: int) -> Expr:
+        """Every ``step``-th element, picked from neighbours: no load goes past the last one."""
+        first, lanes = self.scalar(e.index), self.lanes
+        last = step * (lanes - 1)
+        result: Expr | None = None
+        for part in range(step):
+            start = min(part * lanes, last - lanes + 1)
+            found = Load(e.buffer, build.add(first, build.index(start)), lanes)
+            places = [lane * step - start for lane in range(lanes)]
+            # A lane whose element is not among these keeps what it has.
+            order = (lanes + p if 0 <= p < lanes else lane for lane, p in enumerate(places))
+            result = build.shuffle(result or found, found, tuple(order))
+        assert result is not None
+        return result
 
     def _indices(self, e: Expr) -> Expr:
         """The int64 ``e`` in every lane."""
