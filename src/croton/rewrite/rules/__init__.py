@@ -9,10 +9,14 @@ from croton.rewrite.rules import (
     crossentropy,
     expansion,
     factors,
+    indexing,
     logarithms,
+    matrices,
+    powers,
     reductions,
     sizes,
     softmax,
+    vectors,
     views,
 )
 
@@ -26,8 +30,12 @@ RULES: tuple[Rule, ...] = (
     *factors.RULES,
     *softmax.RULES,
     *logarithms.RULES,
+    *indexing.RULES,
     *crossentropy.RULES,
+    *powers.RULES,
+    *matrices.RULES,
     *reductions.RULES,
+    *vectors.RULES,
     *expansion.RULES,
 )
 
