@@ -239,14 +239,18 @@ class Store(Stmt):
 
 
 class Prefetch(Stmt):
-    """Ask for the cache line of ``buffer[index]``, to be read or written soon."""
+    """Ask for the cache line of ``buffer[index]``, to be read or written soon.
 
-    __slots__ = ("buffer", "index", "write")
+    ``level`` 1 is the nearest cache, 2 the next one, for what is not needed at once.
+    """
 
-    def __init__(self, buffer: Buffer, index: Expr, write: bool = False) -> None:
+    __slots__ = ("buffer", "index", "level", "write")
+
+    def __init__(self, buffer: Buffer, index: Expr, write: bool = False, level: int = 1) -> None:
         self.buffer = buffer
         self.index = index
         self.write = write
+        self.level = level
 
 
 class Allocate(Stmt):
