@@ -108,6 +108,10 @@ class Pass:
         """The sizes of ``v``, simplified by this pass."""
         return self._knowledge.shapes.of(v, self.simplify)
 
+    def simplified(self, v: Variable) -> Variable:
+        """Any expression over interned variables, interned and simplified."""
+        return self.simplify(self._table.adopt(v))
+
     def simplify(self, root: Variable) -> Variable:
         """What an interned variable becomes when no rule applies any more."""
         final, forward = self._final, self._forward

@@ -71,6 +71,10 @@ class Match:
         """The sizes of ``v`` as simplified int64 scalars; equal ones are the same variable."""
         return self.context.sizes(v)  # type: ignore[no-any-return]
 
+    def simplified(self, v: Variable) -> Any:
+        """An expression over variables of the graph, interned and simplified."""
+        return self.context.simplified(v)
+
     def number(self, v: Variable) -> Any:
         """The number that every element of the constant ``v`` has, else None."""
         return self.context.number(v)

@@ -47,8 +47,6 @@ RULES = (
     _rule("sigmoid_negative", 1 / (1 + exp(x)), sigmoid(-x), _RANGE),
     _rule("sigmoid", exp(x) / (1 + exp(x)), sigmoid(x), _RANGE),
     _rule("sigmoid_over", y / (1 + exp(-x)), y * sigmoid(x), _RANGE),
-    _rule("sigmoid_complement", 1 - sigmoid(x), sigmoid(-x), _ACCURATE),
-    _rule("sigmoid_complement_sum", 1 + -sigmoid(x), sigmoid(-x), _ACCURATE),
     _rule("log_sigmoid", log(sigmoid(x)), -softplus(-x), _RANGE),
     _rule("log_sigmoid_complement", log1p(-sigmoid(x)), -softplus(x), _RANGE),
     _rule("exp_softplus", exp(softplus(x)), 1 + exp(x), "may change rounding"),
@@ -61,5 +59,4 @@ RULES = (
     _rule("sqrt_sqr", sqrt(sqr(x)), abs_(x), _RANGE),
     _rule("sqrt_over", sqrt(x) / x, 1 / sqrt(x), "of 0 it was NaN, of -0.0 too"),
     _rule("over_sqrt", x / sqrt(x), sqrt(x), "of 0 it was NaN"),
-    _rule("sqrt_times_sqrt", sqrt(x) * sqrt(x), x, "of a negative x it was NaN"),
 )

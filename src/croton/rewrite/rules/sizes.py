@@ -171,6 +171,15 @@ def _comparison(m: Match) -> Any:
     return None if result is None else constant(np.bool_(result))
 
 
+def at_least(a: Any, b: Any, m: Match) -> bool:
+    """Whether the size ``a`` (an int or int64 scalar) is known to be no less than ``b``."""
+    a = _number(a) if isinstance(a, int) else a
+    if m.number(a) is not None and int(m.number(a)) < 0:
+        return False
+    reader = _Reader(m)
+    return reader.is_nonnegative(_sum(reader.read(a), reader.read(b), -1))
+
+
 def _extreme(m: Match) -> Any:
     a, b = m.inputs
     reader = _Reader(m)
