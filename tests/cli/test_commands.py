@@ -62,12 +62,12 @@ def test_cache(tmp_path):
     flags = {"CROTON_FLAGS": f"cache_dir={root}"}
     done = croton("cache", **flags)
     assert done.stdout == f"{root}\n  empty\n"
-    (root / "kernels").mkdir(parents=True)
-    (root / "kernels/a").write_bytes(b"x" * 2048)
-    (root / "kernels/b").write_bytes(b"x" * 1024)
+    (root / "ab").mkdir(parents=True)
+    (root / "ab/cdef").write_bytes(b"x" * 2048)
+    (root / "ab/0123").write_bytes(b"x" * 1024)
     (root / "loose").write_bytes(b"x")
     done = croton("cache", "show", **flags)
-    assert re.search(r"kernels\s+2 files\s+3\.0 KiB", done.stdout)
+    assert re.search(r"compiled code\s+2 files\s+3\.0 KiB", done.stdout)
     assert re.search(r"other files\s+1 files\s+1 bytes", done.stdout)
     assert croton("cache", "clear", **flags).stdout == f"cleared 3.0 KiB in {root}\n"
     assert list(root.iterdir()) == []

@@ -1,6 +1,7 @@
 """``croton run`` behaves as ``python`` does: arguments, paths, errors, exit codes."""
 
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import textwrap
 import time
 
 import pytest
+
+from croton.runtime.cache import ObjectCache
 
 
 def write(path, text):
@@ -179,7 +182,7 @@ def test_converted_code_is_kept_for_the_next_run(tmp_path):
     flags = {"CROTON_FLAGS": f"cache_dir={tmp_path / 'cache'}"}
     for _ in range(2):
         assert croton("script.py", cwd=tmp_path, **flags).stdout == "imported\n2\n"
-    kept = list((tmp_path / "cache/python2").iterdir())
+    kept = [pathlib.Path(entry.path) for entry in ObjectCache(tmp_path / "cache").entries()]
     assert len(kept) == 2
     assert not (tmp_path / "__pycache__").exists()
     for file in kept:

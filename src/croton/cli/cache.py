@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from croton.config import config
+from croton.runtime.cache import ObjectCache
 
 
 class Part(NamedTuple):
-    """A folder of the cache directory (or its loose files), with what it takes."""
+    """What the cache directory holds of one kind."""
 
     name: str
     files: int
@@ -20,24 +21,24 @@ class Part(NamedTuple):
 
 def parts() -> list[Part]:
     """What the cache directory holds."""
-    root = Path(config.cache_dir)
-    if not root.is_dir():
-        return []
-    found = [_measure(entry) for entry in sorted(root.iterdir()) if entry.is_dir()]
-    loose = [entry for entry in root.iterdir() if entry.is_file()]
-    if loose:
-        found.append(Part("other files", len(loose), sum(_size(entry) for entry in loose)))
-    return found
+    entries = ObjectCache(config.cache_dir).entries()
+    sizes = {entry.path: entry.size for entry in entries}
+    others = [
+        _size(path)
+        for base, _, names in os.walk(config.cache_dir)
+        for path in (os.path.join(base, name) for name in names)
+        if path not in sizes
+    ]
+    found = [
+        Part("compiled code", len(sizes), sum(sizes.values())),
+        Part("other files", len(others), sum(others)),
+    ]
+    return [part for part in found if part.files]
 
 
-def _measure(folder: Path) -> Part:
-    files = [Path(base, name) for base, _, names in os.walk(folder) for name in names]
-    return Part(folder.name, len(files), sum(_size(file) for file in files))
-
-
-def _size(file: Path) -> int:
+def _size(path: str) -> int:
     try:
-        return file.stat().st_size
+        return os.stat(path, follow_symlinks=False).st_size
     except OSError:
         # Another process may be cleaning up.
         return 0

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import importlib.util
 import marshal
 import os
-import tempfile
 import types
 
 from croton._version import __version__
 from croton.config import config
-
-DIRECTORY = "python2"
-"""Where in the cache directory it is."""
+from croton.runtime.cache import ObjectCache
 
 
 @functools.cache
@@ -27,13 +23,13 @@ def _converter() -> bytes:
     return repr((__version__, states)).encode()
 
 
-def _path(data: bytes, filename: str, version: str) -> str:
+def _key(data: bytes, filename: str, version: str) -> str:
     key = hashlib.sha256(importlib.util.MAGIC_NUMBER)
     name = filename.encode("utf-8", "surrogateescape")
     for part in (_converter(), version.encode(), name, data):
         key.update(len(part).to_bytes(8, "little"))
         key.update(part)
-    return os.path.join(config.cache_dir, DIRECTORY, key.hexdigest()[:40])
+    return key.hexdigest()
 
 
 def find(data: bytes, filename: str, version: str) -> types.CodeType | None:
@@ -41,24 +37,13 @@ def find(data: bytes, filename: str, version: str) -> types.CodeType | None:
 
     ``version`` is the one that was supposed.
     """
-    try:
-        with open(_path(data, filename, version), "rb") as file:
-            code = marshal.load(file)
-    except (OSError, EOFError, ValueError, TypeError):
+    found = ObjectCache(config.cache_dir).get(_key(data, filename, version))
+    if found is None:
         return None
-    return code if isinstance(code, types.CodeType) else None
+    code: types.CodeType = marshal.loads(found)
+    return code
 
 
 def keep(data: bytes, filename: str, version: str, code: types.CodeType) -> None:
-    """Remember the code of the source ``data``, where the cache can be written."""
-    path = _path(data, filename, version)
-    with contextlib.suppress(OSError):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
-        try:
-            with os.fdopen(handle, "wb") as file:
-                marshal.dump(code, file)
-            os.replace(temporary, path)
-        except OSError:
-            os.unlink(temporary)
-            raise
+    """Remember the code of the source ``data``."""
+    ObjectCache(config.cache_dir).put(_key(data, filename, version), marshal.dumps(code))
