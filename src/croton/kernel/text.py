@@ -7,6 +7,7 @@ store of neighbours as ``a[i:+16]``, a masked one as ``a[i:+16 if m]``.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from croton.kernel.nodes import (
@@ -176,8 +177,22 @@ def _expression(e: Expr) -> tuple[str, int]:
         return f"all{e.lanes}({expression_text(e.args[0])})", _ATOM
     if e.name == "ramp":
         return f"ramp{e.lanes}({expression_text(e.args[0])})", _ATOM
-    extra = [str(list(e.attrs))] if e.name in ("shuffle", "extract", "philox") else []
+    if e.name == "shuffle":
+        return _shuffle(e), _ATOM
+    extra = [str(list(e.attrs))] if e.name in ("extract", "philox") else []
     return f"{e.name}({', '.join([*map(expression_text, e.args), *extra])})", _ATOM
+
+
+def _shuffle(e: Op) -> str:
+    """The lanes picked, an even run of them by its first two and its last."""
+    a, b = e.args
+    one = a is b
+    lanes = [i % a.lanes for i in e.attrs] if one else list(e.attrs)
+    order = ", ".join(map(str, lanes))
+    if len(lanes) > 4 and len({y - x for x, y in pairwise(lanes)}) == 1:
+        order = f"{lanes[0]}, {lanes[1]}, ..., {lanes[-1]}"
+    operands = [expression_text(a)] if one else [expression_text(a), expression_text(b)]
+    return f"shuffle({', '.join(operands)}, [{order}])"
 
 
 def _within(e: Expr, level: int) -> str:
