@@ -9,13 +9,19 @@ import statistics
 import time
 from collections.abc import Callable
 
+import llvmlite.binding as llvm
 import numpy as np
 
+import croton.tensor as T
+from croton import function
+from croton._version import __version__
 from croton.cli import cache, gpu
 from croton.codegen.targets import cpu
 from croton.config import config
+from croton.runtime import blas, threads
 
 Row = tuple[str, str]
+_SIZE = 1024
 
 
 def report() -> list[tuple[str, list[Row]]]:
@@ -24,7 +30,7 @@ def report() -> list[tuple[str, list[Row]]]:
         ("versions", _versions()),
         ("processor", _processor()),
         ("threads", _threads()),
-        ("speed", _speed()),
+        ("float32, 1024 x 1024", _speed()),
         ("GPU", _gpu()),
         ("cache", _cache()),
         ("flags", _flags()),
@@ -32,12 +38,16 @@ def report() -> list[tuple[str, list[Row]]]:
 
 
 def _versions() -> list[Row]:
-    rows = [("Python", f"{platform.python_version()} ({platform.python_implementation()})")]
-    for package in ("croton", "numpy", "llvmlite", "scipy-openblas32", "scipy"):
+    rows = [
+        ("Python", f"{platform.python_version()} ({platform.python_implementation()})"),
+        ("croton", __version__),
+    ]
+    for package in ("numpy", "llvmlite", "scipy-openblas32", "scipy"):
         try:
             rows.append((package, importlib.metadata.version(package)))
         except importlib.metadata.PackageNotFoundError:
             rows.append((package, "not installed"))
+    rows.insert(4, ("LLVM", ".".join(map(str, llvm.llvm_version_info))))
     return rows
 
 
@@ -53,14 +63,14 @@ def _processor() -> list[Row]:
 
 
 def _threads() -> list[Row]:
-    available = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
     asked = config.threads
     why = f"threads={asked}, from {config.source('threads')}"
     if asked == 0:
-        why += ": every core that this process may run on"
-    return [("used", f"{asked or available} ({why})"), ("cores", str(available))]
+        why += ": every core that this process may use"
+    return [
+        ("used", f"{threads.use_threads(asked)} ({why})"),
+        ("cores", str(threads.available_cores())),
+    ]
 
 
 def _gpu() -> list[Row]:
@@ -102,12 +112,17 @@ def _flags() -> list[Row]:
 
 
 def _speed() -> list[Row]:
-    size = 1024
+    library = blas.load_blas()
+    x = T.matrix("x", dtype="float32")
+    exp = function([x], T.exp(x), name="exp")
     rng = np.random.default_rng(1)
-    left, right = (rng.standard_normal((size, size)).astype(np.float32) for _ in range(2))
-    numpy_time = _measure(lambda: left @ right)
-    flops = 2 * size**3
-    return [("NumPy's product", f"{flops / numpy_time / 1e9:.0f} GFLOP/s")]
+    left, right = (rng.standard_normal((_SIZE, _SIZE)).astype(np.float32) for _ in range(2))
+    giga = 2 * _SIZE**3 / 1e9
+    return [
+        ("NumPy's product", f"{giga / _measure(lambda: left @ right):.0f} GFLOP/s"),
+        ("exp", f"{left.size / _measure(lambda: exp(left)) / 1e9:.1f} billion a second (T.exp)"),
+        ("OpenBLAS", f"kernels for {library.core}; {library.config}"),
+    ]
 
 
 def _measure(call: Callable[[], object], least: float = 0.15) -> float:
