@@ -14,9 +14,12 @@ from croton.graph.variable import Constant, Variable
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Fail, Function, walk_statements
 from croton.runtime import program as p
+from croton.schedule.epilogue import epilogue_kernel, is_plain
 from croton.schedule.groups import Group, Grouping
 from croton.schedule.loops import LoopKernel, Parts, Plan, accumulator_dtype, operand_dtype
 from croton.schedule.merging import merge_groups
+from croton.schedule.product import plan as product_plan
+from croton.schedule.products import amount, extents, factor
 from croton.schedule.registers import Registers, SizeRegisters
 from croton.schedule.scatter import scatter_kernel
 from croton.schedule.sizes import ONE, Size, Sizes, product
@@ -436,7 +439,56 @@ class _Assembly:
             self._launch(plan)
 
     def _emit_product(self, group: Group) -> None:
-        raise NotImplementedError("products")
+        node: Any = group.members[0].owner
+        stored = self._stored_members(group)
+        plain = is_plain(group, stored)
+        a, b = (factor(v, self.sizes, self.storage.memory) for v in node.inputs)
+        names = extents(node, self.sizes, a, b)
+        plan = product_plan(group.members[0].type.dtype, self.machine, epilogue=not plain)  # type: ignore[attr-defined]
+        for v in stored:
+            self._allocate(v)
+        reached: p.Launch | None = None
+        bound = {"a": self.number[a.memory], "b": self.number[b.memory], "epilogue": -1}
+        if plain:
+            bound["c"] = self.number[group.members[0]]
+        else:
+            function, keys, used = epilogue_kernel(
+                group, self.sizes, self.storage.memory, stored, self._position_error
+            )
+            if _can_fail(function):
+                self.fallible.append(len(self.instructions))
+            one = self.registers.number(1)
+            callee = p.Launch(
+                self._kernel(function),
+                tuple(self.number[k] for k in keys),
+                tuple(self.size.of(s) for s in used),
+                one,
+                one,
+                one,
+            )
+            reached = callee
+        for name, count in plan.temporaries:
+            key = object()
+            total = amount(count, names, self.sizes)
+            bound[name] = self._new_buffer(key, plan.dtype, [total], False)
+        numbers = {f.name: self._kernel(f) for f in plan.functions}
+        for step in plan.steps:
+            items, grain, scratch = (
+                self.size.of(amount(c, names, self.sizes))
+                for c in (step.items, step.grain, step.scratch)
+            )
+            self.instructions.append(
+                p.Launch(
+                    numbers[step.kernel],
+                    tuple(bound[name] for name in step.buffers),
+                    tuple(self.size.of(amount(c, names, self.sizes)) for c in step.sizes),
+                    items,
+                    grain,
+                    scratch,
+                    ((step.buffers.index("epilogue"), reached),) if reached is not None
+                    and "epilogue" in step.buffers else (),
+                )
+            )
 
     def _emit_host(self, group: Group) -> None:
         node: Any = group.members[0].owner
@@ -553,7 +605,7 @@ def _touched(instruction: p.Instruction) -> list[int]:
     if isinstance(instruction, p.Allocate):
         return [instruction.buffer]
     if isinstance(instruction, p.Launch):
-        found = list(instruction.buffers)
+        found = [b for b in instruction.buffers if b >= 0]
         for _, launch in instruction.calls:
             found += _touched(launch)
         return found
