@@ -185,7 +185,7 @@ def test_checks_name_values():
     b.check(b.compute("eq", m, n), "ValueError", "x has {0} elements and y {1}", (m, n))
     b.output(b.binary("mul_f64", x, y))
     f = b.load()
-    with pytest.raises(ValueError, match="^x has 3 elements and y 4$"):
+    with pytest.raises(ValueError, match=r"^x has 3 elements and y 4$"):
         f(np.ones(3), np.ones(4))
     np.testing.assert_array_equal(f(np.ones(3), np.full(3, 2.0)), [2, 2, 2])
 
@@ -264,7 +264,8 @@ def test_registers_start_anew_in_every_call():
     b.emit(Compute("add", n, b.shapes[x][0], zero))
     b.output(x)
     f = b.load()
-    assert f(np.ones(3)).shape == f(np.ones(7)).shape[:0] + (3,)
+    for size in (3, 7, 3):
+        assert f(np.ones(size)).shape == (size,)
 
 
 def test_results_as_asked_for():

@@ -123,7 +123,7 @@ def test_the_gil_is_free_while_work_is_done(threads):
     while runner.is_alive():
         ticks.append(time.perf_counter())
         time.sleep(0.001)
-    assert len(ticks) > 10
+    assert len(ticks) > 3  # with the GIL held there would be one, or two
 
 
 def test_workers_fall_asleep(threads):

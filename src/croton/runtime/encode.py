@@ -47,6 +47,7 @@ the three words of its target, which is a buffer of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,13 @@ _ARITY = {"neg": 1, "abs": 1, "not": 1, "select": 3}
 _COMPUTATIONS = frozenset(
     "add sub mul floordiv mod minimum maximum neg abs eq ne lt le and or not select ceildiv".split()
 )
+_DTYPES: dict[str, np.dtype[Any]] = {
+    name: np.dtype(name)
+    for name in (
+        "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 "
+        "float16 float32 float64 complex64 complex128"
+    ).split()
+}
 _UNREAD = Argument("input", -1, -1, "bool", (), -1, "")  # an input without an argument
 _MOST_DIMENSIONS = 32
 _MOST_REGISTERS = 1 << 24
@@ -85,11 +93,10 @@ def encode(
     return _Encoder(program, addresses, inputs, policies).words()
 
 
-def _dtype(name: str) -> np.dtype[np.generic]:
-    dtype = np.dtype(name)
-    if dtype.kind not in "biufc":
-        raise ValueError(f"a program has no arrays of dtype {name}")
-    return dtype
+def _dtype(name: str) -> np.dtype[Any]:
+    if name not in _DTYPES:
+        raise ValueError(f"a program has no arrays of dtype {name!r}")
+    return _DTYPES[name]
 
 
 class _Encoder:
