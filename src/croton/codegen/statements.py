@@ -413,16 +413,23 @@ class Statements:
         if s.kind == "unroll":
             self.unrolled(s)
         else:
-            values = self.values
-            bounds = [values.value(e) for e in (s.start, s.stop, s.step)]
-            self.repeat(s, bounds[0], bounds[1], bounds[2])
+            start, stop, step = (self.values.value(e) for e in (s.start, s.stop, s.step))
+            if (
+                isinstance(start, int)
+                and isinstance(stop, int)
+                and isinstance(step, int)
+                and start + step >= stop
+            ):
+                # It runs at most once.
+                self.unrolled(s)
+            else:
+                self.repeat(s, start, stop, step)
 
     def unrolled(self, s: For) -> None:
         """Write the body once for each value."""
         values = self.values
-        bounds = [values.value(e) for e in (s.start, s.stop, s.step)]
-        start, stop, step = (b for b in bounds)
-        if not (type(start) is int and type(stop) is int and type(step) is int):
+        start, stop, step = (values.value(e) for e in (s.start, s.stop, s.step))
+        if not (isinstance(start, int) and isinstance(stop, int) and isinstance(step, int)):
             raise KernelError(f"the loop over {s.var.name!r} is unrolled but its bounds vary")
         for number in range(start, stop, step):
             if self.ended:

@@ -305,15 +305,19 @@ class Lanes:
         self.conditional = True
         if self.mask is None:
             return [Fail(s.code, tuple(build.extract(self.vector(d), 0) for d in s.details))]
+        # Some lane fails, or this block would not run: the first one speaks.
         lanes = build.ramp(build.index(0), self.lanes)
         beyond = build.const(self.lanes, "int64", self.lanes)
         first = Var(self.fresh("first"))
         number = build.reduce_lanes("min", build.select(self.mask, lanes, beyond))
-        chosen = build.op("eq", lanes, first)
+        chosen = Var(self.fresh("chosen"), "bool", self.lanes)
         lowest = build.const(_LOWEST, "int64", self.lanes)
         details = (build.select(chosen, self.vector(d), lowest) for d in s.details)
-        fail = Fail(s.code, tuple(build.reduce_lanes("max", d) for d in details))
-        return [If(build.reduce_lanes("or", self.mask), (Let(first, number), fail))]
+        return [
+            Let(first, number),
+            Let(chosen, build.op("eq", lanes, first)),
+            Fail(s.code, tuple(build.reduce_lanes("max", d) for d in details)),
+        ]
 
     # -- expressions -------------------------------------------------------------------
 

@@ -258,8 +258,8 @@ class _Loop:
         while lanes > 1:
             lanes //= 2
             low, high = tuple(range(lanes)), tuple(range(lanes, 2 * lanes))
-            a, b = (_part(value, part) for part in (low, high))
-            i, j = (_part(where, part) for part in (low, high))
+            a, b = (self._let(result, best.var, _part(value, part)) for part in (low, high))
+            i, j = (self._let(result, best.where, _part(where, part)) for part in (low, high))
             better = build.op("gt" if best.largest else "lt", b, a)
             same = build.op("eq", a, b)
             if "float" in value.dtype:
@@ -270,12 +270,15 @@ class _Loop:
             earlier = build.op("and", same, build.op("lt", j, i))
             test = Var(self.names("better"), "bool", lanes)
             result.append(Let(test, build.op("or", better, earlier)))
-            value_var = Var(self.names(f"{best.var.name}_half"), value.dtype, lanes)
-            where_var = Var(self.names(f"{best.where.name}_half"), where.dtype, lanes)
-            result.append(Let(value_var, build.select(test, b, a)))
-            result.append(Let(where_var, build.select(test, j, i)))
-            value, where = value_var, where_var
+            value = self._let(result, best.var, build.select(test, b, a))
+            where = self._let(result, best.where, build.select(test, j, i))
         return [*result, Assign(best.var, value), Assign(best.where, where)]
+
+    def _let(self, result: list[Stmt], like: Var, value: Expr) -> Var:
+        """Name ``value`` after the variable that it may become."""
+        var = Var(self.names(f"{like.name}_half"), value.dtype, value.lanes)
+        result.append(Let(var, value))
+        return var
 
 
 class _Sum:

@@ -119,7 +119,9 @@ class NvptxStatements(Statements):
         start, stop, step = (values.value(e) for e in (s.start, s.stop, s.step))
         first = self._times(self.special[own], step)
         stride = self._times(self.special[count], step)
-        self.repeat(s, values.emit(f"add i64 {start}, {first}"), stop, stride)
+        if start != 0:
+            first = values.emit(f"add i64 {start}, {first}")
+        self.repeat(s, first, stop, stride)
 
     def _times(self, number: str, step: Value) -> str:
         return number if step == 1 else self.values.emit(f"mul i64 {number}, {step}")

@@ -1,0 +1,93 @@
+target triple = "x86_64-unknown-linux-gnu"
+
+define i64 @argmax(ptr %buffers, ptr %sizes, i64 %lo, i64 %hi, ptr %scratch) #0 {
+entry:
+  %a = load ptr, ptr %buffers, align 8
+  %.2 = getelementptr ptr, ptr %buffers, i64 1
+  %where = load ptr, ptr %.2, align 8
+  %.4 = fcmp oeq <16 x double> splat (double 0xFFF0000000000000), splat (double 0xFFF0000000000000)
+  %.5 = load <16 x double>, ptr %a, align 8
+  %.6 = fcmp une <16 x double> %.5, %.5
+  %.7 = and <16 x i1> %.6, %.4
+  %.8 = fcmp ogt <16 x double> %.5, splat (double 0xFFF0000000000000)
+  %.9 = or <16 x i1> %.8, %.7
+  %.10 = select <16 x i1> %.9, <16 x i64> <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15>, <16 x i64> splat (i64 0)
+  %.11 = select <16 x i1> %.9, <16 x double> %.5, <16 x double> splat (double 0xFFF0000000000000)
+  %top_half = shufflevector <16 x double> %.11, <16 x double> %.11, <8 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7>
+  %top_half2 = shufflevector <16 x double> %.11, <16 x double> %.11, <8 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>
+  %at_half = shufflevector <16 x i64> %.10, <16 x i64> %.10, <8 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7>
+  %at_half2 = shufflevector <16 x i64> %.10, <16 x i64> %.10, <8 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>
+  %.16 = icmp slt <8 x i64> %at_half2, %at_half
+  %.17 = fcmp une <8 x double> %top_half2, %top_half2
+  %.18 = fcmp une <8 x double> %top_half, %top_half
+  %.19 = and <8 x i1> %.18, %.17
+  %.20 = fcmp oeq <8 x double> %top_half, %top_half2
+  %.21 = or <8 x i1> %.20, %.19
+  %.22 = and <8 x i1> %.21, %.16
+  %.23 = xor <8 x i1> %.18, splat (i1 true)
+  %.24 = and <8 x i1> %.17, %.23
+  %.25 = fcmp ogt <8 x double> %top_half2, %top_half
+  %.26 = or <8 x i1> %.25, %.24
+  %better = or <8 x i1> %.26, %.22
+  %top_half3 = select <8 x i1> %better, <8 x double> %top_half2, <8 x double> %top_half
+  %at_half3 = select <8 x i1> %better, <8 x i64> %at_half2, <8 x i64> %at_half
+  %top_half4 = shufflevector <8 x double> %top_half3, <8 x double> %top_half3, <4 x i32> <i32 0, i32 1, i32 2, i32 3>
+  %top_half5 = shufflevector <8 x double> %top_half3, <8 x double> %top_half3, <4 x i32> <i32 4, i32 5, i32 6, i32 7>
+  %at_half4 = shufflevector <8 x i64> %at_half3, <8 x i64> %at_half3, <4 x i32> <i32 0, i32 1, i32 2, i32 3>
+  %at_half5 = shufflevector <8 x i64> %at_half3, <8 x i64> %at_half3, <4 x i32> <i32 4, i32 5, i32 6, i32 7>
+  %.34 = icmp slt <4 x i64> %at_half5, %at_half4
+  %.35 = fcmp une <4 x double> %top_half5, %top_half5
+  %.36 = fcmp une <4 x double> %top_half4, %top_half4
+  %.37 = and <4 x i1> %.36, %.35
+  %.38 = fcmp oeq <4 x double> %top_half4, %top_half5
+  %.39 = or <4 x i1> %.38, %.37
+  %.40 = and <4 x i1> %.39, %.34
+  %.41 = xor <4 x i1> %.36, splat (i1 true)
+  %.42 = and <4 x i1> %.35, %.41
+  %.43 = fcmp ogt <4 x double> %top_half5, %top_half4
+  %.44 = or <4 x i1> %.43, %.42
+  %better2 = or <4 x i1> %.44, %.40
+  %top_half6 = select <4 x i1> %better2, <4 x double> %top_half5, <4 x double> %top_half4
+  %at_half6 = select <4 x i1> %better2, <4 x i64> %at_half5, <4 x i64> %at_half4
+  %top_half7 = shufflevector <4 x double> %top_half6, <4 x double> %top_half6, <2 x i32> <i32 0, i32 1>
+  %top_half8 = shufflevector <4 x double> %top_half6, <4 x double> %top_half6, <2 x i32> <i32 2, i32 3>
+  %at_half7 = shufflevector <4 x i64> %at_half6, <4 x i64> %at_half6, <2 x i32> <i32 0, i32 1>
+  %at_half8 = shufflevector <4 x i64> %at_half6, <4 x i64> %at_half6, <2 x i32> <i32 2, i32 3>
+  %.52 = icmp slt <2 x i64> %at_half8, %at_half7
+  %.53 = fcmp une <2 x double> %top_half8, %top_half8
+  %.54 = fcmp une <2 x double> %top_half7, %top_half7
+  %.55 = and <2 x i1> %.54, %.53
+  %.56 = fcmp oeq <2 x double> %top_half7, %top_half8
+  %.57 = or <2 x i1> %.56, %.55
+  %.58 = and <2 x i1> %.57, %.52
+  %.59 = xor <2 x i1> %.54, splat (i1 true)
+  %.60 = and <2 x i1> %.53, %.59
+  %.61 = fcmp ogt <2 x double> %top_half8, %top_half7
+  %.62 = or <2 x i1> %.61, %.60
+  %better3 = or <2 x i1> %.62, %.58
+  %top_half9 = select <2 x i1> %better3, <2 x double> %top_half8, <2 x double> %top_half7
+  %at_half9 = select <2 x i1> %better3, <2 x i64> %at_half8, <2 x i64> %at_half7
+  %top_half10 = extractelement <2 x double> %top_half9, i64 0
+  %top_half11 = extractelement <2 x double> %top_half9, i64 1
+  %at_half10 = extractelement <2 x i64> %at_half9, i64 0
+  %at_half11 = extractelement <2 x i64> %at_half9, i64 1
+  %.70 = icmp slt i64 %at_half11, %at_half10
+  %.71 = fcmp une double %top_half11, %top_half11
+  %.72 = fcmp une double %top_half10, %top_half10
+  %.73 = and i1 %.72, %.71
+  %.74 = fcmp oeq double %top_half10, %top_half11
+  %.75 = or i1 %.74, %.73
+  %.76 = and i1 %.75, %.70
+  %.77 = xor i1 %.72, true
+  %.78 = and i1 %.71, %.77
+  %.79 = fcmp ogt double %top_half11, %top_half10
+  %.80 = or i1 %.79, %.78
+  %better4 = or i1 %.80, %.76
+  %top_half12 = select i1 %better4, double %top_half11, double %top_half10
+  %at_half12 = select i1 %better4, i64 %at_half11, i64 %at_half10
+  store i64 %at_half12, ptr %where, align 8
+  ret i64 0
+}
+
+attributes #0 = { nounwind "prefer-vector-width"="512" "min-legal-vector-width"="512" }
+!0 = !{i32 1}

@@ -1,0 +1,66 @@
+target triple = "x86_64-unknown-linux-gnu"
+
+define i64 @axpy(ptr %buffers, ptr %sizes, i64 %lo, i64 %hi, ptr %scratch) #0 {
+entry:
+  %a = load ptr, ptr %buffers, align 8
+  %.2 = getelementptr ptr, ptr %buffers, i64 1
+  %b = load ptr, ptr %.2, align 8
+  %.4 = getelementptr ptr, ptr %buffers, i64 2
+  %c = load ptr, ptr %.4, align 8
+  %n = load i64, ptr %sizes, align 8
+  %.7 = icmp slt i64 0, %n
+  br i1 %.7, label %then, label %end
+then:
+  %.8 = call i64 @llvm.smax.i64(i64 %n, i64 0)
+  %.9 = ashr i64 %.8, 5
+  %bound = mul i64 %.9, 32
+  %fixed = load float, ptr %b, align 4
+  %.12 = icmp slt i64 0, %bound
+  br i1 %.12, label %for.col, label %end.col
+for.col:
+  %col = phi i64 [ 0, %then ], [ %col.next, %for.col ]
+  %.13 = getelementptr float, ptr %c, i64 %col
+  %.14 = load <32 x float>, ptr %.13, align 4
+  %.15 = insertelement <32 x float> poison, float %fixed, i64 0
+  %.16 = shufflevector <32 x float> %.15, <32 x float> poison, <32 x i32> zeroinitializer
+  %.17 = getelementptr float, ptr %a, i64 %col
+  %.18 = load <32 x float>, ptr %.17, align 4
+  %.19 = fmul contract <32 x float> %.18, %.16
+  %.20 = fadd contract <32 x float> %.19, %.14
+  store <32 x float> %.20, ptr %.13, align 4
+  %col.next = add nsw i64 %col, 32
+  %col.more = icmp slt i64 %col.next, %bound
+  br i1 %col.more, label %for.col, label %end.col
+end.col:
+  %.21 = icmp slt i64 %bound, %n
+  br i1 %.21, label %then.1, label %end.1
+then.1:
+  %.22 = sub i64 %n, %bound
+  %.23 = trunc i64 %.22 to i32
+  %.24 = insertelement <32 x i32> poison, i32 %.23, i64 0
+  %.25 = shufflevector <32 x i32> %.24, <32 x i32> poison, <32 x i32> zeroinitializer
+  %rest = icmp slt <32 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>, %.25
+  %.27 = getelementptr float, ptr %c, i64 %bound
+  %.28 = call <32 x float> @llvm.masked.load.v32f32.p0(ptr %.27, i32 4, <32 x i1> %rest, <32 x float> zeroinitializer)
+  %.29 = insertelement <32 x float> poison, float %fixed, i64 0
+  %.30 = shufflevector <32 x float> %.29, <32 x float> poison, <32 x i32> zeroinitializer
+  %.31 = getelementptr float, ptr %a, i64 %bound
+  %.32 = call <32 x float> @llvm.masked.load.v32f32.p0(ptr %.31, i32 4, <32 x i1> %rest, <32 x float> zeroinitializer)
+  %.33 = fmul contract <32 x float> %.32, %.30
+  %.34 = fadd contract <32 x float> %.33, %.28
+  call void @llvm.masked.store.v32f32.p0(<32 x float> %.34, ptr %.27, i32 4, <32 x i1> %rest)
+  br label %end.1
+end.1:
+  br label %end
+end:
+  ret i64 0
+}
+
+declare <32 x float> @llvm.masked.load.v32f32.p0(ptr, i32, <32 x i1>, <32 x float>)
+
+declare i64 @llvm.smax.i64(i64, i64)
+
+declare void @llvm.masked.store.v32f32.p0(<32 x float>, ptr, i32, <32 x i1>)
+
+attributes #0 = { nounwind "prefer-vector-width"="512" "min-legal-vector-width"="512" }
+!0 = !{i32 1}
