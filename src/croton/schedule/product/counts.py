@@ -1,0 +1,53 @@
+"""Integer expressions of a product's sizes, for registers of a Program to hold.
+
+A :data:`Count` is a name, a number or a :class:`Operation`, whose name is one that
+:class:`croton.runtime.program.Compute` knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+
+class Operation(NamedTuple):
+    """``name(*args)``."""
+
+    name: str
+    args: tuple[Count, ...]
+
+
+Count = str | int | Operation
+
+_MEANING: dict[str, Callable[..., int]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "floordiv": lambda a, b: a // b if b else 0,
+    "ceildiv": lambda a, b: -(-a // b) if b else 0,
+    "minimum": min,
+    "maximum": max,
+    "eq": lambda a, b: int(a == b),
+    "ne": lambda a, b: int(a != b),
+    "lt": lambda a, b: int(a < b),
+    "le": lambda a, b: int(a <= b),
+    "and": lambda a, b: int(bool(a) and bool(b)),
+    "or": lambda a, b: int(bool(a) or bool(b)),
+    "select": lambda c, a, b: a if c else b,
+}
+
+
+def count(name: str, *args: Count) -> Count:
+    """``name(*args)``: a number, if all the arguments are."""
+    if all(isinstance(a, int) for a in args):
+        return _MEANING[name](*args)
+    return Operation(name, args)
+
+
+def evaluate(value: Count, names: Mapping[str, int]) -> int:
+    """The number that ``value`` stands for."""
+    if isinstance(value, int):
+        return value
+    if isinstance(value, str):
+        return names[value]
+    return _MEANING[value.name](*(evaluate(a, names) for a in value.args))
