@@ -1,11 +1,14 @@
 """Flags: their types, where they are set, what is said of a wrong one."""
 
 import os
+import pathlib
+import re
 import subprocess
 import sys
 
 import pytest
 
+import croton
 from croton._config.sources import SourceError, read_file, read_flags, settings
 from croton.config import Config, ConfigError, Flag, UnknownFlag
 
@@ -58,12 +61,12 @@ def test_the_talks_file_is_read_as_it_was_meant(tmp_path):
 
 
 def test_precedence(tmp_path):
-    rc = {"THEANORC": "[global]\nfloatX=float16\nthreads=1\nmode=DebugMode\nallow_gc=False\n"}
+    rc = {"THEANORC": "[global]\nfloatX=float16\nthreads=1\nmode=FAST_RUN\nforce_device=True\n"}
     rc["CROTONRC"] = "floatX = float32\nthreads = 2\nmode = FAST_COMPILE\n"
     environment = {"THEANO_FLAGS": "floatX=float64,threads=3", "CROTON_FLAGS": "threads=4"}
     config = given(tmp_path, environment, **rc)
     assert (config.threads, config.floatX, config.mode) == (4, "float64", "FAST_COMPILE")
-    assert config.allow_gc is False
+    assert config.force_device is True
     assert config.source("threads") == "CROTON_FLAGS"
     assert config.source("floatX") == "THEANO_FLAGS"
     assert config.source("mode") == f"{tmp_path / 'CROTONRC'}:3"
@@ -169,7 +172,7 @@ def test_a_file_that_is_no_text(tmp_path):
         ("dnn.enabld=False", ["'dnn.enabld'", "dnn.enabled"]),
         ("threads=two", ["threads=two", "a whole number, at least 0"]),
         ("threads=-1", ["threads=-1", "at least 0"]),
-        ("allow_gc=yes", ["allow_gc=yes", "True or False"]),
+        ("profile=yes", ["profile=yes", "True or False"]),
         ("device=tpu", ["device=tpu", "cpu, cuda"]),
         ("mode=FASTRUN", ["mode=FASTRUN", "did you mean FAST_RUN"]),
         ("lib.cnmem=lots", ["lib.cnmem=lots", "a number"]),
@@ -221,8 +224,8 @@ def test_assignment_is_checked():
 def test_the_spellings_of_a_value():
     config = Config()
     for text, value in (("1", True), ("true", True), ("0", False), ("False", False), (1, True)):
-        config.allow_gc = text
-        assert config.allow_gc is value
+        config.profile = text
+        assert config.profile is value
     config.optimizer = None
     assert config.optimizer == "None"
     config.dnn.enabled = True
@@ -367,8 +370,20 @@ def test_the_process_reads_its_environment(tmp_path):
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout == "float32 FAST_COMPILE\n"
-    assert done.stderr.count("\n") == 1
+    assert done.stderr.count("\n") == 2
     assert "nvcc.fastmath" in done.stderr
+
+
+def test_an_effective_flag_is_read_somewhere():
+    # These two are looked at where cache_dir is worked out, device by the configuration itself.
+    here = {"base_compiledir", "compiledir", "device", "force_device"}
+    root = pathlib.Path(croton.__file__).parent
+    parts = ("config.py", "_config", "cli")
+    sources = [p for p in root.rglob("*.py") if p.relative_to(root).parts[0] not in parts]
+    text = "\n".join(p.read_text() for p in sources)
+    for flag in Config().flags():
+        if flag.effect and flag.name not in here:
+            assert re.search(rf"config\.{re.escape(flag.name)}\b", text), flag.name
 
 
 def test_the_import_brings_no_command_line_tools():

@@ -16,10 +16,12 @@ _PROFILE = "Of the layout of Theano's profile."
 _DEBUG = "Of Theano's DebugMode, which compared its C code with its Python code."
 _OPTIMIZER = "Of the inside of Theano's optimiser."
 _BUG = "Announced a bug of an old version of Theano."
+_LATER = "Not there yet."
 _NUMPY = "Changed NumPy's error state for the whole process; Croton leaves it alone."
 _PICKLE = "Of how Theano's functions were pickled."
 
 _SETERR = ("None", "ignore", "warn", "raise", "call", "print", "log")
+_TEST_VALUE = ("off", "ignore", "warn", "raise", "pdb")
 _RUNTIME = ("guess_once", "guess_on_shape_change", "time_once", "time_on_shape_change")
 _VERSIONS = (
     *("None", "all", "0.3", "0.4", "0.4.1", "0.5", "0.6", "0.7", "0.8", "0.8.1", "0.8.2"),
@@ -39,6 +41,19 @@ def _past(
 
 
 HISTORICAL: tuple[Flag, ...] = (
+    # What Croton has no counterpart of yet
+    _past("warn_float64", "choice", "ignore", _LATER, ("ignore", "warn", "raise", "pdb")),
+    _past("exception_verbosity", "choice", "low", _LATER, ("low", "high")),
+    _past("compute_test_value", "choice", "off", _LATER, _TEST_VALUE),
+    _past("compute_test_value_opt", "choice", "off", _LATER, _TEST_VALUE),
+    _past("print_test_value", "bool", False, _LATER),
+    _past("traceback.limit", "int", 8, _LATER, at_least=-1),
+    _past("profile_memory", "bool", False, _LATER),
+    _past("NanGuardMode.nan_is_error", "bool", True, _LATER),
+    _past("NanGuardMode.inf_is_error", "bool", True, _LATER),
+    _past("NanGuardMode.big_is_error", "bool", True, _LATER),
+    _past("NanGuardMode.action", "choice", "raise", _LATER, ("raise", "warn", "pdb")),
+    _past("allow_gc", "bool", True, "Of memory after a call; Croton keeps it for the next."),
     # CUDA
     _past("init_gpu_device", "device", "", _CUDA),
     _past("contexts", "str", "", _CUDA),
@@ -205,13 +220,6 @@ HISTORICAL: tuple[Flag, ...] = (
     _past("ProfileMode.profile_memory", "bool", False, _PROFILE),
     # Debugging
     _past("traceback.compile_limit", "int", 0, _OPTIMIZER),
-    _past(
-        "compute_test_value_opt",
-        "choice",
-        "off",
-        _OPTIMIZER,
-        ("off", "ignore", "warn", "raise", "pdb"),
-    ),
     _past("DebugMode.patience", "int", 10, _DEBUG, at_least=1),
     _past("DebugMode.check_c", "bool", True, _DEBUG),
     _past("DebugMode.check_py", "bool", True, _DEBUG),

@@ -67,14 +67,6 @@ FLAGS: tuple[Flag, ...] = (
         "error (`raise`) or the quotient in floatX (`floatX`).",
         choices=("int", "raise", "floatX"),
     ),
-    Flag(
-        "warn_float64",
-        "choice",
-        "ignore",
-        "What to do when a float64 variable is made: programs meant for float32 find their leaks "
-        "with it.",
-        choices=("ignore", "warn", "raise", "pdb"),
-    ),
     # Where it is computed.
     Flag(
         "device",
@@ -115,16 +107,12 @@ FLAGS: tuple[Flag, ...] = (
         "Mode",
         "How functions are compiled where `function(mode=...)` does not say: `Mode` goes by "
         "`optimizer`; `FAST_RUN` optimises fully, `FAST_COMPILE` as little as possible; "
-        "`reference` runs every operation's NumPy definition; `DebugMode` compares the compiled "
-        "code with that; `NanGuardMode` stops at the first NaN or infinity.",
+        "`reference` runs every operation's NumPy definition.  `ProfileMode` is `FAST_RUN`.",
         choices=(
             "Mode",
             "FAST_RUN",
             "FAST_COMPILE",
             "reference",
-            "DebugMode",
-            "NanGuardMode",
-            "DEBUG_MODE",
             "ProfileMode",
             "PROFILE_MODE",
         ),
@@ -159,13 +147,6 @@ FLAGS: tuple[Flag, ...] = (
         "",
         "Rewrite rules to add, by name or tag, separated by `:`.",
     ),
-    Flag(
-        "allow_gc",
-        "bool",
-        True,
-        "Give memory for intermediate results back after a call (True), or keep it for the next "
-        "(False).",
-    ),
     # What is said when something is wrong.
     Flag(
         "on_unused_input",
@@ -175,69 +156,10 @@ FLAGS: tuple[Flag, ...] = (
         choices=("raise", "warn", "ignore"),
     ),
     Flag(
-        "exception_verbosity",
-        "choice",
-        "low",
-        "How much of the expression an error message shows.",
-        choices=("low", "high"),
-    ),
-    Flag(
-        "compute_test_value",
-        "choice",
-        "off",
-        "Compute every variable's test value (`x.tag.test_value`) while the expression is "
-        "written, so that a wrong shape shows where it is made.",
-        choices=("off", "ignore", "warn", "raise", "pdb"),
-    ),
-    Flag(
-        "print_test_value",
-        "bool",
-        False,
-        "Show a variable's test value in its `repr`.",
-    ),
-    Flag(
-        "traceback.limit",
-        "int",
-        8,
-        "How many frames of the user's program a variable remembers of where it was made.",
-        at_least=-1,
-    ),
-    Flag(
         "profile",
         "bool",
         False,
         "Measure every function and print a summary when the program ends.",
-    ),
-    Flag(
-        "profile_memory",
-        "bool",
-        False,
-        "Add each function's memory to the summary of `profile`.",
-    ),
-    Flag(
-        "NanGuardMode.nan_is_error",
-        "bool",
-        True,
-        "Whether NanGuardMode stops at a NaN.",
-    ),
-    Flag(
-        "NanGuardMode.inf_is_error",
-        "bool",
-        True,
-        "Whether NanGuardMode stops at an infinity.",
-    ),
-    Flag(
-        "NanGuardMode.big_is_error",
-        "bool",
-        True,
-        "Whether NanGuardMode stops at a value above 1e10.",
-    ),
-    Flag(
-        "NanGuardMode.action",
-        "choice",
-        "raise",
-        "What NanGuardMode does when it has found one.",
-        choices=("raise", "warn", "pdb"),
     ),
     # Theano's names for what a flag above says.
     Flag(
