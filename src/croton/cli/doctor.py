@@ -112,12 +112,14 @@ def _flags() -> list[Row]:
 
 def _speed() -> list[Row]:
     library = blas.load_blas()
-    x = T.TensorType("float32", (None, None))("x")
+    x, y = (T.TensorType("float32", (None, None))(name) for name in "xy")
+    product = function([x, y], T.dot(x, y), name="product")
     exp = function([x], T.exp(x), name="exp")
     rng = np.random.default_rng(1)
     left, right = (rng.standard_normal((_SIZE, _SIZE)).astype(np.float32) for _ in range(2))
     giga = 2 * _SIZE**3 / 1e9
     return [
+        ("product", f"{giga / _measure(lambda: product(left, right)):.0f} GFLOP/s (T.dot)"),
         ("NumPy's product", f"{giga / _measure(lambda: left @ right):.0f} GFLOP/s"),
         ("exp", f"{left.size / _measure(lambda: exp(left)) / 1e9:.1f} billion a second (T.exp)"),
         ("OpenBLAS", f"kernels for {library.core}; {library.config}"),
