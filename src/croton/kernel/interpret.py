@@ -237,9 +237,9 @@ def convert(value: Any, dtype: str) -> Any:
         low, high = float(info.min), float(info.max)
         inside = (whole > low) & (whole < high)
         cast = np.where(inside, whole, 0).astype(target)
-        return np.where(inside, cast, np.where(whole >= high, info.max, info.min).astype(target))[
-            ()
-        ]
+        # Not np.where of Python's integers: a uint64's limit fits no signed type.
+        edge = np.where(whole >= high, target.type(info.max), target.type(info.min))
+        return np.where(inside, cast, edge)[()]
     return source.astype(target)[()]
 
 
