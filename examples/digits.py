@@ -5,7 +5,7 @@ A network of two hidden layers (784-625-625-10, relu) learns from 4,000 of the
 other 1,000 say how well it reads what it has never seen.  It prints what they
 say after each epoch and draws ``digits.png``.
 
-    python examples/digits.py [--epochs 20] [--picture digits.png]
+    python examples/digits.py [--epochs 30] [--picture digits.png]
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def main(epochs: int, picture: str) -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Learn to read handwritten digits.")
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--picture", default="digits.png", help="where to draw it")
     options = parser.parse_args()
     main(options.epochs, options.picture)
