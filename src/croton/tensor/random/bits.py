@@ -105,3 +105,7 @@ class RandomBits(Op):
     def R_op(self, inputs: Sequence[Any], directions: Sequence[Any]) -> Any:
         """Nothing changes."""
         return [None]
+
+    def __str__(self) -> str:
+        word = "" if self.word == "own" else f",{self.word}"
+        return f"RandomBits{{{self.stream}{word}}}"
