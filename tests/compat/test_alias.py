@@ -8,6 +8,7 @@ import pytest
 
 import croton
 from croton import compat
+from croton.compat import truth
 from croton.compat.table import MODULES
 
 
@@ -19,6 +20,7 @@ def theano():
     yield theano
     for name in [n for n in sys.modules if n == "theano" or n.startswith("theano.")]:
         del sys.modules[name]
+    truth.uninstall()
     sys.meta_path[:] = [f for f in sys.meta_path if type(f).__name__ != "AliasFinder"]
 
 
@@ -118,6 +120,16 @@ def test_a_function_is_not_hidden_by_the_module_of_its_name(theano):
     import theano.compile.function
 
     assert not isinstance(theano.compile.function, type(sys))
+
+
+def test_the_truth_of_a_variable(theano):
+    x, y = theano.tensor.vectors("x", "y")
+    assert x
+    assert not (not theano.shared(0.0))
+    assert theano.tensor.exp(x)
+    for comparison in (x < y, x >= y):
+        with pytest.raises(TypeError, match="no truth value"):
+            bool(comparison)
 
 
 def test_no_gpu(theano):
