@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from croton.codegen import llvm
+from croton.codegen.native import check
 from croton.codegen.targets import cpu
 from croton.kernel.interpret import Status
 from croton.kernel.vectorise import vectorise
@@ -31,7 +32,9 @@ class Native:
     def load(self, *functions):
         for function in functions:
             verify(function)
-        return self.target.load(self.target.compile(llvm.render(functions, self.target)))
+        text = llvm.render(functions, self.target)
+        check(text)
+        return self.target.load(self.target.compile(text))
 
     def vectorised(self, function, machine=None, **options):
         verify(function)

@@ -1,12 +1,13 @@
 """Control flow, memory and calls, run natively."""
 
+import ctypes
 import time
 
 import numpy as np
 import pytest
 
 from croton.codegen import llvm
-from croton.codegen.native import check, undefined
+from croton.codegen.native import check, symbols
 from croton.kernel import build as b
 from croton.kernel.interpret import Callee, interpret
 from croton.kernel.nodes import (
@@ -343,13 +344,24 @@ def test_bad_code_is_refused(native):
     missing = "declare void @nowhere_at_all()\ndefine void @f() {\n"
     missing += " call void @nowhere_at_all()\n ret void\n}"
     code = native.target.compile(missing)
-    assert undefined(code) == ["nowhere_at_all"]
+    assert symbols(code) == (["f"], ["nowhere_at_all"])
     with pytest.raises(KernelError, match="nowhere_at_all"):
         native.target.load(code)
     good = native.target.load(native.target.compile("define void @f() {\n ret void\n}"))
     assert good.address("f")
     with pytest.raises(KeyError, match="no function 'g'"):
         good.address("g")
+
+
+def test_objects_with_the_same_names_live_side_by_side(native):
+    code = "define i64 @same() {\n ret i64 %d\n}"
+    libraries = [native.target.load(native.target.compile(code % k)) for k in range(5)]
+    call = ctypes.CFUNCTYPE(ctypes.c_int64)
+    assert [call(library.address("same"))() for library in libraries] == [0, 1, 2, 3, 4]
+    del libraries[1:3]
+    assert [call(library.address("same"))() for library in libraries] == [0, 3, 4]
+    with pytest.raises(KernelError, match="no object file"):
+        native.target.load(b"nothing of the kind")
 
 
 def test_unbound_names_are_reported(native):

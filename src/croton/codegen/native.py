@@ -32,7 +32,6 @@ def _unlocked(name: str) -> Any:
 
 
 _parse = _unlocked("LLVMPY_ParseAssembly")
-_verify = _unlocked("LLVMPY_VerifyModule")
 _emit = _unlocked("LLVMPY_TargetMachineEmitToMemory")
 
 llvm.initialize_native_target()
@@ -51,9 +50,17 @@ class Settings:
             llvm.initialize_all_targets()
             llvm.initialize_all_asmprinters()
         self._target = llvm.Target.from_triple(triple)
+        self._local = threading.local()
+
+    def own_machine(self) -> Any:
+        """This thread's target machine; making one costs as much as a small kernel."""
+        machine = getattr(self._local, "machine", None)
+        if machine is None:
+            machine = self._local.machine = self.machine()
+        return machine
 
     def machine(self) -> Any:
-        """A new target machine; a thread must have its own."""
+        """A new target machine."""
         return self._target.create_target_machine(
             cpu=self.cpu,
             features=self.features,
@@ -66,7 +73,7 @@ class Settings:
 def generate(text: str, settings: Settings, *, assembly: bool = False) -> bytes:
     """Object code (or the assembly) of the LLVM IR ``text``."""
     context = llvm.create_context()
-    machine = settings.machine()
+    machine = settings.own_machine()
     with ffi.OutputString() as message:
         module = llvm.ModuleRef(_parse(context, text.encode(), message), context)
         if message:
@@ -109,52 +116,95 @@ def check(text: str) -> None:
         raise KernelError(f"LLVM rejects the code of a kernel: {error}") from None
 
 
-def undefined(code: bytes) -> list[str]:
-    """The names that the ELF object ``code`` needs from elsewhere."""
-    if not code.startswith(b"\x7fELF\x02\x01"):
-        return []
+def symbols(code: bytes) -> tuple[list[str], list[str]]:
+    """The names that the ELF object ``code`` defines for others, and those that it needs."""
+    defined: list[str] = []
+    needed: list[str] = []
     (sections,) = struct.unpack_from("<Q", code, 0x28)
     size, count = struct.unpack_from("<HH", code, 0x3A)
     headers = [struct.unpack_from("<IIQQQQI", code, sections + i * size) for i in range(count)]
-    names = []
     for _, kind, _, _, offset, length, link in headers:
         if kind != _SYMBOL_TABLE:
             continue
         strings = headers[link][4]
         for place in range(offset, offset + length, _SYMBOL_SIZE):
-            name, _, _, section = struct.unpack_from("<IBBH", code, place)
-            if name and section == 0:
+            name, info, _, section = struct.unpack_from("<IBBH", code, place)
+            if name and info >> 4:  # not local
                 start = strings + name
-                names.append(code[start : code.index(b"\0", start)].decode())
-    return [name for name in names if name != "_GLOBAL_OFFSET_TABLE_"]
+                found = code[start : code.index(b"\0", start)].decode()
+                (defined if section else needed).append(found)
+    return defined, [name for name in needed if name != "_GLOBAL_OFFSET_TABLE_"]
 
 
 _SYMBOL_TABLE, _SYMBOL_SIZE = 2, 24
+
+
+class _Engine:
+    """One of LLVM's linkers; setting it up costs more than an object, so objects share it."""
+
+    def __init__(self, settings: Settings) -> None:
+        # The engine wants a module, and takes the machine over.
+        self.linker = llvm.create_mcjit_compiler(llvm.parse_assembly(""), settings.machine())
+        self.settings = settings
+        self.names: set[str] = set()
+
+    def takes(self, names: set[str], settings: Settings) -> bool:
+        """Whether objects with these names can be told from those that are there."""
+        room = len(self.names) < _ENGINE_NAMES
+        return room and settings is self.settings and not names & self.names
+
+
+_ENGINE_NAMES = 256
+_engines: list[_Engine] = []
+_loading = threading.Lock()
+
+
+def _engine_for(names: set[str], settings: Settings) -> _Engine:
+    """An engine for objects that define ``names``."""
+    if names and _engines and _engines[0].takes(names, settings):
+        engine = _engines[0]
+    else:
+        engine = _Engine(settings)
+        if names:
+            # The former one lives on as long as its libraries do.
+            _engines[:] = [engine]
+    engine.names.update(names)
+    return engine
 
 
 class Library:
     """Object code in this process's memory; its addresses are valid as long as it lives."""
 
     def __init__(self, objects: Iterable[bytes], settings: Settings) -> None:
-        machine = settings.machine()
         objects = list(objects)
-        for name in {name for code in objects for name in undefined(code)}:
-            # LLVM would call the address 0.
-            if llvm.address_of_symbol(name) is None:
-                raise KernelError(f"the code of a kernel needs {name!r}, which is not there")
+        names: set[str] = set()
+        for code in objects:
+            if not code.startswith((_ELF, _MACH_O)):
+                raise KernelError("what is to be loaded is no object file")
+            # Of another format the names are not known; its engine is its own.
+            defined, needed = symbols(code) if code.startswith(_ELF) else ([], [])
+            names.update(defined)
+            for name in needed:
+                # LLVM would call the address 0.
+                if llvm.address_of_symbol(name) is None:
+                    raise KernelError(f"the code of a kernel needs {name!r}, which is not there")
         with _loading:
-            # The engine wants a module, and takes the machine over.
-            self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+            self._engine = _engine_for(names, settings)
             for code in objects:
-                self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-            self._engine.finalize_object()
+                self._engine.linker.add_object_file(llvm.ObjectFileRef.from_data(code))
+            self._engine.linker.finalize_object()
+            self._addresses = {
+                name: int(self._engine.linker.get_function_address(name)) for name in names
+            }
 
     def address(self, name: str) -> int:
         """Where the function ``name`` starts."""
-        address = self._engine.get_function_address(name)
+        address = self._addresses.get(name)
+        if not self._addresses:
+            address = self._engine.linker.get_function_address(name)
         if not address:
             raise KeyError(f"the object has no function {name!r}")
-        return int(address)
+        return address
 
 
-_loading = threading.Lock()
+_ELF, _MACH_O = b"\x7fELF\x02\x01", b"\xcf\xfa\xed\xfe"
