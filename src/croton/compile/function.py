@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 import warnings
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from croton._lazy import LazyModule
+from croton._version import __version__
+from croton.compile import store
+from croton.compile.caching import object_cache
 from croton.compile.errors import MissingInputError, UnusedInputError
+from croton.compile.fingerprint import fingerprint
 from croton.compile.io import In, Out
 from croton.compile.mode import Mode, get_mode
 from croton.compile.profile import Profile
@@ -21,25 +26,34 @@ from croton.graph.fgraph import FunctionGraph
 from croton.graph.shared import SharedVariable
 from croton.graph.traversal import graph_inputs, replace
 from croton.graph.variable import Constant, Variable
-from croton.kernel.text import text
-from croton.runtime import executable, threads
+from croton.kernel import text as kernel_text
+from croton.runtime import executable, host, threads
 from croton.tensor.convert import as_tensor_variable
 from croton.tensor.type import TensorType
 
 
 # Rewriting, scheduling and code generation are not needed to write expressions.
 pipeline: Any = LazyModule("croton.compile.pipeline")
+loader: Any = LazyModule("croton.compile.kernels")
 
 
 class Maker:
     """How a function was made: its specification and its graph."""
 
-    def __init__(self, fgraph: FunctionGraph, mode: Mode, inputs: list[In], outputs: Any) -> None:
-        self.fgraph = fgraph
-        self.env = fgraph
+    def __init__(
+        self, rewritten: Callable[[], Any], mode: Mode, inputs: list[In], outputs: Any
+    ) -> None:
+        self._rewritten = rewritten
         self.mode = mode
         self.inputs = inputs
         self.outputs = outputs
+
+    @property
+    def fgraph(self) -> FunctionGraph:
+        """The rewritten graph."""
+        return self._rewritten().graph  # type: ignore[no-any-return]
+
+    env = fgraph
 
 
 class Function:
@@ -47,32 +61,56 @@ class Function:
 
     ``maker.fgraph`` is the rewritten graph, ``program`` what a call runs,
     ``profile`` the times of its steps (if it was made with ``profile=True``),
-    ``report`` what rewriting did, ``seconds`` what each pass of compilation took.
+    ``seconds`` what each pass of compilation took.  A function that came from
+    the cache makes its graph and kernels' text again when they are asked for.
     """
 
-    def __init__(self, name: str, maker: Maker, inputs: list[In], state: dict[Any, Any]) -> None:
+    def __init__(
+        self,
+        name: str,
+        mode: Mode,
+        inputs: list[In],
+        outputs: Any,
+        state: dict[Any, Any],
+        rewrite: Callable[[], Any],
+        schedule: Callable[[Any], Any],
+    ) -> None:
         self.name = name
-        self.maker = maker
+        self.maker = Maker(self._rewrite, mode, inputs, outputs)
         self.inputs = inputs
         self.state = state
-        self.scheduled: Any = None
-        self.linked: Any = None
-        self.report: Any = None
+        self.program: Any = None
         self.seconds: dict[str, float] = {}
         self.profile: Any = None
         self.trust_input = False
         self.shared: list[SharedVariable] = []
+        self._make_rewritten = rewrite
+        self._make_scheduled = schedule
+        self._rewritten: Any = None
+        self._scheduled: Any = None
+
+    def _rewrite(self) -> Any:
+        if self._rewritten is None:
+            self._rewritten = self._make_rewritten()
+        return self._rewritten
 
     @property
-    def program(self) -> Any:
-        """The Program that a call runs; None in modes that run Python."""
-        return None if self.scheduled is None else self.scheduled.program
+    def scheduled(self) -> Any:
+        """The program with its kernels; None in modes that run Python."""
+        if self._scheduled is None and self.program is not None:
+            self._scheduled = self._make_scheduled(self._rewrite())
+        return self._scheduled
+
+    @property
+    def report(self) -> Any:
+        """What rewriting did: the rules that matched, how often, and their time."""
+        return self._rewrite().report
 
     def kernels(self) -> str:
         """The kernels that a call runs, in a C-like text."""
-        if self.scheduled is None:
+        if self.program is None:
             return ""
-        return "\n".join(text(f) for f in self.scheduled.functions)
+        return "\n".join(kernel_text.text(f) for f in self.scheduled.functions)
 
     def get_shared(self) -> list[SharedVariable]:
         """The shared variables that the function reads or updates."""
@@ -330,55 +368,104 @@ class _Definition:
     def make(self) -> Any:
         """The callable."""
         self._check_used()
-        fresh = [_fresh_input(i.variable) for i in self.inputs]
-        replacements = dict(self.replacements)
+        given = [i.variable for i in self.inputs]
+        wanted = [*self.outputs, *(v for _, v in self.updates)]
+        if self.replacements:
+            wanted = replace(wanted, self.replacements)
+        outputs = wanted[: len(self.outputs)]
+        updates = [
+            (s, v) for (s, _), v in zip(self.updates, wanted[len(outputs) :], strict=True)
+        ]
         # An input may be an intermediate variable; what is above it is cut off.
-        swaps = {i.variable: v for i, v in zip(self.inputs, fresh, strict=True)}
-        outputs, updates = self.outputs, self.updates
-        if replacements:
-            wanted = replace([*outputs, *(v for _, v in updates)], replacements)
-            outputs = wanted[: len(outputs)]
-            updates = [(s, v) for (s, _), v in zip(updates, wanted[len(outputs) :], strict=True)]
-        rewritten = pipeline.rewrite_graph(fresh, outputs, updates, swaps, self.mode)
-        maker = Maker(rewritten.graph, self.mode, self.inputs, self.outputs)
-        info = Function(self.name, maker, self.inputs, self.state)
-        info.report = rewritten.report
+        fresh = [_fresh_input(v) for v in given]
+        swaps = dict(zip(given, fresh, strict=True))
+        native = self.mode.linker == "native"
+
+        def rewrite() -> Any:
+            return pipeline.rewrite_graph(fresh, outputs, updates, swaps, self.mode)
+
+        def schedule(rewritten: Any) -> Any:
+            return pipeline.schedule_graph(rewritten, fresh, self.name, self.borrowed)
+
+        info = Function(
+            self.name, self.mode, self.inputs, self.outputs, self.state, rewrite, schedule
+        )
         names = [str(i.name) if i.name else f"input {k}" for k, i in enumerate(self.inputs)]
         defaults = [_default(i) for i in self.inputs]
         policies = [self._policy(i) for i in self.inputs]
-        info.shared = [
-            v
-            for v in graph_inputs([*rewritten.outputs, *(v for _, v in rewritten.updates)])
-            if isinstance(v, SharedVariable)
-        ]
-        if self.mode.linker == "python":
+        if not native:
+            rewritten = info._rewrite()
+            targets = [*rewritten.outputs, *(v for _, v in rewritten.updates)]
+            info.shared = [v for v in graph_inputs(targets) if isinstance(v, SharedVariable)]
             return ReferenceCallable(
                 fresh, names, defaults, policies, rewritten.outputs, rewritten.updates,
                 self._shape_result, info,
             )  # fmt: skip
-        compiled = pipeline.compile_graph(rewritten, fresh, self.name, self.borrowed)
-        scheduled = compiled.scheduled
-        info.scheduled, info.linked, info.seconds = scheduled, compiled.linked, compiled.seconds
-        info.shared = list(scheduled.shared)
+        made = self._native(info, given, outputs, updates)
         threads.use_threads(config.threads)
         call = executable.load(
-            scheduled.program,
-            compiled.linked.addresses,
-            [_cell(s) for s in scheduled.shared],
-            scheduled.constants,
-            scheduled.host,
+            made.program,
+            made.linked.addresses,
+            [_cell(s) for s in made.shared],
+            made.constants,
+            made.host,
             names=names,
             result=self.result,
             keys=self.keys,
             defaults=defaults,
             policies=policies,
-            keepalive=(compiled.linked.library, scheduled.shared),
+            keepalive=(made.linked.library, made.shared),
             owner=info,
         )
         if self.profile:
             call.profile = True
-            info.profile = Profile(call, scheduled, info)
+            info.profile = Profile(call, made, info)
         return call
+
+    def _native(
+        self,
+        info: Function,
+        given: list[Variable],
+        outputs: list[Variable],
+        updates: list[tuple[SharedVariable, Variable]],
+    ) -> _Native:
+        """The program and its machine code: from the cache if the graph is unchanged."""
+        start = time.perf_counter()
+        settings = (
+            __version__, host.identity(), self.mode.optimizer, sorted(self.mode.exclude),
+            sorted(self.mode.include), self.borrowed, self.name,
+        )  # fmt: skip
+        cache = object_cache()
+        identified = fingerprint(given, outputs, updates, settings)
+        if identified is not None:
+            key, leaves = identified
+            kept = store.find(cache, key, leaves)
+            if kept is not None:
+                linked = loader.load(kept.objects, kept.names)
+                info.program, info.shared = kept.program, kept.shared
+                info.seconds = {"cache": time.perf_counter() - start}
+                return _Native(
+                    kept.program, linked, kept.shared, kept.constants, (), kept.lines
+                )
+        scheduled = info._scheduled = info._make_scheduled(info._rewrite())
+        info.program, info.shared = scheduled.program, list(scheduled.shared)
+        scheduling = time.perf_counter()
+        linked = pipeline.link(scheduled)
+        info.seconds = {
+            "rewrite": info.report.total,
+            "all before kernels": scheduling - start,
+            "kernels": time.perf_counter() - scheduling,
+        }
+        if identified is not None:
+            store.keep(cache, key, scheduled, linked, leaves)
+        return _Native(
+            scheduled.program,
+            linked,
+            list(scheduled.shared),
+            list(scheduled.constants),
+            scheduled.host,
+            list(scheduled.lines),
+        )
 
     def _shape_result(self, values: list[Any]) -> Any:
         if self.result == "none":
@@ -388,6 +475,17 @@ class _Definition:
         if self.result == "dict":
             return dict(zip(self.keys, values, strict=True))
         return values
+
+
+class _Native(NamedTuple):
+    """What it takes to call a program."""
+
+    program: Any
+    linked: Any
+    shared: list[SharedVariable]
+    constants: list[Any]
+    host: Any
+    lines: list[str]
 
 
 def _as_in(given: Any) -> In:

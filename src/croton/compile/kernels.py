@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 from croton._version import __version__
 from croton.codegen import llvm
 from croton.codegen.targets import cpu
-from croton.config import config
 from croton.kernel.nodes import Function
 from croton.kernel.text import text
 from croton.kernel.vectorise import vectorise
-from croton.runtime.cache import ObjectCache
+from croton.compile.caching import object_cache
 
 #: Counts what was compiled and what was found, for tests and reports.
 counters = {"compiled": 0, "found": 0}
@@ -26,12 +25,7 @@ class Linked(NamedTuple):
     addresses: list[int]
     library: Any
     names: list[str]
-
-
-@lru_cache(maxsize=4)
-def object_cache(directory: str) -> ObjectCache:
-    """The cache in ``directory``."""
-    return ObjectCache(directory)
+    keys: list[str]
 
 
 @lru_cache(maxsize=1)
@@ -46,10 +40,17 @@ def kernel_key(function: Function) -> str:
     return hashlib.sha256((_target_key() + body).encode()).hexdigest()
 
 
+def load(objects: Sequence[bytes], names: Sequence[str]) -> Linked:
+    """Machine code that the cache kept, in memory again."""
+    library = cpu.host().load(*objects)
+    counters["found"] += len(objects)
+    return Linked([library.address(name) for name in names], library, list(names), [])
+
+
 def link(functions: Sequence[Function]) -> Linked:
     """Machine code of ``functions``, from the cache or newly compiled (in parallel)."""
     target = cpu.host()
-    cache = object_cache(str(config.cache_dir))
+    cache = object_cache()
     keys = [kernel_key(f) for f in functions]
     names = ["k" + key[:24] for key in keys]
     objects: dict[str, bytes] = {}
@@ -70,4 +71,4 @@ def link(functions: Sequence[Function]) -> Linked:
             cache.put(key, data)
             counters["compiled"] += 1
     library = target.load(*objects.values())
-    return Linked([library.address(name) for name in names], library, names)
+    return Linked([library.address(name) for name in names], library, names, keys)

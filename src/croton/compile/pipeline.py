@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -26,14 +25,6 @@ class Rewritten(NamedTuple):
     outputs: list[Variable]
     updates: list[tuple[SharedVariable, Variable]]
     report: Any
-
-
-class Compiled(NamedTuple):
-    """A program with its machine code, and how long each pass took (seconds)."""
-
-    scheduled: Scheduled
-    linked: kernels.Linked
-    seconds: dict[str, float]
 
 
 def rewrite_graph(
@@ -62,20 +53,15 @@ def rewrite_graph(
     )
 
 
-def compile_graph(
+def schedule_graph(
     rewritten: Rewritten, inputs: Sequence[Variable], name: str, borrowed: Sequence[bool]
-) -> Compiled:
-    """Schedule the graph, and make machine code of its kernels."""
-    clock = time.perf_counter
-    start = clock()
-    scheduled = schedule(
+) -> Scheduled:
+    """The graph as a Program and the kernels that it launches."""
+    return schedule(
         inputs, rewritten.outputs, rewritten.updates, cpu.host().machine, name, borrowed
     )
-    after_schedule = clock()
-    linked = kernels.link(scheduled.functions)
-    seconds = {
-        "rewrite": rewritten.report.total,
-        "schedule": after_schedule - start,
-        "kernels": clock() - after_schedule,
-    }
-    return Compiled(scheduled, linked, seconds)
+
+
+def link(scheduled: Scheduled) -> kernels.Linked:
+    """Machine code of the program's kernels."""
+    return kernels.link(scheduled.functions)

@@ -10,16 +10,16 @@ from croton.runtime.program import Copy, Host, Launch
 class Profile:
     """The times of a function's steps.  ``print(f.profile)`` shows them."""
 
-    def __init__(self, call: Any, scheduled: Any, info: Any) -> None:
+    def __init__(self, call: Any, made: Any, info: Any) -> None:
         self._call = call
-        self._scheduled = scheduled
+        self._made = made
         self._info = info
 
     @property
     def steps(self) -> list[tuple[str, str, int, float]]:
         """(step, line of the user's code, number of runs, seconds) for each step that took time."""
         found = []
-        program = self._scheduled.program
+        program = self._made.program
         for k, (data, instruction) in enumerate(
             zip(self._call.profile_data(), program.instructions, strict=False)
         ):
@@ -29,12 +29,12 @@ class Profile:
             if isinstance(instruction, Launch):
                 name = program.kernels[instruction.kernel]
             elif isinstance(instruction, Host):
-                name = f"python {self._scheduled.host[instruction.function].__name__}"
+                name = f"python {self._made.host[instruction.function].__name__}"
             elif isinstance(instruction, Copy):
                 name = "copy"
             else:
                 name = type(instruction).__name__.lower()
-            found.append((name, self._scheduled.lines[k], count, nanoseconds * 1e-9))
+            found.append((name, self._made.lines[k], count, nanoseconds * 1e-9))
         return found
 
     def by_line(self) -> dict[str, float]:

@@ -1,0 +1,99 @@
+"""A key for a whole function: equal for graphs that compile to the same program.
+
+Two levels of caching follow from it: an unchanged graph skips rewriting and
+scheduling; a changed one still finds the kernels that it shares with others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from croton.config import config
+from croton.graph.op import Op
+from croton.graph.shared import SharedVariable
+from croton.graph.traversal import toposort
+from croton.graph.variable import Constant, Variable
+from croton.tensor.type import TensorType
+
+
+class Leaves:
+    """The shared variables and constants of a graph, in the order in which it is walked."""
+
+    def __init__(self) -> None:
+        self.shared: list[SharedVariable] = []
+        self.constants: list[Constant] = []
+
+
+def fingerprint(
+    inputs: Sequence[Variable],
+    outputs: Sequence[Variable],
+    updates: Sequence[tuple[SharedVariable, Variable]],
+    settings: Sequence[Any],
+) -> tuple[str, Leaves] | None:
+    """A hex digest of the graph and the order of its leaves.
+
+    None if the graph holds an op that is known by identity only (a user's own,
+    say), or calls Python: its program cannot be kept.
+    """
+    leaves = Leaves()
+    number: dict[Variable, int] = {}
+    parts: list[Any] = [repr(settings), config.optimizer_excluding, config.optimizer_including]
+
+    def leaf(v: Variable) -> None:
+        if v in number:
+            return
+        number[v] = len(number)
+        kind = v.type
+        if isinstance(v, Constant):
+            leaves.constants.append(v)
+            parts.append(("c", str(kind.dtype), kind.shape, v.data.tobytes()))  # type: ignore[attr-defined]
+        elif isinstance(v, SharedVariable):
+            leaves.shared.append(v)
+            parts.append(("s", kind.dtype, kind.shape, v.name))  # type: ignore[attr-defined]
+        else:
+            parts.append(("f", kind.dtype, kind.shape, v.name))  # type: ignore[attr-defined]
+
+    for v in inputs:
+        number[v] = len(number)
+        parts.append(("i", v.type.dtype, v.type.shape, v.name))  # type: ignore[attr-defined]
+    wanted = [*outputs, *(v for _, v in updates)]
+    for node in toposort(wanted, inputs):
+        op = node.op
+        key = _op_key(op)
+        if key is None:
+            return None
+        for v in node.inputs:
+            if v.owner is None or v not in number:
+                if not isinstance(v.type, TensorType):
+                    return None
+                leaf(v)
+        parts.append((key, [number[v] for v in node.inputs], _place(node.trace)))
+        for v in node.outputs:
+            number.setdefault(v, len(number))
+    for v in (*wanted, *(s for s, _ in updates)):
+        if v not in number:
+            leaf(v)
+    parts.append([number[v] for v in outputs])
+    parts.append([(number[s], number[v]) for s, v in updates])
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(repr(part).encode())
+    return digest.hexdigest(), leaves
+
+
+def _op_key(op: Op) -> Any:
+    if getattr(op, "loop", None) is None and not hasattr(op, "expand"):
+        # Computed in Python, unless it only tells sizes.
+        if type(op).__name__ != "Shape_i":
+            return None
+    props = type(op).__dict__.get("__props__", getattr(op, "__props__", None))
+    if props is None or not type(op).__module__.startswith("croton."):
+        return None
+    return (type(op).__module__, type(op).__qualname__, *(repr(getattr(op, p)) for p in props))
+
+
+def _place(trace: Any) -> Any:
+    # Error messages name these lines.
+    return [(f.code.co_filename, f.line, f.code.co_name) for f in trace]

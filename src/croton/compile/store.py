@@ -1,0 +1,98 @@
+"""Whole functions in the cache: an unchanged graph skips rewriting, scheduling and compiling."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from croton.compile.fingerprint import Leaves
+from croton.graph.shared import SharedVariable
+from croton.runtime import serial
+from croton.runtime.cache import ObjectCache
+from croton.runtime.program import Program
+
+#: Functions with larger constants than this are not kept.
+_MOST_CONSTANTS = 1 << 24
+_STAMP = b"croton function 1\n"
+
+
+class Kept(NamedTuple):
+    """What the cache knows of a function."""
+
+    program: Program
+    objects: list[bytes]
+    names: list[str]
+    shared: list[SharedVariable]
+    constants: list[Any]
+    lines: list[str]
+
+
+def keep(cache: ObjectCache, key: str, scheduled: Any, linked: Any, leaves: Leaves) -> None:
+    """Put a compiled function into the cache, unless it calls Python or is too large."""
+    constants = [np.ascontiguousarray(c) for c in scheduled.constants]
+    if scheduled.host or sum(c.nbytes for c in constants) > _MOST_CONSTANTS:
+        return
+    position = {id(s): k for k, s in enumerate(leaves.shared)}
+    if any(id(s) not in position for s in scheduled.shared):
+        return
+    header = json.dumps(
+        {
+            "keys": linked.keys,
+            "names": linked.names,
+            "shared": [position[id(s)] for s in scheduled.shared],
+            "constants": [(c.dtype.str, np.shape(o)) for c, o in zip(constants, scheduled.constants, strict=True)],
+            "lines": scheduled.lines,
+        }
+    ).encode()
+    program = serial.dumps(scheduled.program)
+    lengths = struct.pack("<QQ", len(header), len(program))
+    parts = [_STAMP, lengths, header, program, *(c.tobytes() for c in constants)]
+    cache.put(key, b"".join(parts))
+
+
+def find(cache: ObjectCache, key: str, leaves: Leaves) -> Kept | None:
+    """The function kept under ``key``, if it and all its kernels are there and whole."""
+    data = cache.get(key)
+    if data is None or not data.startswith(_STAMP):
+        return None
+    try:
+        return _read(cache, data, leaves)
+    except (ValueError, KeyError, IndexError, TypeError, struct.error):
+        # Damaged in a way that its checksum does not tell: as if it were not there.
+        return None
+
+
+def _read(cache: ObjectCache, data: bytes, leaves: Leaves) -> Kept | None:
+    at = len(_STAMP)
+    first, second = struct.unpack_from("<QQ", data, at)
+    at += 16
+    header = json.loads(data[at : at + first])
+    at += first
+    program = serial.loads(data[at : at + second])
+    at += second
+    constants: list[Any] = []
+    for dtype, shape in header["constants"]:
+        count = int(np.prod(shape, dtype=np.int64))
+        array = np.frombuffer(data, np.dtype(dtype), count, at).reshape(shape).copy()
+        at += array.nbytes
+        constants.append(array)
+    objects: dict[str, bytes] = {}
+    for key in header["keys"]:
+        if key not in objects:
+            found = cache.get(key)
+            if found is None:
+                return None
+            objects[key] = found
+    shared: Sequence[SharedVariable] = leaves.shared
+    return Kept(
+        program,
+        list(objects.values()),
+        header["names"],
+        [shared[k] for k in header["shared"]],
+        constants,
+        header["lines"],
+    )
