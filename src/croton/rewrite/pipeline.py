@@ -63,7 +63,7 @@ def rewrite(
 
 @lru_cache(maxsize=64)
 def _rules(phase: str, excluding: frozenset[str]) -> RuleSet:
-    return RuleSet(select(RULES, phase.split("+"), excluding))
+    return RuleSet(select(RULES, frozenset(phase.split("+")), excluding))
 
 
 class ShapeMap:

@@ -12,6 +12,10 @@ from croton.rewrite.pattern import Pattern
 Replacement = Pattern | Callable[["Match"], Variable | Sequence[Variable | None] | None]
 
 
+#: The group of rules that the others rely on: nothing switches them off.
+ALWAYS = "always"
+
+
 @dataclass(frozen=True)
 class Rule:
     """Wherever ``pattern`` matches and ``when`` holds, ``replacement`` takes its place.

@@ -16,7 +16,7 @@ from croton.rewrite.pattern import (
     matcher,
     variants,
 )
-from croton.rewrite.rule import Rule
+from croton.rewrite.rule import ALWAYS, Rule
 from croton.tensor.elementwise import Elemwise
 from croton.tensor.reduction import Reduce
 from croton.tensor.shapes import DimShuffle
@@ -142,13 +142,13 @@ def looked_at(node: Apply) -> Sequence[Variable]:
 
 
 def select(
-    rules: Collection[Rule], groups: Collection[str], excluding: Collection[str]
+    rules: Collection[Rule], groups: frozenset[str], excluding: frozenset[str]
 ) -> list[Rule]:
     """The rules of ``groups`` (or named there) that are not excluded by name or by group."""
     return [
         r
         for r in rules
-        if (r.group in groups or r.name in groups)
-        and r.name not in excluding
-        and r.group not in excluding
+        if r.group == ALWAYS
+        or (excluding.isdisjoint((r.name, r.group))
+        and not groups.isdisjoint((r.name, r.group)))
     ]

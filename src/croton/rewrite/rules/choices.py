@@ -36,6 +36,8 @@ from croton.tensor.elementwise import Elemwise, cast
 x, y, z = var("x y z")
 a, b = const("a b")
 
+_ZERO = "of 0.0 and -0.0 it may be the other one"
+
 
 def _rule(
     name: str,
@@ -78,13 +80,16 @@ RULES = (
     _rule("cast", op(Elemwise, x), _cast),
     _rule("switch_known", switch(a, x, y), lambda m: m.x if m.number(m.a) else m.y),
     _rule("switch_same", switch(x, y, y), y),
-    _rule("switch_not", switch(not_(x), y, z), switch(x, z, y)),
+    _rule(
+        "switch_not", switch(not_(x), y, z), switch(x, z, y),
+        lambda m: bool(m.x.type.dtype == "bool"),
+    ),
     _rule("switch_switch", switch(x, switch(x, y, z), var("w")), switch(x, y, var("w"))),
     _rule("switch_else_switch", switch(x, y, switch(x, var("w"), z)), switch(x, y, z)),
     _rule("maximum_same", maximum(x, x), x),
     _rule("minimum_same", minimum(x, x), x),
-    _rule("maximum_again", maximum(x, maximum(x, y)), maximum(x, y)),
-    _rule("minimum_again", minimum(x, minimum(x, y)), minimum(x, y)),
+    _rule("maximum_again", maximum(x, maximum(x, y)), maximum(x, y), note=_ZERO),
+    _rule("minimum_again", minimum(x, minimum(x, y)), minimum(x, y), note=_ZERO),
     _rule("clip_again", clip(clip(x, a, b), a, b), clip(x, a, b), _ordered_bounds),
     _rule("and_true", and_(x, True), x, is_bool),
     _rule("and_false", and_(x, False), filled(False), is_bool),

@@ -32,6 +32,11 @@ def is_number(m: Match) -> bool:
     return bool(m.out.type.dtype != "bool")
 
 
+def is_signed(m: Match) -> bool:
+    """The result is a float or a signed integer."""
+    return is_float(m) or m.out.type.dtype in dtypes.SIGNED
+
+
 def is_size(v: Any) -> bool:
     """``v`` is of the type of a size: an int64 scalar."""
     return bool(v.type.ndim == 0 and v.type.dtype == "int64")
@@ -70,7 +75,7 @@ def is_sound(combine: Callable[[Any, Any], Any]) -> Callable[[Match], bool]:
         if dtype in dtypes.DISCRETE:
             return True
         with np.errstate(all="ignore"):
-            value = abs(float(combine(float(m.number(m.a)), float(m.number(m.b)))))
+            value = abs(float(combine(np.float64(m.number(m.a)), np.float64(m.number(m.b)))))
         info = np.finfo(dtype)
         return bool(float(info.tiny) <= value <= float(info.max))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from croton.graph import Constant
 from croton.rewrite.pattern import AllConstant, op
-from croton.rewrite.rule import Match, Rule
+from croton.rewrite.rule import ALWAYS, Match, Rule
 from croton.tensor.convert import constant
 from croton.tensor.creation import Alloc, ARange
 from croton.tensor.elementwise import Elemwise, cast
@@ -52,7 +52,7 @@ def _small(type_: TensorType) -> bool:
 def _one_dtype(m: Match) -> Any:
     inputs = m.inputs
     dtypes = [v.type.dtype for v in inputs]
-    if len(set(dtypes)) == 1 and m.op.name != "switch":
+    if len(set(dtypes)) == 1 and dtypes[0] == m.out.type.dtype and m.op.name != "switch":
         return None
     into, _ = m.op.scalar_op.resolve(dtypes)
     if list(into) == dtypes:
@@ -68,5 +68,5 @@ def _as(v: Any, dtype: str) -> Any:
 
 RULES = (
     Rule("fold_constants", AllConstant(), _fold, "canonicalise"),
-    Rule("one_dtype", op(Elemwise), _one_dtype, "canonicalise"),
+    Rule("one_dtype", op(Elemwise), _one_dtype, ALWAYS),
 )

@@ -81,13 +81,6 @@ def _negative_outside(m: Match) -> Any:
     return None
 
 
-def _outer(m: Match) -> Any:
-    """Over an inner dimension of 1 there is nothing to sum."""
-    if m.x.type.shape[-1] != 1 or m.y.type.shape[-2] != 1 or m.out.type.dtype == "bool":
-        return None
-    return mul(m.x, m.y)
-
-
 def _rule(name: str, build: Any, note: str = "") -> Rule:
     return Rule(name, op(Dot, x, y), build, "specialise", note=note)
 
@@ -97,5 +90,4 @@ RULES = (
     _rule("dot_of_transposes", _of_transposes),
     _rule("dot_of_negative", _negative_outside),
     _rule("dot_of_scaled", _scale_outside, "may change rounding"),
-    _rule("dot_over_one", _outer, "may change the sign of a zero"),
 )

@@ -74,6 +74,7 @@ RULES = (
         _outer,
         "specialise",
         _is_float,
+        "may change the sign of a zero",
     ),
     Rule(
         "dot_with_vector",

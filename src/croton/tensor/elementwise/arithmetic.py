@@ -138,7 +138,7 @@ def _integer_power(base: Any, exponent: Any) -> Any:
     negative = exponent < 0
     result = np.power(base, np.where(negative, 0, exponent).astype(exponent.dtype))
     inverse = np.where(base == 1, 1, 0)
-    inverse = np.where(base == base.dtype.type(-1), np.where(exponent % 2, -1, 1), inverse)
+    inverse = np.where(base == np.array(-1).astype(base.dtype), np.where(exponent % 2, -1, 1), inverse)
     return np.where(negative, inverse, result).astype(base.dtype)
 
 
