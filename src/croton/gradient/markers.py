@@ -8,7 +8,6 @@ from typing import Any
 from croton.graph.apply import Apply
 from croton.graph.disconnected import DisconnectedType, NullType, disconnected
 from croton.graph.op import Op
-from croton.kernel.nodes import Expr
 from croton.tensor.convert import as_tensor_variable
 from croton.tensor.elementwise import clip
 
@@ -38,9 +37,9 @@ class _View(Op):
         """The same shape."""
         return [shapes[0]]
 
-    def lower(self, node: Apply, inputs: Sequence[Any], index: Sequence[Expr], _: Any) -> Expr:
+    def lower(self, node: Apply, inputs: Sequence[Any], index: Sequence[Any], _: Any) -> Any:
         """The same element."""
-        return inputs[0](*index)  # type: ignore[no-any-return]
+        return inputs[0](*index)
 
 
 class DisconnectedGrad(_View):
