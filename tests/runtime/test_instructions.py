@@ -399,11 +399,11 @@ def test_profile():
     x = np.ones(300_000)
     f(x)
     count = len(b.instructions)
-    assert f.profile is False and f.profile_data() == [(0, 0)] * (count + 1)
-    f.profile = True
+    assert f.profiling is False and f.profile_data() == [(0, 0)] * (count + 1)
+    f.profiling = True
     for _ in range(3):
         f(x)
-    f.profile = False
+    f.profiling = False
     f(x)
     data = f.profile_data()
     assert [calls for calls, _ in data] == [3] * (count + 1)

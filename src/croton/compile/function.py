@@ -31,7 +31,6 @@ from croton.runtime import executable, host, threads
 from croton.tensor.convert import as_tensor_variable
 from croton.tensor.type import TensorType
 
-
 # Rewriting, scheduling and code generation are not needed to write expressions.
 pipeline: Any = LazyModule("croton.compile.pipeline")
 loader: Any = LazyModule("croton.compile.kernels")
@@ -197,9 +196,7 @@ class _Definition:
         on_unused: str,
     ) -> None:
         if on_unused not in ("raise", "warn", "ignore"):
-            raise ValueError(
-                f"on_unused_input is 'raise', 'warn' or 'ignore', got {on_unused!r}"
-            )
+            raise ValueError(f"on_unused_input is 'raise', 'warn' or 'ignore', got {on_unused!r}")
         self.mode = mode
         self.name = name
         self.allow_downcast = allow_downcast
@@ -277,9 +274,7 @@ class _Definition:
         seen: set[Variable] = set()
         for pair in pairs:
             if not isinstance(pair, list | tuple) or len(pair) != 2:
-                raise TypeError(
-                    f"updates are pairs (shared variable, expression), got {pair!r}"
-                )
+                raise TypeError(f"updates are pairs (shared variable, expression), got {pair!r}")
             target, expression = pair
             if not isinstance(target, SharedVariable):
                 raise TypeError(f"only shared variables can be updated, got {target!r}")
@@ -373,9 +368,7 @@ class _Definition:
         if self.replacements:
             wanted = replace(wanted, self.replacements)
         outputs = wanted[: len(self.outputs)]
-        updates = [
-            (s, v) for (s, _), v in zip(self.updates, wanted[len(outputs) :], strict=True)
-        ]
+        updates = [(s, v) for (s, _), v in zip(self.updates, wanted[len(outputs) :], strict=True)]
         # An input may be an intermediate variable; what is above it is cut off.
         fresh = [_fresh_input(v) for v in given]
         swaps = dict(zip(given, fresh, strict=True))
@@ -418,7 +411,7 @@ class _Definition:
             owner=info,
         )
         if self.profile:
-            call.profile = True
+            call.profiling = True
             info.profile = Profile(call, made, info)
         return call
 
@@ -444,9 +437,7 @@ class _Definition:
                 linked = loader.load(kept.objects, kept.names)
                 info.program, info.shared = kept.program, kept.shared
                 info.seconds = {"cache": time.perf_counter() - start}
-                return _Native(
-                    kept.program, linked, kept.shared, kept.constants, (), kept.lines
-                )
+                return _Native(kept.program, linked, kept.shared, kept.constants, (), kept.lines)
         scheduled = info._scheduled = info._make_scheduled(info._rewrite())
         info.program, info.shared = scheduled.program, list(scheduled.shared)
         scheduling = time.perf_counter()
@@ -522,7 +513,9 @@ def _fit_update(target: Any, expression: Any) -> Variable:
         if isinstance(new, Constant):
             try:
                 return target.type.make_constant(  # type: ignore[no-any-return]
-                    target.type.clone(shape=new.type.shape).filter(new.data.item() if new.data.ndim == 0 else new.data)
+                    target.type.clone(shape=new.type.shape).filter(
+                        new.data.item() if new.data.ndim == 0 else new.data
+                    )
                 )
             except TypeError:
                 pass
@@ -542,8 +535,7 @@ def _fit_update(target: Any, expression: Any) -> Variable:
                 + trace.describe(new.trace)
             )
     if any(
-        w is not None and h is None
-        for w, h in zip(target.type.shape, new.type.shape, strict=True)
+        w is not None and h is None for w, h in zip(target.type.shape, new.type.shape, strict=True)
     ):
         new = new.specify_shape(target.type.shape)
     return new
@@ -567,5 +559,7 @@ def _fit_given(old: Any, new: Any) -> Variable:
 def _cell(v: SharedVariable) -> executable.Cell:
     """The variable's native storage, put in the place of its first container."""
     if not isinstance(v.container, executable.Cell):
-        v.container = executable.Cell(np.ascontiguousarray(v.container.value).reshape(np.shape(v.container.value)))
+        v.container = executable.Cell(
+            np.ascontiguousarray(v.container.value).reshape(np.shape(v.container.value))
+        )
     return v.container

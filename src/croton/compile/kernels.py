@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from croton._version import __version__
 from croton.codegen import llvm
 from croton.codegen.targets import cpu
+from croton.compile.caching import object_cache
 from croton.kernel.nodes import Function
 from croton.kernel.text import text
 from croton.kernel.vectorise import vectorise
-from croton.compile.caching import object_cache
 
 #: Counts what was compiled and what was found, for tests and reports.
 counters = {"compiled": 0, "found": 0}

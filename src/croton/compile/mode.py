@@ -63,7 +63,9 @@ class Mode:
 
     def including(self, *names: str) -> Mode:
         """This mode with the rules or groups of rules named."""
-        return Mode(self.linker, self.optimizer, self.exclude - set(names), self.include | set(names))
+        return Mode(
+            self.linker, self.optimizer, self.exclude - set(names), self.include | set(names)
+        )
 
     def __repr__(self) -> str:
         return self.name or f"Mode(linker={self.linker!r}, optimizer={self.optimizer!r})"

@@ -14,7 +14,6 @@ from croton.graph.variable import Variable
 from croton.rewrite import FAST_COMPILE, FAST_RUN, rewrite
 from croton.schedule.assemble import Scheduled, schedule
 
-
 _PHASES = {"fast_run": FAST_RUN, "fast_compile": FAST_COMPILE, "merge": ()}
 
 

@@ -23,7 +23,7 @@ class Profile:
         for k, (data, instruction) in enumerate(
             zip(self._call.profile_data(), program.instructions, strict=False)
         ):
-            nanoseconds, count = data
+            count, nanoseconds = data
             if not count:
                 continue
             if isinstance(instruction, Launch):

@@ -78,9 +78,7 @@ class ReferenceCallable:
             data = to_array(value, dtype, v.type.ndim, self.policies[k], what)
             for d, (want, have) in enumerate(zip(v.type.shape, data.shape, strict=True)):
                 if want is not None and want != have:
-                    raise ValueError(
-                        f"{what}: dimension {d} is {have}, expected {want} ({v.type})"
-                    )
+                    raise ValueError(f"{what}: dimension {d} is {have}, expected {want} ({v.type})")
             values.append(data)
         return values
 

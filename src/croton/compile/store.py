@@ -44,7 +44,10 @@ def keep(cache: ObjectCache, key: str, scheduled: Any, linked: Any, leaves: Leav
             "keys": linked.keys,
             "names": linked.names,
             "shared": [position[id(s)] for s in scheduled.shared],
-            "constants": [(c.dtype.str, np.shape(o)) for c, o in zip(constants, scheduled.constants, strict=True)],
+            "constants": [
+                (c.dtype.str, np.shape(o))
+                for c, o in zip(constants, scheduled.constants, strict=True)
+            ],
             "lines": scheduled.lines,
         }
     ).encode()

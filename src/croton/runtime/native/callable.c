@@ -412,7 +412,7 @@ static PyObject *profile_reset(PyObject *object, PyObject *unused)
 
 static PyGetSetDef callable_attributes[] = {
     {"owner", get_owner, set_owner, "The object that answers for attributes and repr.", NULL},
-    {"profile", get_profile, set_profile, "Whether calls are timed.", NULL},
+    {"profiling", get_profile, set_profile, "Whether calls are timed.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
