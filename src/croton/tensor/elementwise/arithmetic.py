@@ -135,10 +135,12 @@ mod = define(
 
 def _integer_power(base: Any, exponent: Any) -> Any:
     base, exponent = np.broadcast_arrays(base, exponent)
+    if base.dtype.kind == "u":
+        return np.power(base, exponent)
     negative = exponent < 0
     result = np.power(base, np.where(negative, 0, exponent).astype(exponent.dtype))
-    inverse = np.where(base == 1, 1, 0)
-    inverse = np.where(base == np.array(-1).astype(base.dtype), np.where(exponent % 2, -1, 1), inverse)
+    sign = np.where(exponent % 2, -1, 1)
+    inverse = np.where(base == -1, sign, np.where(base == 1, 1, 0))
     return np.where(negative, inverse, result).astype(base.dtype)
 
 
