@@ -8,11 +8,40 @@ text needs no optimisation passes before code is generated from it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 
 from croton.codegen.math import expand
 from croton.codegen.operations import RULES
 from croton.codegen.target import Target
-from croton.kernel.nodes import Function
+from croton.codegen.values import Expansion
+from croton.kernel.build import cast
+from croton.kernel.nodes import Const, Expr, Function, Op, Var
+
+
+def expansion(op: Op) -> Expansion:
+    """What the function ``op`` computes of placeholders for its arguments, made once for each.
+
+    Literals stay where they are: an expansion may be simpler for some of them.
+    """
+    if any(isinstance(a, Const) for a in op.args):
+        return op.args, _expand(op)
+    return _template(op.name, op.attrs, op.dtype, op.lanes, tuple(a.dtype for a in op.args))
+
+
+@lru_cache(maxsize=256)
+def _template(
+    name: str, attrs: tuple[Any, ...], dtype: str, lanes: int, dtypes: tuple[str, ...]
+) -> Expansion:
+    arguments = tuple(Var(f"argument {k}", kind, lanes) for k, kind in enumerate(dtypes))
+    return arguments, _expand(Op(name, arguments, dtype, lanes, attrs))
+
+
+def _expand(op: Op) -> Expr:
+    if op.dtype != "float16":
+        return expand(op)
+    wide = tuple(cast(a, "float32") for a in op.args)
+    return cast(expand(Op(op.name, wide, "float32", op.lanes, op.attrs)), op.dtype)
 
 
 def render(functions: Sequence[Function], target: Target) -> str:
@@ -24,7 +53,7 @@ def render(functions: Sequence[Function], target: Target) -> str:
         parts.append(f"{target.globals}\n")
     declarations: dict[str, str] = {}
     for function in functions:
-        statements = target.statements(function, RULES, expand, target.features)
+        statements = target.statements(function, RULES, expansion, target.features)
         lines = statements.render()
         declarations.update(statements.values.declarations)
         parts.append(f"{statements.signature()} #0 {{\n" + "\n".join(lines) + "\n}\n")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from croton.codegen.types import SIZE, memory_type, suffix_of, type_of
-from croton.codegen.values import Rule, Value, Values
+from croton.codegen.values import Expansion, Rule, Value, Values
 from croton.kernel.build import best_assignments
 from croton.kernel.nodes import (
     Allocate,
@@ -21,7 +21,6 @@ from croton.kernel.nodes import (
     Body,
     Call,
     Choose,
-    Expr,
     Fail,
     For,
     Function,
@@ -53,11 +52,11 @@ class Statements:
         self,
         function: Function,
         rules: dict[str, Rule],
-        expand: Callable[[Op], Expr],
+        expansions: Callable[[Op], Expansion],
         features: frozenset[str],
     ) -> None:
         self.function = function
-        self.values = Values(rules, expand, features)
+        self.values = Values(rules, expansions, features)
         self.block = "entry"
         self.ended = False
         self.local_types: dict[str, str] = {}

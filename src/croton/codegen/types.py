@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,12 @@ def literal(value: Any, dtype: str) -> str:
 
 def constant(value: Any, dtype: str, lanes: int) -> str:
     """``value`` in every lane."""
+    # The two zeros are equal and would share an entry.
+    return _constant(value, dtype, lanes) if value else _constant.__wrapped__(value, dtype, lanes)
+
+
+@lru_cache(maxsize=4096)
+def _constant(value: Any, dtype: str, lanes: int) -> str:
     if lanes == 1:
         return literal(value, dtype)
     return f"splat ({type_of(dtype, 1)} {literal(value, dtype)})"

@@ -16,11 +16,16 @@ from collections.abc import Callable
 from functools import cache
 
 from croton.codegen.types import SIZE, constant, memory_type, suffix_of, type_of
-from croton.kernel.build import cast
 from croton.kernel.nodes import Buffer, Const, Expr, KernelError, Load, Op, Var
 from croton.kernel.ops import FUNCTIONS
 
 Value = str | int
+
+#: What a function computes, behind the nodes in it that stand for its arguments.
+Expansion = tuple[tuple[Expr, ...], Expr]
+
+#: Where recursion over expressions ends.
+_DEEP = 100
 
 #: Renders one operation, given its operands.
 Rule = Callable[..., Value]
@@ -33,14 +38,20 @@ def _uniform(name: str, dtype: str, lanes: int, arity: int) -> tuple[str, str, s
     return full, kind, f"declare {kind} @llvm.{full}({', '.join([kind] * arity)})"
 
 
+_LINEAR = ("add", "sub", "mul")
+
+
 class Values:
     """Emits the instructions of expressions into ``lines``."""
 
     def __init__(
-        self, rules: dict[str, Rule], expand: Callable[[Op], Expr], features: frozenset[str]
+        self,
+        rules: dict[str, Rule],
+        expansions: Callable[[Op], Expansion],
+        features: frozenset[str],
     ) -> None:
         self.rules = rules
-        self.expand = expand
+        self.expansions = expansions
         self.features = features
         self.lines: list[str] = []
         self.declarations: dict[str, str] = {}
@@ -55,6 +66,7 @@ class Values:
         self.memo: dict[int, Value] = {}
         self.names: set[str] = set()
         self.fast = ""
+        self._depth = 0
         self._count = 0
         self._version = 0
         self._last = ""
@@ -123,49 +135,48 @@ class Values:
         known = memo.get(id(root))
         if known is not None:
             return known
-        stack = [root]
+        if isinstance(root, Op):
+            if self._depth == _DEEP:
+                return self._deep(root)
+            self._depth += 1
+            operands = [self.value(arg) for arg in root.args]
+            self._depth -= 1
+            result = self._apply(root, operands)
+        elif isinstance(root, Var):
+            known = self.environment.get(root.name)
+            if known is None:
+                raise KernelError(f"the name {root.name!r} is used before it is bound")
+            result = known
+        elif isinstance(root, Load):
+            result = self._load(root)
+        elif isinstance(root, Const):
+            if root.dtype == "int64" and root.lanes == 1:
+                result = int(root.value)
+            else:
+                result = constant(root.value, root.dtype, root.lanes)
+        else:
+            raise KernelError(f"not an expression of the kernel language: {root!r}")
+        memo[id(root)] = result
+        return result
+
+    def _deep(self, root: Op) -> Value:
+        """The same without recursion, for what lies below many operations."""
+        memo = self.memo
+        stack: list[Expr] = [root]
         while stack:
             expr = stack[-1]
             if expr.__class__ is Op:
-                operands: list[Value] = []
-                for arg in expr.args:
-                    value = memo.get(id(arg))
-                    if value is None:
-                        kind = arg.__class__
-                        if kind is Op or kind is Load:
-                            stack.append(arg)
-                            continue
-                        value = memo[id(arg)] = self._leaf(arg)
-                    operands.append(value)
-                if stack[-1] is not expr:
+                pending = [a for a in expr.args if id(a) not in memo]
+                if pending:
+                    pending.reverse()
+                    stack.extend(pending)
                     continue
-                memo[id(expr)] = self._apply(expr, operands)
-            elif expr.__class__ is Load:
-                memo[id(expr)] = self._load(expr)
+                if id(expr) not in memo:
+                    memo[id(expr)] = self._apply(expr, [memo[id(a)] for a in expr.args])
             else:
-                memo[id(expr)] = self._leaf(expr)
+                self.value(expr)
             stack.pop()
         return memo[id(root)]
-
-    def _expansion(self, expr: Op) -> Expr:
-        if expr.dtype != "float16":
-            return self.expand(expr)
-        wide = tuple(cast(a, "float32") for a in expr.args)
-        return cast(self.expand(Op(expr.name, wide, "float32", expr.lanes)), expr.dtype)
-
-    def _leaf(self, expr: Expr) -> Value:
-        if expr.__class__ is Var:
-            try:
-                return self.environment[expr.name]
-            except KeyError:
-                name = expr.name
-                raise KernelError(f"the name {name!r} is used before it is bound") from None
-        if expr.__class__ is Const:
-            value = expr.value
-            if expr.dtype == "int64" and expr.lanes == 1:
-                return int(value)
-            return constant(value, expr.dtype, expr.lanes)
-        raise KernelError(f"not an expression of the kernel language: {expr!r}")
 
     def _apply(self, expr: Op, operands: list[Value]) -> Value:
         rule = self.rules.get(expr.name)
@@ -180,11 +191,10 @@ class Values:
         known = self.table.get(key)
         if known is not None:
             return known
-        # The expansion's own arguments are known here by the identity of the nodes.
+        arguments, expansion = self.expansions(expr)
         memo, fast = self.memo, self.fast
-        self.memo = {id(a): v for a, v in zip(expr.args, operands, strict=True)}
+        self.memo = {id(a): v for a, v in zip(arguments, operands, strict=True)}
         self.fast = ""
-        expansion = self._expansion(expr)
         result = self.value(expansion)
         self.memo, self.fast = memo, fast
         self.table[key] = result  # type: ignore[assignment]
@@ -209,23 +219,20 @@ class Values:
         """A scalar int64 as a value (0: none) plus a literal, for addresses that share a base."""
         if expr.__class__ is Op and expr.dtype == "int64":
             name = expr.name
-            if name == "add" or name == "sub":
-                a, b = (self.affine(e) for e in expr.args)
+            if name in _LINEAR:
+                first, second = expr.args
+                a, p = self.affine(first)
+                b, q = self.affine(second)
                 if name == "add":
-                    return self._plus(a[0], b[0]), a[1] + b[1]
-                if b[0] == 0:
-                    return a[0], a[1] - b[1]
-                return self.emit(f"sub i64 {a[0]}, {b[0]}"), a[1] - b[1]
-            if name == "mul":
-                a, b = (self.affine(e) for e in expr.args)
-                if a[0] == 0:
-                    a, b = b, a
-                if b[0] == 0:
-                    if a[0] == 0:
-                        return 0, a[1] * b[1]
-                    if b[1] == 1:
-                        return a
-                    return self.emit(f"mul i64 {a[0]}, {b[1]}"), a[1] * b[1]
+                    return self._plus(a, b), p + q
+                if name == "sub":
+                    return (self.emit(f"sub i64 {a}, {b}") if b != 0 else a), p - q
+                if a == 0:
+                    a, p, b, q = b, q, a, p
+                if b == 0:
+                    if a != 0 and q != 1:
+                        a = self.emit(f"mul i64 {a}, {q}")
+                    return a, p * q
         value = self.value(expr)
         if type(value) is int:
             return 0, value

@@ -19,15 +19,15 @@ then:
   br i1 %.12, label %for.col, label %end.col
 for.col:
   %col = phi i64 [ 0, %then ], [ %col.next, %for.col ]
-  %.13 = getelementptr float, ptr %c, i64 %col
+  %.13 = getelementptr float, ptr %a, i64 %col
   %.14 = load <32 x float>, ptr %.13, align 4
   %.15 = insertelement <32 x float> poison, float %fixed, i64 0
   %.16 = shufflevector <32 x float> %.15, <32 x float> poison, <32 x i32> zeroinitializer
-  %.17 = getelementptr float, ptr %a, i64 %col
-  %.18 = load <32 x float>, ptr %.17, align 4
-  %.19 = fmul contract <32 x float> %.18, %.16
-  %.20 = fadd contract <32 x float> %.19, %.14
-  store <32 x float> %.20, ptr %.13, align 4
+  %.17 = fmul contract <32 x float> %.14, %.16
+  %.18 = getelementptr float, ptr %c, i64 %col
+  %.19 = load <32 x float>, ptr %.18, align 4
+  %.20 = fadd contract <32 x float> %.17, %.19
+  store <32 x float> %.20, ptr %.18, align 4
   %col.next = add nsw i64 %col, 32
   %col.more = icmp slt i64 %col.next, %bound
   br i1 %col.more, label %for.col, label %end.col
@@ -40,15 +40,15 @@ then.1:
   %.24 = insertelement <32 x i32> poison, i32 %.23, i64 0
   %.25 = shufflevector <32 x i32> %.24, <32 x i32> poison, <32 x i32> zeroinitializer
   %rest = icmp slt <32 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>, %.25
-  %.27 = getelementptr float, ptr %c, i64 %bound
+  %.27 = getelementptr float, ptr %a, i64 %bound
   %.28 = call <32 x float> @llvm.masked.load.v32f32.p0(ptr %.27, i32 4, <32 x i1> %rest, <32 x float> zeroinitializer)
   %.29 = insertelement <32 x float> poison, float %fixed, i64 0
   %.30 = shufflevector <32 x float> %.29, <32 x float> poison, <32 x i32> zeroinitializer
-  %.31 = getelementptr float, ptr %a, i64 %bound
-  %.32 = call <32 x float> @llvm.masked.load.v32f32.p0(ptr %.31, i32 4, <32 x i1> %rest, <32 x float> zeroinitializer)
-  %.33 = fmul contract <32 x float> %.32, %.30
-  %.34 = fadd contract <32 x float> %.33, %.28
-  call void @llvm.masked.store.v32f32.p0(<32 x float> %.34, ptr %.27, i32 4, <32 x i1> %rest)
+  %.31 = fmul contract <32 x float> %.28, %.30
+  %.32 = getelementptr float, ptr %c, i64 %bound
+  %.33 = call <32 x float> @llvm.masked.load.v32f32.p0(ptr %.32, i32 4, <32 x i1> %rest, <32 x float> zeroinitializer)
+  %.34 = fadd contract <32 x float> %.31, %.33
+  call void @llvm.masked.store.v32f32.p0(<32 x float> %.34, ptr %.32, i32 4, <32 x i1> %rest)
   br label %end.1
 end.1:
   br label %end

@@ -30,20 +30,20 @@ then:
   %.17 = call i64 @llvm.smax.i64(i64 %n, i64 0)
   %.18 = ashr i64 %.17, 5
   %bound = mul i64 %.18, 32
-  %.20 = icmp eq i64 %n, 0
-  %.21 = icmp eq i64 %n, -1
-  %.22 = or i1 %.20, %.21
-  %.23 = select i1 %.22, i64 1, i64 %n
-  %.24 = srem i64 %row, %.23
-  %.25 = icmp ne i64 %.24, 0
-  %.26 = xor i64 %.24, %.23
-  %.27 = icmp slt i64 %.26, 0
-  %.28 = and i1 %.25, %.27
-  %.29 = add i64 %.24, %.23
-  %.30 = select i1 %.28, i64 %.29, i64 %.24
-  %.31 = sitofp i64 %.30 to float
-  %.32 = load float, ptr %part, align 4
-  %fixed = fmul float %.32, %.31
+  %.20 = load float, ptr %part, align 4
+  %.21 = icmp eq i64 %n, 0
+  %.22 = icmp eq i64 %n, -1
+  %.23 = or i1 %.21, %.22
+  %.24 = select i1 %.23, i64 1, i64 %n
+  %.25 = srem i64 %row, %.24
+  %.26 = icmp ne i64 %.25, 0
+  %.27 = xor i64 %.25, %.24
+  %.28 = icmp slt i64 %.27, 0
+  %.29 = and i1 %.26, %.28
+  %.30 = add i64 %.25, %.24
+  %.31 = select i1 %.29, i64 %.30, i64 %.25
+  %.32 = sitofp i64 %.31 to float
+  %fixed = fmul float %.20, %.32
   %.34 = icmp slt i64 0, %bound
   br i1 %.34, label %for.col, label %end.col
 for.col:

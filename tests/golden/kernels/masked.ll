@@ -26,11 +26,11 @@ for.col:
   %.19 = getelementptr float, ptr %c, i64 %col
   call void @llvm.masked.store.v32f32.p0(<32 x float> %x, ptr %.19, i32 4, <32 x i1> %where)
   %mask = xor <32 x i1> %where, splat (i1 true)
-  %.21 = mul <32 x i64> <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15, i64 16, i64 17, i64 18, i64 19, i64 20, i64 21, i64 22, i64 23, i64 24, i64 25, i64 26, i64 27, i64 28, i64 29, i64 30, i64 31>, splat (i64 2)
-  %.22 = mul i64 %col, 2
-  %.23 = insertelement <32 x i64> poison, i64 %.22, i64 0
-  %.24 = shufflevector <32 x i64> %.23, <32 x i64> poison, <32 x i32> zeroinitializer
-  %.25 = add <32 x i64> %.24, %.21
+  %.21 = mul i64 %col, 2
+  %.22 = insertelement <32 x i64> poison, i64 %.21, i64 0
+  %.23 = shufflevector <32 x i64> %.22, <32 x i64> poison, <32 x i32> zeroinitializer
+  %.24 = mul <32 x i64> <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15, i64 16, i64 17, i64 18, i64 19, i64 20, i64 21, i64 22, i64 23, i64 24, i64 25, i64 26, i64 27, i64 28, i64 29, i64 30, i64 31>, splat (i64 2)
+  %.25 = add <32 x i64> %.23, %.24
   %.26 = getelementptr float, ptr %b, <32 x i64> %.25
   %.27 = call <32 x float> @llvm.masked.gather.v32f32.v32p0(<32 x ptr> %.26, i32 4, <32 x i1> %mask, <32 x float> zeroinitializer)
   call void @llvm.masked.store.v32f32.p0(<32 x float> %.27, ptr %.19, i32 4, <32 x i1> %mask)
@@ -60,11 +60,11 @@ then:
   call void @llvm.masked.store.v32f32.p0(<32 x float> %x.1, ptr %.43, i32 4, <32 x i1> %mask2)
   %mask3 = xor <32 x i1> %where2, splat (i1 true)
   %mask4 = and <32 x i1> %rest, %mask3
-  %.46 = mul <32 x i64> <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15, i64 16, i64 17, i64 18, i64 19, i64 20, i64 21, i64 22, i64 23, i64 24, i64 25, i64 26, i64 27, i64 28, i64 29, i64 30, i64 31>, splat (i64 2)
-  %.47 = mul i64 %bound, 2
-  %.48 = insertelement <32 x i64> poison, i64 %.47, i64 0
-  %.49 = shufflevector <32 x i64> %.48, <32 x i64> poison, <32 x i32> zeroinitializer
-  %.50 = add <32 x i64> %.49, %.46
+  %.46 = mul i64 %bound, 2
+  %.47 = insertelement <32 x i64> poison, i64 %.46, i64 0
+  %.48 = shufflevector <32 x i64> %.47, <32 x i64> poison, <32 x i32> zeroinitializer
+  %.49 = mul <32 x i64> <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15, i64 16, i64 17, i64 18, i64 19, i64 20, i64 21, i64 22, i64 23, i64 24, i64 25, i64 26, i64 27, i64 28, i64 29, i64 30, i64 31>, splat (i64 2)
+  %.50 = add <32 x i64> %.48, %.49
   %.51 = getelementptr float, ptr %b, <32 x i64> %.50
   %.52 = call <32 x float> @llvm.masked.gather.v32f32.v32p0(<32 x ptr> %.51, i32 4, <32 x i1> %mask4, <32 x float> zeroinitializer)
   call void @llvm.masked.store.v32f32.p0(<32 x float> %.52, ptr %.43, i32 4, <32 x i1> %mask4)

@@ -47,10 +47,10 @@ end.col:
 then.2:
   %total_lanes_new = fadd <64 x float> %total_lanes_total, %total_lanes.2
   %total_lanes_part = fsub <64 x float> %total_lanes_new, %total_lanes_total
-  %.22 = fsub <64 x float> %total_lanes.2, %total_lanes_part
-  %.23 = fsub <64 x float> %total_lanes_new, %total_lanes_part
-  %.24 = fsub <64 x float> %total_lanes_total, %.23
-  %.25 = fadd <64 x float> %.24, %.22
+  %.22 = fsub <64 x float> %total_lanes_new, %total_lanes_part
+  %.23 = fsub <64 x float> %total_lanes_total, %.22
+  %.24 = fsub <64 x float> %total_lanes.2, %total_lanes_part
+  %.25 = fadd <64 x float> %.23, %.24
   %.26 = fadd <64 x float> %total_lanes_lost, %.25
   br label %end.2
 end.2:
@@ -64,12 +64,12 @@ end.block:
   %total_lanes.4 = phi <64 x float> [ splat (float -0.0), %then.1 ], [ %total_lanes.3, %end.2 ]
   %total_lanes_lost.2 = phi <64 x float> [ splat (float -0.0), %then.1 ], [ %total_lanes_lost.1, %end.2 ]
   %total_lanes_total.2 = phi <64 x float> [ splat (float -0.0), %then.1 ], [ %total_lanes_total.1, %end.2 ]
-  %.27 = fadd <64 x float> %total_lanes_total.2, %total_lanes_lost.2
-  %.28 = fcmp une <64 x float> %total_lanes_lost.2, splat (float 0.0)
-  %.29 = fsub <64 x float> %total_lanes_total.2, %total_lanes_total.2
-  %.30 = fcmp oeq <64 x float> %.29, splat (float 0.0)
-  %.31 = and <64 x i1> %.30, %.28
-  %.32 = select <64 x i1> %.31, <64 x float> %.27, <64 x float> %total_lanes_total.2
+  %.27 = fsub <64 x float> %total_lanes_total.2, %total_lanes_total.2
+  %.28 = fcmp oeq <64 x float> %.27, splat (float 0.0)
+  %.29 = fcmp une <64 x float> %total_lanes_lost.2, splat (float 0.0)
+  %.30 = and <64 x i1> %.28, %.29
+  %.31 = fadd <64 x float> %total_lanes_total.2, %total_lanes_lost.2
+  %.32 = select <64 x i1> %.30, <64 x float> %.31, <64 x float> %total_lanes_total.2
   %.33 = fadd <64 x float> %total_lanes.4, %.32
   br label %end.1
 end.1:

@@ -17,11 +17,11 @@ for.col:
   %col = phi i64 [ 0, %entry ], [ %col.next, %end ]
   %.11 = getelementptr i64, ptr %at, i64 %col
   %found = load <32 x i64>, ptr %.11, align 8
-  %.13 = insertelement <32 x i64> poison, i64 %n, i64 0
-  %.14 = shufflevector <32 x i64> %.13, <32 x i64> poison, <32 x i32> zeroinitializer
-  %.15 = icmp sge <32 x i64> %found, %.14
-  %.16 = icmp slt <32 x i64> %found, splat (i64 0)
-  %where = or <32 x i1> %.16, %.15
+  %.13 = icmp slt <32 x i64> %found, splat (i64 0)
+  %.14 = insertelement <32 x i64> poison, i64 %n, i64 0
+  %.15 = shufflevector <32 x i64> %.14, <32 x i64> poison, <32 x i32> zeroinitializer
+  %.16 = icmp sge <32 x i64> %found, %.15
+  %where = or <32 x i1> %.13, %.16
   %.18 = call i1 @llvm.vector.reduce.or.v32i1(<32 x i1> %where)
   br i1 %.18, label %then, label %end
 then:
@@ -60,11 +60,11 @@ then.1:
   %rest = icmp slt <32 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>, %.39
   %.41 = getelementptr i64, ptr %at, i64 %bound
   %found.1 = call <32 x i64> @llvm.masked.load.v32i64.p0(ptr %.41, i32 8, <32 x i1> %rest, <32 x i64> zeroinitializer)
-  %.43 = insertelement <32 x i64> poison, i64 %n, i64 0
-  %.44 = shufflevector <32 x i64> %.43, <32 x i64> poison, <32 x i32> zeroinitializer
-  %.45 = icmp sge <32 x i64> %found.1, %.44
-  %.46 = icmp slt <32 x i64> %found.1, splat (i64 0)
-  %where2 = or <32 x i1> %.46, %.45
+  %.43 = icmp slt <32 x i64> %found.1, splat (i64 0)
+  %.44 = insertelement <32 x i64> poison, i64 %n, i64 0
+  %.45 = shufflevector <32 x i64> %.44, <32 x i64> poison, <32 x i32> zeroinitializer
+  %.46 = icmp sge <32 x i64> %found.1, %.45
+  %where2 = or <32 x i1> %.43, %.46
   %mask = and <32 x i1> %rest, %where2
   %.49 = call i1 @llvm.vector.reduce.or.v32i1(<32 x i1> %mask)
   br i1 %.49, label %then.2, label %end.2
