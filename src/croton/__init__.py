@@ -70,6 +70,8 @@ __all__ = [
     "grad",
     "gradient",
     "install_as_theano",
+    "pp",
+    "printing",
     "shared",
     "tensor",
 ]

@@ -125,7 +125,7 @@ def test_a_function_is_not_hidden_by_the_module_of_its_name(theano):
 def test_the_truth_of_a_variable(theano):
     x, y = theano.tensor.vectors("x", "y")
     assert x
-    assert not (not theano.shared(0.0))
+    assert theano.shared(0.0)
     assert theano.tensor.exp(x)
     for comparison in (x < y, x >= y):
         with pytest.raises(TypeError, match="no truth value"):

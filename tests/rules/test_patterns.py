@@ -43,9 +43,7 @@ def only_functions(p):
 
 # These look at shapes: their examples are elsewhere.
 SHAPED = {"over_smaller", "small_factors_together", "log_softmax"}
-PATTERNS = [
-    r for r in RULES if only_functions(next(variants(r.pattern))) and r.name not in SHAPED
-]
+PATTERNS = [r for r in RULES if only_functions(next(variants(r.pattern))) and r.name not in SHAPED]
 
 
 def build(p, bound, dtype):

@@ -22,9 +22,9 @@ def _truth(variable: Any) -> bool:
 
 def install() -> None:
     """Follow Theano's rule in this process."""
-    TensorOperators.__bool__ = _truth  # type: ignore[method-assign]
+    TensorOperators.__bool__ = _truth  # type: ignore[method-assign, assignment]
 
 
 def uninstall() -> None:
     """Follow Croton's rule again."""
-    TensorOperators.__bool__ = _strict  # type: ignore[method-assign]
+    TensorOperators.__bool__ = _strict  # type: ignore[assignment, method-assign]

@@ -506,14 +506,15 @@ def _default(entry: In) -> Any:
     return np.array(entry.variable.type.filter(value, allow_downcast=True))
 
 
-def _fit_update(target: Any, expression: Any) -> Variable:
-    new = as_tensor_variable(expression)
+def _fit_update(target: Any, expression: Any) -> Any:
+    new: Any = as_tensor_variable(expression)
+    shape = new.type.shape
     if new.type.dtype != target.type.dtype:
         # A constant without precision to lose takes the variable's dtype.
         if isinstance(new, Constant):
             try:
-                return target.type.make_constant(  # type: ignore[no-any-return]
-                    target.type.clone(shape=new.type.shape).filter(
+                return target.type.make_constant(
+                    target.type.clone(shape=shape).filter(
                         new.data.item() if new.data.ndim == 0 else new.data
                     )
                 )
@@ -541,7 +542,7 @@ def _fit_update(target: Any, expression: Any) -> Variable:
     return new
 
 
-def _fit_given(old: Any, new: Any) -> Variable:
+def _fit_given(old: Any, new: Any) -> Any:
     if not isinstance(new, Variable):
         new = old.type.make_constant(new)
     if new.type.dtype != old.type.dtype or new.type.ndim != old.type.ndim:

@@ -83,6 +83,7 @@ class ReferenceCallable:
         return values
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute every node with NumPy, in order."""
         values: dict[Variable, Any] = dict(zip(self.inputs, self._bind(args, kwargs), strict=True))
 
         def value(v: Variable) -> Any:

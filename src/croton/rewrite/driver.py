@@ -208,9 +208,7 @@ class Pass:
                 return None
             results = given if isinstance(given, list | tuple) else [given]
             if len(results) != len(node.outputs):
-                raise RewriteError(
-                    f"expected {len(node.outputs)} replacements, got {len(results)}"
-                )
+                raise RewriteError(f"expected {len(node.outputs)} replacements, got {len(results)}")
             adopted = [
                 self._fit(self._table.adopt(r, origin=node), out)
                 for r, out in zip(results, node.outputs, strict=True)

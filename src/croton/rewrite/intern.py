@@ -152,8 +152,7 @@ def _same_types(before: Sequence[Variable], now: Sequence[Variable]) -> bool:
         return False
     # A constant may tell an op more about its output than another variable of the type.
     return all(
-        a is b
-        or (a.type == b.type and (isinstance(a, Constant) or not isinstance(b, Constant)))
+        a is b or (a.type == b.type and (isinstance(a, Constant) or not isinstance(b, Constant)))
         for a, b in zip(before, now, strict=True)
     )
 

@@ -149,6 +149,5 @@ def select(
         r
         for r in rules
         if r.group == ALWAYS
-        or (excluding.isdisjoint((r.name, r.group))
-        and not groups.isdisjoint((r.name, r.group)))
+        or (excluding.isdisjoint((r.name, r.group)) and not groups.isdisjoint((r.name, r.group)))
     ]

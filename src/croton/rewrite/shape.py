@@ -74,9 +74,7 @@ class Shapes:
             given = None if found is None else found[k]
             self._sizes[id(out)] = self._finish(out, given, simplify)
 
-    def _finish(
-        self, v: Any, given: Any, simplify: Callable[[Variable], Variable]
-    ) -> Sizes:
+    def _finish(self, v: Any, given: Any, simplify: Callable[[Variable], Variable]) -> Sizes:
         result = []
         for d, known in enumerate(v.type.shape):
             if known is not None:

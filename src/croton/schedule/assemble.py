@@ -112,9 +112,7 @@ class _Assembly:
         self.pending = list(checks)
         self._emit_checks()
         late = {v for _, v in self.updates}
-        order = order_groups(
-            self.storage.groups, lambda g: any(v in late for v in g.members)
-        )
+        order = order_groups(self.storage.groups, lambda g: any(v in late for v in g.members))
         self._plan_in_place(order)
         for position, group in enumerate(order):
             self.position = position
@@ -223,9 +221,8 @@ class _Assembly:
             for number in monomial:
                 atom = sizes.atoms[number]
                 if atom.kind == "value":
-                    if self.storage.memory(atom.what) not in self.number and not (
-                        atom.what in self.number
-                    ):
+                    held = self.storage.memory(atom.what)
+                    if held not in self.number and atom.what not in self.number:
                         return True
                 elif atom.kind == "dimension":
                     if atom.what not in self.dimensions:
@@ -253,10 +250,10 @@ class _Assembly:
         for _, v in self.updates:
             counts[v] = counts.get(v, 0) + 1
         for s, v in self.updates:
-            group = self.grouping.home.get(v)
-            if group is None or group not in place or v not in self.storage.stored:
+            home = self.grouping.home.get(v)
+            if home is None or home not in place or v not in self.storage.stored:
                 continue
-            k = place[group]
+            k = place[home]
             if (
                 counts[v] > 1
                 or v in self.outputs
@@ -266,7 +263,7 @@ class _Assembly:
                 or self.sizes.shape(v) != self.sizes.shape(s)
                 or k <= last_failure
                 or any(r > k for r in readers.get(s, ()))
-                or (k in readers.get(s, ()) and not self._reads_aligned(group, v, s))
+                or (k in readers.get(s, ()) and not self._reads_aligned(home, v, s))
             ):
                 continue
             self.target[v] = s
@@ -284,9 +281,7 @@ class _Assembly:
             if "position" in _fallible_ops(v.owner.op):
                 return True
             stack += [
-                u
-                for u in v.owner.inputs
-                if self.storage.memory(u) is None or (u in group.members)
+                u for u in v.owner.inputs if self.storage.memory(u) is None or (u in group.members)
             ]
         return False
 
@@ -485,8 +480,9 @@ class _Assembly:
                     items,
                     grain,
                     scratch,
-                    ((step.buffers.index("epilogue"), reached),) if reached is not None
-                    and "epilogue" in step.buffers else (),
+                    ((step.buffers.index("epilogue"), reached),)
+                    if reached is not None and "epilogue" in step.buffers
+                    else (),
                 )
             )
 
@@ -533,9 +529,12 @@ class _Assembly:
         for v, borrow in zip(self.outputs, self.borrowed, strict=True):
             number = self._memory_number(v)
             shape = self._shape_registers(v)
-            if number in given or number in updated_in_place or (
-                self.buffers[number].kind != "output" and not self._is_argument(number)
-            ) or v not in self.number:
+            if (
+                number in given
+                or number in updated_in_place
+                or (self.buffers[number].kind != "output" and not self._is_argument(number))
+                or v not in self.number
+            ):
                 number = self._copy(number, v)
             given.add(number)
             outs.append(p.Output(number, v.type.dtype, shape, borrow))  # type: ignore[attr-defined]
@@ -635,8 +634,7 @@ def _host_function(node: Any) -> Callable[..., Any]:
             data = np.asarray(cell[0])
             if data.dtype != v.type.dtype or data.ndim != v.type.ndim:
                 raise TypeError(
-                    f"{node.op} gave dtype {data.dtype} and rank {data.ndim}, "
-                    f"promised {v.type}"
+                    f"{node.op} gave dtype {data.dtype} and rank {data.ndim}, promised {v.type}"
                 )
             if any(a is data or np.may_share_memory(a, data) for a in arrays):
                 data = data.copy()
@@ -652,7 +650,9 @@ def _is_elementwise(v: Variable) -> bool:
 
 
 def _fallible_ops(op: Any) -> tuple[str, ...]:
-    return ("position",) if type(op).__name__ in ("AdvancedSubtensor", "AdvancedIncSubtensor") else ()
+    return (
+        ("position",) if type(op).__name__ in ("AdvancedSubtensor", "AdvancedIncSubtensor") else ()
+    )
 
 
 def _can_fail(function: Function) -> bool:
@@ -661,6 +661,3 @@ def _can_fail(function: Function) -> bool:
 
 def _escape(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
-
-
-

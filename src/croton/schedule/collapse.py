@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from croton.kernel import build
@@ -30,12 +31,17 @@ def merge_axes(kernel: LoopKernel) -> list[list[int]]:
     return runs
 
 
-def _joins(a: int, b: int, domain: list[Size], accesses: list[dict[int, Size]], fixed: set[int]) -> bool:
+def _joins(
+    a: int, b: int, domain: list[Size], accesses: list[dict[int, Size]], fixed: set[int]
+) -> bool:
     if a in fixed or b in fixed:
         return False
-    return all(
-        access.get(a, ZERO) == access.get(b, ZERO) * domain[b] for access in accesses
-    )
+    return all(access.get(a, ZERO) == access.get(b, ZERO) * domain[b] for access in accesses)
+
+
+def _reduced(r: Any) -> Callable[[Index], Expr]:
+    reduced = Var("reduced", r.type.dtype)
+    return lambda _: reduced
 
 
 def _accesses(kernel: LoopKernel) -> tuple[list[dict[int, Size]], set[int]]:
@@ -51,7 +57,7 @@ def _accesses(kernel: LoopKernel) -> tuple[list[dict[int, Size]], set[int]]:
         return tuple(zero if a is None else axes[a] for a in kernel._alignment(v))
 
     for r in group.row_reductions:
-        elements.bind(r, lambda _, r=r: Var("reduced", r.type.dtype))
+        elements.bind(r, _reduced(r))
     expressions: list[Expr] = []
     places: list[Expr] = []
     for v, _ in kernel.stores:
@@ -62,7 +68,7 @@ def _accesses(kernel: LoopKernel) -> tuple[list[dict[int, Size]], set[int]]:
         node: Any = v.owner
         x = node.inputs[0]
         expressions.append(elements.element(x, at(x)))
-    for v in group.terminals:
+    for _ in group.terminals:
         # Partial results lie as the inner axes do.
         split = group.split or 0
         if split and group.rank > split:

@@ -50,7 +50,7 @@ class Arguments:
 
 
 class Position:
-    """A checked position: ``bad`` says where it is out of bounds, ``value`` and ``size`` what it was."""
+    """A checked position: ``bad``: where it is out of bounds; ``value``, ``size``: what it was."""
 
     __slots__ = ("bad", "node", "size", "value")
 
@@ -230,9 +230,7 @@ class _Context:
         else:
             negative = build.op("lt", value, zero)
             wrapped = build.select(negative, build.add(value, size), value)
-        bad = build.op(
-            "or", build.op("lt", wrapped, zero), build.op("ge", wrapped, size)
-        )
+        bad = build.op("or", build.op("lt", wrapped, zero), build.op("ge", wrapped, size))
         if e._guard is not None:
             bad = build.op("and", bad, e._guard)
         e.positions.append(Position(bad, value, size, node))

@@ -54,7 +54,7 @@ def epilogue_kernel(
     dtype: str = p.type.dtype  # type: ignore[attr-defined]
     row, column = Var("row"), Var("column")
     batch, n0, n1 = Var("batch"), Var("n0"), Var("n1")
-    axes: list[Expr] = [batch, row, column][3 - group.rank :]
+    axes: list[Expr] = list((batch, row, column)[3 - group.rank :])
     block = Buffer("tile", dtype, 64)
     place = build.add(
         build.mul(build.sub(row, Var("lo")), build.index(tile.LEADING[dtype])),

@@ -70,9 +70,7 @@ class Group:
 class Grouping:
     """Forms the groups of a graph, in one walk from inputs to outputs."""
 
-    def __init__(
-        self, outputs: Sequence[Variable], sizes: Sizes, products: frozenset[str]
-    ) -> None:
+    def __init__(self, outputs: Sequence[Variable], sizes: Sizes, products: frozenset[str]) -> None:
         self.sizes = sizes
         self.products = products  # the dtypes that have product kernels
         self.groups: list[Group] = []
@@ -321,9 +319,7 @@ class Grouping:
                 continue
             a = axes[d]
             if a is None:
-                while nxt < group.rank and (
-                    nxt in axes or group.domain[nxt] != size
-                ):
+                while nxt < group.rank and (nxt in axes or group.domain[nxt] != size):
                     nxt += 1
                 if nxt == group.rank:
                     return None

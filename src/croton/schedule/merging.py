@@ -68,9 +68,7 @@ def _merge(grouping: Grouping, a: Group, b: Group, position: dict[Variable, int]
         members.remove(first)
         members.insert(0, first)
     merged.members = members
-    merged.row_reductions = sorted(
-        a.row_reductions + b.row_reductions, key=lambda v: position[v]
-    )
+    merged.row_reductions = sorted(a.row_reductions + b.row_reductions, key=lambda v: position[v])
     merged.serial = sorted(a.serial + b.serial, key=lambda v: position[v])
     merged.terminals = a.terminals + b.terminals
     merged.finishes = {**a.finishes, **b.finishes}

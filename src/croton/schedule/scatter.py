@@ -22,7 +22,7 @@ from croton.kernel.nodes import (
 )
 from croton.schedule.elements import Arguments, Elements, _Context
 from croton.schedule.loops import Plan
-from croton.schedule.sizes import ONE, Size, Sizes, ShapeOf
+from croton.schedule.sizes import ONE, ShapeOf, Size, Sizes
 
 
 def scatter_kernel(
@@ -35,9 +35,7 @@ def scatter_kernel(
     return [_copy(v, sizes, memory, error_of), _put(v, sizes, memory, error_of)]
 
 
-def _plan(
-    arguments: Arguments, body: list[Stmt], items: Size
-) -> Plan:
+def _plan(arguments: Arguments, body: list[Stmt], items: Size) -> Plan:
     function = Function(
         "kernel",
         tuple(arguments.buffers.values()),
@@ -45,9 +43,7 @@ def _plan(
         (For(Var("item"), Var("lo"), Var("hi"), tuple(body), "parallel"),),
         True,
     )
-    return Plan(
-        function, tuple(arguments.buffers), tuple(arguments.sizes), items, ONE, Size.of(64)
-    )
+    return Plan(function, tuple(arguments.buffers), tuple(arguments.sizes), items, ONE, Size.of(64))
 
 
 def _flags(
@@ -104,7 +100,7 @@ def _put(
     axes = [Var(f"i{d}") for d in range(len(selected))]
     inputs = [lambda *i, u=u: elements.element(u, i) for u in node.inputs]
     place, value = op.lower(node, inputs, tuple(axes), _Context(elements, node))
-    target = arguments.buffer(v, v.type.dtype)
+    target = arguments.buffer(v, v.type.dtype)  # type: ignore[attr-defined]
     flat = elements.place(sizes.shape(v), place)
     if not op.set_instead_of_inc:
         add = "or" if value.dtype == "bool" else "add"

@@ -92,9 +92,7 @@ class Size:
         return _collect(result)
 
     def __repr__(self) -> str:
-        return " + ".join(
-            "*".join([str(c), *(f"a{a}" for a in m)]) for m, c in self.terms
-        ) or "0"
+        return " + ".join("*".join([str(c), *(f"a{a}" for a in m)]) for m, c in self.terms) or "0"
 
 
 def _collect(total: dict[Monomial, int]) -> Size:
@@ -234,7 +232,8 @@ class Sizes:
             if name == "Cast{int64}":
                 (inner,) = owner.inputs
                 if inner.owner is None:
-                    return inner.type.dtype in ("int8", "int16", "int32", "uint8", "uint16", "uint32", "bool")  # type: ignore[attr-defined]
+                    dtype: str = inner.type.dtype  # type: ignore[attr-defined]
+                    return dtype in ("int8", "int16", "int32", "uint8", "uint16", "uint32", "bool")
                 return self._is_condition(inner)
             if name == "switch":
                 return self._is_condition(owner.inputs[0]) and all(
@@ -300,9 +299,7 @@ class Sizes:
             given = None
             if v.owner is not None:
                 inputs = v.owner.inputs
-                shapes = [
-                    ShapeOf(u) if isinstance(u.type, TensorType) else None for u in inputs
-                ]
+                shapes = [ShapeOf(u) if isinstance(u.type, TensorType) else None for u in inputs]
                 inferred = v.owner.op.infer_shape(v.owner, shapes)
                 if inferred is not None:
                     given = inferred[v.index or 0]

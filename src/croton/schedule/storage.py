@@ -7,7 +7,6 @@ from typing import Any
 
 from croton.graph.variable import Constant, Variable
 from croton.schedule.groups import Group, Grouping
-from croton.schedule.sizes import ONE
 from croton.schedule.views import cost, is_cheap, is_free
 from croton.tensor.convert import constant_scalar
 from croton.tensor.shapes import Reshape, Shape_i
@@ -39,9 +38,7 @@ class Storage:
         self.groups = [g for g in grouping.groups if self._is_used(g)]
 
     def _need(self, v: Variable) -> None:
-        if v.owner is not None and not (
-            self.sizes.is_host(v) and v not in self.grouping.home
-        ):
+        if v.owner is not None and not (self.sizes.is_host(v) and v not in self.grouping.home):
             if isinstance(v.owner.op, Reshape) and v not in self.grouping.home:
                 self._need(v.owner.inputs[0])
                 return
@@ -109,9 +106,10 @@ class Storage:
 
     def _again(self, u: Variable, group: Group) -> bool:
         """Whether computing ``u`` in ``group`` again is worth no memory."""
-        if group.kind in ("host", "scatter") or any(s == ONE for s in ()):
+        if group.kind in ("host", "scatter"):
             return False
-        total, loads, seen, stack = 0, 0, set(), [u]
+        seen: set[Variable] = set()
+        total, loads, stack = 0, 0, [u]
         while stack:
             v = stack.pop()
             if v in seen:

@@ -11,7 +11,7 @@ from croton.graph.traversal import toposort
 from croton.graph.variable import Variable
 from croton.runtime.program import Error
 from croton.schedule.registers import SizeRegisters
-from croton.schedule.sizes import Size, Sizes, ShapeOf
+from croton.schedule.sizes import ShapeOf, Size, Sizes
 from croton.tensor.type import TensorType
 
 

@@ -98,8 +98,7 @@ def _plain_inc_subtensor(m: Match) -> Any:
 
 def _same_sizes(a: Any, b: Any, m: Match) -> bool:
     return all(
-        p is q or s == 1
-        for p, q, s in zip(m.sizes(a), m.sizes(b), a.type.shape, strict=True)
+        p is q or s == 1 for p, q, s in zip(m.sizes(a), m.sizes(b), a.type.shape, strict=True)
     )
 
 
@@ -107,8 +106,7 @@ def _cannot_fail(m: Match) -> bool:
     """Slices only, or positions known to be inside: leaving the index out loses no check."""
     shape = m.inputs[0].type.shape
     return all(
-        (isinstance(e, Slice)
-        and not isinstance(e.step, Given))
+        (isinstance(e, Slice) and not isinstance(e.step, Given))
         or (isinstance(e, int) and n is not None and -n <= e < n)
         for e, n in zip(m.op.entries, shape, strict=False)
     )

@@ -71,9 +71,7 @@ def _of_repetition(m: Match) -> Any:
     repeated = m.x
     value, *sizes = repeated.owner.inputs
     shape = repeated.type.shape
-    constant_axes = [
-        a for a in m.op.axis if value.type.shape[a] == 1 and shape[a] != 1
-    ]
+    constant_axes = [a for a in m.op.axis if value.type.shape[a] == 1 and shape[a] != 1]
     if not constant_axes or m.op.kind == "prod":
         return None
     if m.op.kind != "sum" and any(not known_size(sizes[a]) for a in constant_axes):
