@@ -30,7 +30,8 @@ class Fit(NamedTuple):
     """``function(x)`` as a sum of ``c[k] x**k`` for k in ``range(first, last + 1)``.
 
     ``fixed`` are the first coefficients, given and rounded.  ``weight`` multiplies
-    the error.  ``last`` maps each dtype to its degree.
+    the error.  ``last`` maps each dtype to its degree.  The first coefficient of a
+    ``paired`` one is two numbers, whose sum it is.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Fit(NamedTuple):
     first: int
     fixed: tuple[mpf | float, ...]
     last: dict[str, int]
+    paired: bool = False
 
 
 def one(x: mpf) -> mpf:
@@ -69,6 +71,9 @@ def solve_exchange(
     """
     count, lowest = len(powers), powers[0]
     scales = [abs(w * x**lowest) for x, w in zip(xs, weights, strict=True)]
+    # Points that weigh nothing would make the system singular.
+    kept = [i for i, s in enumerate(scales) if s > max(scales) * mpf(10) ** -20]
+    xs, values, scales = ([list_[i] for i in kept] for list_ in (xs, values, scales))
     table = [[s * x ** (k - lowest) for k in powers] for x, s in zip(xs, scales, strict=True)]
     target = [s * v / x**lowest for x, v, s in zip(xs, values, scales, strict=True)]
     last = len(xs) - 1
@@ -128,6 +133,12 @@ def fit(spec: Fit, dtype: str) -> tuple[tuple[float, ...], float]:
     exact = [spec.function(x) for x in xs]
     remainder = list(exact)
     done: list[float] = []
+    if spec.paired:
+        c = solve_exchange(xs, remainder, weights, powers)[0]
+        high = round_to(c, dtype)
+        extra = round_to(c - mpf(high), dtype)
+        remainder = [r - high - extra for r in remainder]
+        done.append(high)
     while len(done) < len(powers):
         if len(done) < len(spec.fixed):
             c = round_to(mpf(spec.fixed[len(done)]), dtype)
@@ -136,6 +147,8 @@ def fit(spec: Fit, dtype: str) -> tuple[tuple[float, ...], float]:
         k = powers[len(done)]
         done.append(c)
         remainder = [r - c * x**k for r, x in zip(remainder, xs, strict=True)]
+    if spec.paired:
+        done.insert(1, extra)
     return tuple(done), float(max(abs(r * w) for r, w in zip(remainder, weights, strict=True)))
 
 
@@ -186,6 +199,16 @@ def present() -> dict[str, dict[str, tuple[float, ...]]]:
 def log1p_ratio(x: mpf) -> mpf:
     """``log(1 + x) / x``."""
     return mp.log1p(x) / x
+
+
+def erfc_ratio(x: mpf) -> mpf:
+    """``(x + 3) exp(x**2) erfc(x)``, which changes slowly."""
+    return (x + 3) * mp.exp(x * x) * mp.erfc(x)
+
+
+def atanh_rest(x: mpf) -> mpf:
+    """What :data:`SPECS` says of ATANH, of ``x = s**2``."""
+    return series(x, lambda k: mpf(1) / (2 * k + 5))
 
 
 SPECS = [
@@ -309,6 +332,117 @@ SPECS = [
         0,
         (1.0,),
         {"float32": 9, "float64": 20},
+    ),
+    Fit(
+        "EXP2_NEAR",
+        "2**r for |r| <= 1/2",
+        lambda x: mpf(2) ** x,
+        lambda x: mpf(2) ** -x,
+        mpf("-0.50001"),
+        mpf("0.50001"),
+        0,
+        (1.0,),
+        {"float32": 5, "float64": 11},
+    ),
+    Fit(
+        "ERF_SMALL",
+        "erf(x) / x - 1 of the square of |x| <= 0.92 (float64: 1)",
+        lambda x: mp.erf(mp.sqrt(x)) / mp.sqrt(x) - 1,
+        one,
+        mpf("1e-12"),
+        mpf(1),
+        0,
+        (),
+        {"float32": 6, "float64": 11},
+    ),
+    Fit(
+        "ERF_LARGE",
+        "log2(1 - erf(x)) for 1 <= x <= 6; its error counts less as x grows",
+        lambda x: mp.log(mp.erfc(x)) / LN2,
+        mp.erfc,
+        mpf("0.999"),
+        mpf("5.95"),
+        0,
+        (),
+        {"float32": 8, "float64": 17},
+    ),
+    Fit(
+        "ERFC",
+        "(x + 3) exp(x**2) erfc(x) of t = (x - 3) / (x + 3) for 0 <= x <= 27.3",
+        lambda t: erfc_ratio(3 * (1 + t) / (1 - t)),
+        lambda t: 1 / erfc_ratio(3 * (1 + t) / (1 - t)),
+        mpf(-1),
+        mpf("24.3") / mpf("30.3"),
+        0,
+        (),
+        {"float32": 12, "float64": 22},
+        paired=True,
+    ),
+    Fit(
+        "ASIN",
+        "(asin(x) / x - 1) / x**2 of the square of |x| <= 1/2",
+        lambda x: (mp.asin(mp.sqrt(x)) / mp.sqrt(x) - 1) / x,
+        lambda x: x**1.5 / mp.asin(mp.sqrt(x)),
+        mpf("1e-12"),
+        mpf("0.25001"),
+        0,
+        (),
+        {"float32": 4, "float64": 11},
+    ),
+    Fit(
+        "ATAN",
+        "(atan(x) / x - 1) / x**2 of the square of |x| <= 1",
+        lambda x: (mp.atan(mp.sqrt(x)) / mp.sqrt(x) - 1) / x,
+        lambda x: x**1.5 / mp.atan(mp.sqrt(x)),
+        mpf("1e-12"),
+        mpf(1),
+        0,
+        (),
+        {"float32": 8, "float64": 19},
+    ),
+    Fit(
+        "SINH",
+        "(sinh(x) / x - 1) / x**2 of the square of |x| <= 1",
+        lambda x: (mp.sinh(mp.sqrt(x)) / mp.sqrt(x) - 1) / x,
+        lambda x: x**1.5 / mp.sinh(mp.sqrt(x)),
+        mpf("1e-12"),
+        mpf(1),
+        0,
+        (),
+        {"float32": 3, "float64": 6},
+    ),
+    Fit(
+        "POW_LOG2",
+        "log2(1 + g) for 2/3 <= 1 + g <= 4/3, from g on, in float64 for a float32's power",
+        lambda x: mp.log1p(x) / LN2,
+        lambda x: LN2 / mp.log1p(x),
+        mpf(-1) / 3 - mpf("1e-6"),
+        mpf(1) / 3 + mpf("1e-6"),
+        1,
+        (),
+        {"float64": 14},
+    ),
+    Fit(
+        "POW_EXP2",
+        "2**r for |r| <= 1/2, in float64 for a float32's power",
+        lambda x: mpf(2) ** x,
+        lambda x: mpf(2) ** -x,
+        mpf("-0.50001"),
+        mpf("0.50001"),
+        0,
+        (1.0,),
+        {"float64": 6},
+    ),
+    Fit(
+        "ATANH",
+        "(atanh(s) / s - 1 - s**2 / 3) / s**4 of the square of |s| <= 1/5",
+        atanh_rest,
+        lambda x: x**2,
+        mpf("1e-9"),
+        mpf("0.04001"),
+        0,
+        (),
+        {"float64": 7},
     ),
 ]
 

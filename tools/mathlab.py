@@ -158,7 +158,7 @@ MP: dict[str, Callable[..., Any]] = {
     "pow": mpmath.power,
     "exp2": lambda x: mpmath.power(2, x),
     "log2": lambda x: mpmath.log(x) / mpmath.log(2),
-    "fmod": mpmath.fmod,
+    "fmod": lambda x, y: mpmath.sign(x) * mpmath.fmod(abs(x), abs(y)),
 }
 
 

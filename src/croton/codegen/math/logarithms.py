@@ -89,10 +89,14 @@ def log10(x: Term) -> Term:
     return domain(fma(e, high, value), x, 0.0)
 
 
-def log1p(x: Term) -> Term:
-    """``log(1 + x)``, right near 0."""
+def log1p_parts(x: Term) -> tuple[Term, Term]:
+    """``m`` and ``-e`` (in the exponent's place) with ``1 + x = 2**e * (1 + m)``."""
     form = x.format
     minus_e = negated_exponent(x + 1.0)
     scale = (minus_e + ((form.bias + 2) << form.mantissa)).floats()
-    m = fma(x, scale, -(4.0 - scale)) * 0.25
-    return domain(log_reduced(m, minus_e), x, -1.0)
+    return fma(x, scale, -(4.0 - scale)) * 0.25, minus_e
+
+
+def log1p(x: Term) -> Term:
+    """``log(1 + x)``, right near 0."""
+    return domain(log_reduced(*log1p_parts(x)), x, -1.0)

@@ -41,9 +41,8 @@ def sigmoid(x: Term) -> Term:
 def softplus(x: Term) -> Term:
     """``log(1 + exp(x))`` as ``max(x, 0) + log1p(exp(-|x|))``."""
     z = exp_of_small(-abs(x))
-    first, *rest = SOFTPLUS[x.dtype]
-    ratio = fma(z, series(z, z * z, tuple(rest)), first)
-    return fma(z, ratio, at_least(x, 0.0))
+    rest = series(z, z * z, SOFTPLUS[x.dtype][1:])
+    return fma(z * rest, z, z) + at_least(x, 0.0)
 
 
 def tanh(x: Term) -> Term:
