@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 _TABLE = """
-theano            croton.compat.theano.toplevel croton croton.graph
+theano            croton.compat.theano.toplevel croton croton.graph croton.loop
 
-theano.tensor     croton.tensor croton.compat.theano.tensor croton.gradient croton.graph
+theano.tensor     croton.compat.theano.tensor croton.tensor croton.gradient croton.graph
 theano.tensor.basic                 = theano.tensor
 theano.tensor.blas                  = theano.tensor
 theano.tensor.elemwise              = theano.tensor
@@ -53,7 +53,7 @@ theano.tensor.signal.pool           = theano.tensor.signal
 theano.tensor.shared_randomstreams  croton.tensor.random
 theano.sandbox.rng_mrg              croton.tensor.random
 
-theano.compile                      croton.compile croton croton.graph
+theano.compile                      croton.compile croton.compat.theano.ops croton croton.graph
 theano.compile.builders             = theano.compile
 theano.compile.debugmode            = theano.compile
 theano.compile.function             = theano.compile

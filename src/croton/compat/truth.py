@@ -27,4 +27,4 @@ def install() -> None:
 
 def uninstall() -> None:
     """Follow Croton's rule again."""
-    TensorOperators.__bool__ = _strict  # type: ignore[assignment, method-assign]
+    TensorOperators.__bool__ = _strict  # type: ignore[method-assign]

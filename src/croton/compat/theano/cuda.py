@@ -1,14 +1,17 @@
 """``theano.sandbox.cuda``, as Theano had it where there was no GPU.
 
 Programs ask ``cuda_available`` (or ``cuda_enabled``) before they use the rest, and test
-with ``isinstance`` whether a variable is on the GPU; none is.
+with ``isinstance`` whether a variable is on the GPU; none is.  Moving a variable there, or
+back, changes nothing.
 """
 
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from croton.graph import SharedVariable, Type, Variable
+from croton.tensor import as_tensor_variable
 
 __all__ = [
     "CudaNdarray",
@@ -17,8 +20,12 @@ __all__ = [
     "CudaNdarrayType",
     "CudaNdarrayVariable",
     "GpuOp",
+    "as_cuda_ndarray_variable",
     "cuda_available",
     "cuda_enabled",
+    "gpu_contiguous",
+    "gpu_from_host",
+    "host_from_gpu",
     "unuse",
     "use",
 ]
@@ -54,6 +61,14 @@ class CudaNdarraySharedVariable(_NotHere, SharedVariable):
 
 class GpuOp(_NotHere):
     """An op that runs on the GPU."""
+
+
+def gpu_contiguous(x: Any) -> Any:
+    """``x``."""
+    return as_tensor_variable(x)
+
+
+as_cuda_ndarray_variable = gpu_from_host = host_from_gpu = gpu_contiguous
 
 
 def use(

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from croton.compat.theano.cuda import _NotHere, use
+from typing import Any
+
+from croton.compat.theano.cuda import (
+    _NotHere,
+    gpu_contiguous,
+    gpu_from_host,
+    host_from_gpu,
+    use,
+)
 from croton.graph import SharedVariable, Type, Variable
 
 __all__ = [
@@ -11,7 +19,11 @@ __all__ = [
     "GpuArraySharedVariable",
     "GpuArrayType",
     "GpuArrayVariable",
+    "as_gpuarray_variable",
     "get_context",
+    "gpu_contiguous",
+    "gpu_from_host",
+    "host_from_gpu",
     "list_contexts",
     "pygpu_activated",
     "use",
@@ -38,6 +50,11 @@ class GpuArrayConstant(_NotHere, Variable):
 
 class GpuArraySharedVariable(_NotHere, SharedVariable):
     """A shared variable on the GPU."""
+
+
+def as_gpuarray_variable(x: Any, context_name: str | None = None) -> Any:
+    """``x`` as a variable."""
+    return gpu_contiguous(x)
 
 
 def get_context(name: str | None) -> None:

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from croton.compat.theano.graph import clone
+from croton.compat.theano.ops import as_op
+from croton.compat.theano.updates import OrderedUpdates
 from croton.compat.theano.version import version as __version__
 from croton.config import config
 
-__all__ = ["__version__", "_asarray"]
+__all__ = ["OrderedUpdates", "__version__", "_asarray", "as_op", "clone"]
 
 __api_version__ = 1
 
