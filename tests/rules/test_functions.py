@@ -119,7 +119,8 @@ def _():
 @example("element_of_made_vector")
 def _():
     x, y = T.dscalars("x", "y")
-    return T.Subtensor([Slice(None, None, -1)])(T.stack([x, y])), {x: np.array(1.0), y: np.array(2.0)}
+    v = T.Subtensor([Slice(None, None, -1)])(T.stack([x, y]))
+    return v, {x: np.array(1.0), y: np.array(2.0)}
 
 
 @example("reduced_made_vector")
@@ -406,6 +407,22 @@ def _():
 def _():
     a, b = T.dvectors("a", "b")
     return (1 / a + b) * a, dict(zip((a, b), normal(2, 5), strict=True))
+
+
+@example("product_with_put")
+def _():
+    x, given = matrix()
+    y, g = T.lvector("y"), T.dvector("g")
+    put = AdvancedIncSubtensor(0)(x.zeros_like(), g, T.arange(shape_i(x, 0)), y)
+    return put * T.exp(x), given | {y: np.array([0, 3, -1]), g: normal(3)}
+
+
+@example("product_with_put")
+def _():
+    x, given = matrix()
+    y, g = T.lvector("y"), T.dmatrix("g")
+    put = AdvancedIncSubtensor(0)(x.zeros_like(), g, y)
+    return T.exp(x) * put, given | {y: np.array([0, 2, 0, -1]), g: normal(4, 4)}
 
 
 @example("over_smaller")

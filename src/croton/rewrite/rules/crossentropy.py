@@ -86,10 +86,10 @@ def _is_shuffle(v: Any, order: tuple[int | str, ...]) -> bool:
 
 RULES = (
     Rule(
-        "one_hot", op(AdvancedIncSubtensor, x, y, rest=True), _one_hot, "indexing",
+        "one_hot", op(AdvancedIncSubtensor, x, y, rest=True), _one_hot, "specialise",
         note="more rows than labels, but no label at all, is an error",
     ),
     Rule(
-        "sum_of_one_hot", reduction("sum", switch(eq(p, q), x, 0)), _sum_of_one_hot, "indexing"
+        "sum_of_one_hot", reduction("sum", switch(eq(p, q), x, 0)), _sum_of_one_hot, "specialise"
     ),
 )  # fmt: skip
