@@ -59,7 +59,7 @@ arccosh = define(
 )  # fmt: skip
 arctanh = define(
     "arctanh", 1, np.arctanh, lambda x, y, g: (g / (1 - sqr(x[0])),), rule="float",
-    kernel="atanh", doc="The inverse of tanh, for |x| < 1.",
+    kernel="atanh", doc="The inverse of tanh, for x between -1 and 1.",
 )  # fmt: skip
 deg2rad = define(
     "deg2rad", 1, np.deg2rad, lambda x, y, g: (g * (math.pi / 180),), rule="float",
