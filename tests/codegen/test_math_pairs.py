@@ -67,10 +67,7 @@ def remainders(dtype: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             "all sizes": (x, y),
             "specials": special_pairs(dtype),
             "subnormal divisors": (x, (y * info.tiny).astype(dtype)),
-            "the largest quotients": (
-                info.max / (1 + np.abs(x)),
-                info.smallest_subnormal * (y // 1),
-            ),
+            "the largest quotients": largest,
             "multiples": (x * 4, x),
             "halves": (np.rint(x) / 2, np.rint(y) / 4),
         }
