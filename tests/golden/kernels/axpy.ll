@@ -28,7 +28,8 @@ for.col:
   %.19 = load <32 x float>, ptr %.18, align 4
   %.20 = fadd contract <32 x float> %.17, %.19
   store <32 x float> %.20, ptr %.18, align 4
-  %col.next = add nsw i64 %col, 32
+  %col.sum = add nsw i64 %col, 32
+  %col.next = call i64 @llvm.expect.i64(i64 %col.sum, i64 0)
   %col.more = icmp slt i64 %col.next, %bound
   br i1 %col.more, label %for.col, label %end.col
 end.col:
@@ -57,6 +58,8 @@ end:
 }
 
 declare <32 x float> @llvm.masked.load.v32f32.p0(ptr, i32, <32 x i1>, <32 x float>)
+
+declare i64 @llvm.expect.i64(i64, i64)
 
 declare i64 @llvm.smax.i64(i64, i64)
 

@@ -53,7 +53,8 @@ for.col:
   %.37 = add i64 %.7, %col
   %.38 = getelementptr float, ptr %c, i64 %.37
   store <32 x float> %.36, ptr %.38, align 4
-  %col.next = add nsw i64 %col, 32
+  %col.sum = add nsw i64 %col, 32
+  %col.next = call i64 @llvm.expect.i64(i64 %col.sum, i64 0)
   %col.more = icmp slt i64 %col.next, %bound
   br i1 %col.more, label %for.col, label %end.col
 end.col:
@@ -74,12 +75,15 @@ then.1:
 end.1:
   br label %end
 end:
-  %row.next = add nsw i64 %row, 1
+  %row.sum = add nsw i64 %row, 1
+  %row.next = call i64 @llvm.expect.i64(i64 %row.sum, i64 0)
   %row.more = icmp slt i64 %row.next, %hi
   br i1 %row.more, label %for.row, label %end.row
 end.row:
   ret i64 0
 }
+
+declare i64 @llvm.expect.i64(i64, i64)
 
 declare i64 @llvm.smax.i64(i64, i64)
 

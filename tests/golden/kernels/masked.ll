@@ -37,7 +37,8 @@ for.col:
   %.28 = zext <32 x i1> %where to <32 x i8>
   %.29 = getelementptr i8, ptr %q, i64 %col
   store <32 x i8> %.28, ptr %.29, align 1
-  %col.next = add nsw i64 %col, 32
+  %col.sum = add nsw i64 %col, 32
+  %col.next = call i64 @llvm.expect.i64(i64 %col.sum, i64 0)
   %col.more = icmp slt i64 %col.next, %bound
   br i1 %col.more, label %for.col, label %end.col
 end.col:
@@ -79,6 +80,8 @@ end:
 declare <32 x float> @llvm.masked.gather.v32f32.v32p0(<32 x ptr>, i32, <32 x i1>, <32 x float>)
 
 declare <32 x float> @llvm.masked.load.v32f32.p0(ptr, i32, <32 x i1>, <32 x float>)
+
+declare i64 @llvm.expect.i64(i64, i64)
 
 declare i64 @llvm.smax.i64(i64, i64)
 

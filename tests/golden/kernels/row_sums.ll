@@ -37,7 +37,8 @@ for.col:
   %.16 = getelementptr float, ptr %a, i64 %.15
   %.17 = load <64 x float>, ptr %.16, align 4
   %.18 = fadd <64 x float> %total_lanes.1, %.17
-  %col.next = add nsw i64 %col, 64
+  %col.sum = add nsw i64 %col, 64
+  %col.next = call i64 @llvm.expect.i64(i64 %col.sum, i64 0)
   %col.more = icmp slt i64 %col.next, %last
   br i1 %col.more, label %for.col, label %end.col
 end.col:
@@ -57,7 +58,8 @@ end.2:
   %total_lanes_lost.1 = phi <64 x float> [ %total_lanes_lost, %end.col ], [ %.26, %then.2 ]
   %total_lanes_total.1 = phi <64 x float> [ %total_lanes_total, %end.col ], [ %total_lanes_new, %then.2 ]
   %total_lanes.3 = phi <64 x float> [ %total_lanes.2, %end.col ], [ splat (float -0.0), %then.2 ]
-  %block.next = add nsw i64 %block, 2048
+  %block.sum = add nsw i64 %block, 2048
+  %block.next = call i64 @llvm.expect.i64(i64 %block.sum, i64 0)
   %block.more = icmp slt i64 %block.next, %bound
   br i1 %block.more, label %for.block, label %end.block
 end.block:
@@ -114,7 +116,8 @@ end:
   %total = phi float [ 0.0, %for.row ], [ %.63, %end.3 ]
   %.64 = getelementptr float, ptr %c, i64 %row
   store float %total, ptr %.64, align 4
-  %row.next = add nsw i64 %row, 1
+  %row.sum = add nsw i64 %row, 1
+  %row.next = call i64 @llvm.expect.i64(i64 %row.sum, i64 0)
   %row.more = icmp slt i64 %row.next, %hi
   br i1 %row.more, label %for.row, label %end.row
 end.row:
@@ -122,6 +125,8 @@ end.row:
 }
 
 declare <64 x float> @llvm.masked.load.v64f32.p0(ptr, i32, <64 x i1>, <64 x float>)
+
+declare i64 @llvm.expect.i64(i64, i64)
 
 declare i64 @llvm.smax.i64(i64, i64)
 

@@ -37,7 +37,8 @@ for.col:
   %.22 = getelementptr float, ptr %.14, i64 %.21
   %.23 = load float, ptr %.22, align 4
   %.24 = fadd float %total, %.23
-  %col.next = add nsw i64 %col, %ntid
+  %col.sum = add nsw i64 %col, %ntid
+  %col.next = call i64 @llvm.expect.i64(i64 %col.sum, i64 0)
   %col.more = icmp slt i64 %col.next, %n
   br i1 %col.more, label %for.col, label %end.col
 end.col:
@@ -101,7 +102,8 @@ one:
   store float %.72, ptr %.74, align 4
   br label %stored
 stored:
-  %row.next = add nsw i64 %row, %blocks
+  %row.sum = add nsw i64 %row, %blocks
+  %row.next = call i64 @llvm.expect.i64(i64 %row.sum, i64 0)
   %row.more = icmp slt i64 %row.next, %hi
   br i1 %row.more, label %for.row, label %end.row
 end.row:
@@ -117,6 +119,8 @@ declare i32 @llvm.nvvm.read.ptx.sreg.ntid.x()
 declare i32 @llvm.nvvm.read.ptx.sreg.tid.x()
 
 declare i32 @llvm.nvvm.shfl.sync.bfly.i32(i32, i32, i32, i32)
+
+declare i64 @llvm.expect.i64(i64, i64)
 
 declare void @llvm.nvvm.barrier.cta.sync.aligned.all(i32)
 

@@ -46,7 +46,8 @@ end:
   %.33 = call <32 x float> @llvm.masked.gather.v32f32.v32p0(<32 x ptr> %.32, i32 4, <32 x i1> splat (i1 true), <32 x float> zeroinitializer)
   %.34 = getelementptr float, ptr %c, i64 %col
   store <32 x float> %.33, ptr %.34, align 4
-  %col.next = add nsw i64 %col, 32
+  %col.sum = add nsw i64 %col, 32
+  %col.next = call i64 @llvm.expect.i64(i64 %col.sum, i64 0)
   %col.more = icmp slt i64 %col.next, %bound
   br i1 %col.more, label %for.col, label %end.col
 end.col:
@@ -100,6 +101,8 @@ declare <32 x float> @llvm.masked.gather.v32f32.v32p0(<32 x ptr>, i32, <32 x i1>
 declare <32 x i64> @llvm.masked.load.v32i64.p0(ptr, i32, <32 x i1>, <32 x i64>)
 
 declare i1 @llvm.vector.reduce.or.v32i1(<32 x i1>)
+
+declare i64 @llvm.expect.i64(i64, i64)
 
 declare i64 @llvm.smax.i64(i64, i64)
 
