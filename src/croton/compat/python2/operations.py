@@ -209,7 +209,7 @@ def _throw(owner: Any, name: str) -> Any:
 
 
 def _lines(owner: Any, name: str) -> Any:
-    return getattr(owner, name, None) or (lambda: iter(owner))
+    return (lambda: iter(owner)) if isinstance(owner, io.IOBase) else getattr(owner, name)
 
 
 def _renamed(new: str) -> Callable[[Any, str], Any]:
