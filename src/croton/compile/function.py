@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from croton._lazy import LazyModule
-from croton._version import __version__
 from croton.compile import store
-from croton.compile.caching import object_cache
+from croton.compile.caching import build_id, object_cache
 from croton.compile.errors import MissingInputError, UnusedInputError
 from croton.compile.fingerprint import fingerprint
 from croton.compile.io import In, Out
@@ -425,7 +424,7 @@ class _Definition:
         """The program and its machine code: from the cache if the graph is unchanged."""
         start = time.perf_counter()
         settings = (
-            __version__, host.identity(), self.mode.optimizer, sorted(self.mode.exclude),
+            build_id(), host.identity(), self.mode.optimizer, sorted(self.mode.exclude),
             sorted(self.mode.include), self.borrowed, self.name,
         )  # fmt: skip
         cache = object_cache()

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from croton._version import __version__
 from croton.codegen import llvm
 from croton.codegen.targets import cpu
-from croton.compile.caching import object_cache
+from croton.compile.caching import build_id, object_cache
 from croton.kernel.nodes import Function
 from croton.kernel.text import text
 from croton.kernel.vectorise import vectorise
@@ -31,7 +30,7 @@ class Linked(NamedTuple):
 @lru_cache(maxsize=1)
 def _target_key() -> str:
     target = cpu.host()
-    return repr((__version__, target.triple, target.cpu, sorted(target.instructions)))
+    return repr((build_id(), target.triple, target.cpu, sorted(target.instructions)))
 
 
 def kernel_key(function: Function) -> str:

@@ -16,14 +16,15 @@ from croton.kernel.nodes import Fail, Function, walk_statements
 from croton.runtime import program as p
 from croton.schedule.epilogue import epilogue_kernel, is_plain
 from croton.schedule.groups import Group, Grouping
-from croton.schedule.loops import LoopKernel, Parts, Plan, accumulator_dtype, operand_dtype
+from croton.schedule.loops import LoopKernel, Plan
 from croton.schedule.merging import merge_groups
 from croton.schedule.product import plan as product_plan
 from croton.schedule.products import amount, extents, factor
 from croton.schedule.registers import Registers, SizeRegisters
 from croton.schedule.scatter import scatter_kernel
-from croton.schedule.sizes import ONE, Size, Sizes, product
+from croton.schedule.sizes import Size, Sizes, product
 from croton.schedule.storage import Storage, order_groups
+from croton.schedule.terminals import Chunks
 from croton.schedule.unify import find_checks, unify
 from croton.tensor.convert import constant_scalar
 from croton.tensor.type import TensorType
@@ -88,7 +89,7 @@ class _Assembly:
         self.kernels: list[str] = []
         self.lines: dict[int, str] = {}
         self.fallible: list[int] = []
-        self.parts: dict[Variable, tuple[Size, Size]] = {}
+        self.chunks: dict[Variable, Chunks] = {}
 
     @property
     def instructions(self) -> list[p.Instruction]:
@@ -383,23 +384,21 @@ class _Assembly:
         self.instructions.append(p.Allocate(number, count, dims))
         return number
 
-    def _parts_of(self, t: Variable) -> tuple[Size, Size]:
-        return self.parts[t]
+    def _chunks_of(self, t: Variable) -> Chunks:
+        return self.chunks[t]
 
     def _emit_loop(self, group: Group) -> None:
         stores = [(v, v) for v in self._stored_members(group)]
         for v, _ in stores:
             self._allocate(v)
         maker = LoopKernel(
-            group, self.sizes, self.storage.memory, stores, self._position_error, self._parts_of
+            group, self.sizes, self.storage.memory, stores, self._position_error, self._chunks_of
         )
         plan = maker.make("kernel")
-        for t in group.terminals:
-            column = maker._is_column(t)
-            width = product(maker.inner) if column else ONE
-            dtype = operand_dtype(t) if column else accumulator_dtype(t)
-            self.parts[t] = plan.items, width
-            self._new_buffer(Parts(t), dtype, [plan.items, width], False)
+        for t, chunks in zip(maker.terminals, maker.chunks, strict=True):
+            self.chunks[t.v] = chunks
+            for key, dtype in t.parts():
+                self._new_buffer(key, dtype, [chunks.count, chunks.width], False)
         self._launch(plan)
 
     def _launch(self, plan: Plan) -> None:

@@ -54,7 +54,7 @@ def _accesses(kernel: LoopKernel) -> tuple[list[dict[int, Size]], set[int]]:
     zero = build.index(0)
 
     def at(v: Any) -> Index:
-        return tuple(zero if a is None else axes[a] for a in kernel._alignment(v))
+        return tuple(zero if a is None else axes[a] for a in kernel.alignment(v))
 
     for r in group.row_reductions:
         elements.bind(r, _reduced(r))

@@ -25,6 +25,7 @@ from croton.graph.variable import Constant, Variable
 from croton.schedule.sizes import ONE, Size, Sizes
 from croton.schedule.views import free_inputs, is_free, is_whole_range
 from croton.tensor.creation import Alloc
+from croton.tensor.deviations import SquaredDeviations
 from croton.tensor.indexing import AdvancedSubtensor
 from croton.tensor.shapes import DimShuffle
 from croton.tensor.type import TensorType
@@ -336,7 +337,7 @@ class Grouping:
         node: Any = v.owner
         shape = self.sizes.shape(v)
         inputs = node.inputs
-        if not shape and v not in self.forced and not self._sources(v):
+        if all(s == ONE for s in shape) and v not in self.forced and not self._sources(v):
             # A scalar of scalars: computed once by every kernel that uses it.
             return
         for group in self._candidates(inputs):
@@ -401,7 +402,7 @@ class Grouping:
                 return
         kept = [d for d in range(len(shape)) if d not in axes and shape[d] != ONE]
         if not reduced:
-            self._place_pointwise(v)
+            self._serial_group(v)
             return
         domain_axes = [d for d in range(len(shape)) if shape[d] != ONE]
         leading = domain_axes[: len(reduced)] == reduced
@@ -444,6 +445,8 @@ class Grouping:
         if terminal:
             self._finish(group, v, x, alignment)
             return True
+        if isinstance(v.owner.op, SquaredDeviations):  # type: ignore[union-attr]
+            return False
         axes = v.owner.op.axis  # type: ignore[union-attr]
         own = tuple(a for d, a in enumerate(alignment) if d not in axes)
         group.row_reductions.append(v)

@@ -20,7 +20,6 @@ from croton.kernel.nodes import (
     Assign,
     Body,
     Buffer,
-    Const,
     Expr,
     Fail,
     For,
@@ -33,16 +32,26 @@ from croton.kernel.nodes import (
     Store,
     Var,
 )
-from croton.kernel.vectorise import identity
+from croton.kernel.philox import NEIGHBOURS
 from croton.schedule.collapse import merge_axes
 from croton.schedule.elements import Arguments, Elements, Index
 from croton.schedule.groups import Alignment, Group
+from croton.schedule.moments import is_moment
 from croton.schedule.sizes import ONE, Size, Sizes, product
+from croton.schedule.terminals import (
+    Chunks,
+    Terminal,
+    finish,
+    neutral,
+    operand_dtype,
+    terminal,
+)
 from croton.schedule.views import HEAVY, cost, free_inputs, is_free
 
 #: Vector operations that make up one work item, about.
 ITEM_WORK = 1 << 17
 _LEAST, _MOST = 512, 16384
+_FEWEST_ROWS = 64
 
 
 class Plan(NamedTuple):
@@ -56,28 +65,7 @@ class Plan(NamedTuple):
     scratch: Size
 
 
-class Parts(NamedTuple):
-    """Key of the memory that holds the partial results of a terminal reduction."""
-
-    terminal: Variable
-
-
 ErrorOf = Callable[[Any], int]
-
-
-def accumulator_dtype(v: Variable) -> str:
-    """The dtype in which parts of a sum are kept and added: wider than the result's for floats."""
-    op: Any = v.owner.op  # type: ignore[union-attr]
-    dtype: str = v.type.dtype  # type: ignore[attr-defined]
-    if op.combine == "add" and dtype in ("float32", "float16"):
-        return "float64"
-    return dtype
-
-
-def operand_dtype(v: Variable) -> str:
-    """The dtype of what the reduction ``v`` combines."""
-    dtype: str = v.type.dtype  # type: ignore[attr-defined]
-    return "float32" if dtype == "float16" else dtype
 
 
 class LoopKernel:
@@ -90,13 +78,13 @@ class LoopKernel:
         memory: Callable[[Variable], Any],
         stores: Sequence[tuple[Variable, Any]],
         error_of: ErrorOf,
-        parts_of: Callable[[Variable], tuple[Size, Size]],
+        chunks_of: Callable[[Variable], Chunks],
     ) -> None:
         self.group = group
         self.sizes = sizes
         self.stores = list(stores)
         self.error_of = error_of
-        self.parts_of = parts_of
+        self.chunks_of = chunks_of
         self.memory = memory
         self.arguments = Arguments()
         self.elements = self._elements(self.arguments)
@@ -167,7 +155,8 @@ class LoopKernel:
         """The kernel, called ``name``."""
         self._plan_axes()
         work = max(1, self._work())
-        elements = min(_MOST, max(_LEAST, ITEM_WORK // work))
+        # Chunks of the only axis start where neighbours share their random counters.
+        elements = min(_MOST, max(_LEAST, ITEM_WORK // work)) // NEIGHBOURS * NEIGHBOURS
         flat = not self.outer and len(self.inner) == 1
         sizes = self.sizes
         inner = product(self.inner)
@@ -177,14 +166,26 @@ class LoopKernel:
             items = sizes.operation("ceildiv", self.inner[0], chunk)
         else:
             per = sizes.operation("floordiv", Size.of(elements), sizes.operation("maximum", inner, ONE))
-            chunk = sizes.operation("maximum", per, ONE)
+            # Each chunk of rows leaves as many parts as there are columns: few rows are not worth it.
+            fewest = _FEWEST_ROWS if self._has_columns() else 1
+            chunk = sizes.operation("maximum", per, Size.of(fewest))
             items = sizes.operation("ceildiv", rows, chunk)
         if not self.extents:
             items, chunk = ONE, ONE
         # A reduction of nothing still has a part, which holds the identity.
         if self.group.terminals:
             items = sizes.operation("maximum", items, ONE)
-        self.items = items
+        self.terminals = [terminal(self, t) for t in self.group.terminals]
+        self.chunks = [
+            Chunks(
+                items,
+                inner if t.mode == "column" else ONE,
+                chunk,
+                self.inner[0] if flat else rows,
+                inner if t.mode == "total" and not flat else ONE,
+            )
+            for t in self.terminals
+        ]
         self.scratch = Size.of(64)
         body = self._item(flat, chunk)
         parallel = For(Var("item"), Var("lo"), Var("hi"), tuple(body), "parallel")
@@ -202,6 +203,12 @@ class LoopKernel:
             items,
             ONE,
             self.scratch,
+        )
+
+    def _has_columns(self) -> bool:
+        return any(
+            any(s != ONE for s in self.sizes.shape(t)) and self.runs_inner(t.owner.inputs[0])  # type: ignore[union-attr]
+            for t in self.group.terminals
         )
 
     def _work(self) -> int:
@@ -240,21 +247,20 @@ class LoopKernel:
             self.inner_range: tuple[Expr, Expr] = (start, stop)
         else:
             self.inner_range = (build.index(0), size(self.inner[-1]) if self.inner else build.index(1))
+        outer_first, outer_last = Var("first"), Var("last")
+        self.range = (start, stop) if flat else (outer_first, outer_last)
+        if not flat and not self.outer:
+            self.range = (build.index(0), build.index(1))
         before, rows, after = self._row()
-        body += before
-        if flat or not self.outer:
-            body += rows
-        else:
-            first, last, row = Var("first"), Var("last"), Var("row")
-            body.append(Let(first, build.mul(item, size(chunk))))
-            body.append(
-                Let(
-                    last,
-                    build.op("minimum", build.add(first, size(chunk)), size(product(self.outer))),
-                )
-            )
-            body.append(For(row, first, last, (*self._decode(row), *rows)))
-        body += after
+        if self.outer:
+            row, total = Var("row"), size(product(self.outer))
+            first, last = self.range
+            body.append(Let(outer_first, build.mul(item, size(chunk))))
+            stop = build.op("minimum", build.add(first, size(chunk)), total)
+            body.append(Let(outer_last, stop))
+            names = self.axis_vars[: len(self.outer)]
+            rows = [For(row, first, last, (*self._decode(row, names), *rows))]
+        body += [*before, *rows, *after]
         checks: list[Stmt] = []
         for bad, worst, position in self.flags:
             body.insert(0, Local(worst, build.const(-(2**63), "int64")))
@@ -263,19 +269,19 @@ class LoopKernel:
             checks.append(If(bad, (Fail(code, (worst, position.size)),)))
         return body + checks
 
-    def _decode(self, row: Var) -> list[Stmt]:
-        """The outer indices from the number of the row."""
-        if len(self.outer) == 1:
-            return [Let(self.axis_vars[0], row)]
+    def _decode(self, row: Expr, names: Sequence[Var]) -> list[Stmt]:
+        """The outer indices, called ``names``, from the number of the row."""
+        if len(names) == 1:
+            return [Let(names[0], row)]
         found: list[Stmt] = []
         rest: Expr = row
-        for k in range(len(self.outer) - 1, 0, -1):
+        for k in range(len(names) - 1, 0, -1):
             n = self.arguments.size(self.outer[k])
-            found.append(Let(self.axis_vars[k], build.op("mod", rest, n)))
-            quotient = Var(f"rest{k}")
+            found.append(Let(names[k], build.op("mod", rest, n)))
+            quotient = Var(f"{names[k].name}_rest")
             found.append(Let(quotient, build.op("floordiv", rest, n)))
             rest = quotient
-        found.append(Let(self.axis_vars[0], rest))
+        found.append(Let(names[0], rest))
         return found
 
     # One row, pass by pass.
@@ -287,66 +293,46 @@ class LoopKernel:
         full_stores: dict[int, list[tuple[Variable, Any]]] = {}
         row_stores: dict[int, list[tuple[Variable, Any]]] = {}
         for v, key in self.stores:
-            where = full_stores if self._runs_inner(v) else row_stores
+            where = full_stores if self.runs_inner(v) else row_stores
             where.setdefault(self.level_of(v), []).append((v, key))
         reductions: dict[int, list[Variable]] = {}
         for r in group.row_reductions:
             reductions.setdefault(self.level_of(r) - 1, []).append(r)
-        columns: dict[int, list[Variable]] = {}
-        totals: dict[int, list[Variable]] = {}
-        row_totals: dict[int, list[Variable]] = {}
-        for t in group.terminals:
-            x = t.owner.inputs[0]  # type: ignore[union-attr]
-            level = self.level_of(x)
-            if not self._runs_inner(x):
-                row_totals.setdefault(level, []).append(t)
-            elif self._is_column(t):
-                columns.setdefault(level, []).append(t)
-            else:
-                totals.setdefault(level, []).append(t)
+        terminals: dict[int, list[Terminal]] = {}
+        row_terminals: dict[int, list[Terminal]] = {}
+        for t in self.terminals:
+            where = row_terminals if t.mode == "row" else terminals
+            where.setdefault(self.level_of(t.x), []).append(t)
+            before += t.begin()
         passes = 1 + max(
-            [0, *full_stores, *row_stores, *reductions, *columns, *totals, *row_totals]
+            [0, *full_stores, *row_stores, *reductions, *terminals, *row_terminals]
         )
-        stash = self._choose_stash(passes, full_stores, reductions, columns, totals)
-        accumulate: dict[Variable, Var] = {}
-        for t in group.terminals:
-            if self._is_column(t):
-                before += self._clear_column(t)
-            else:
-                total = self._name("total")
-                dtype = accumulator_dtype(t)
-                accumulate[t] = Var(total, dtype)
-                before.append(Local(accumulate[t], _identity(t, dtype)))
-                after.append(
-                    Store(self._parts(t), Var("item"), accumulate[t])
-                )
+        stash = self._choose_stash(passes, full_stores, reductions, terminals)
         rows: list[Stmt] = []
         for p in range(passes):
             for v, key in row_stores.get(p, ()):
                 rows += self._store(v, key)
-            for t in row_totals.get(p, ()):
-                x = t.owner.inputs[0]  # type: ignore[union-attr]
-                value = self._operand(t, self._alignment(x))
-                rows.append(self._add_total(accumulate[t], t, value))
+            for t in row_terminals.get(p, ()):
+                rows += t.at_row()
             rows += self._pass(
                 full_stores.get(p, []),
                 reductions.get(p, []),
-                columns.get(p, []),
-                totals.get(p, []),
-                accumulate,
+                terminals.get(p, []),
                 stash.get(p, []),
             )
+        for t in self.terminals:
+            after += t.end()
         return before, rows, after
 
-    def _runs_inner(self, v: Variable) -> bool:
+    def runs_inner(self, v: Variable) -> bool:
         if not self.inner:
             return True
         if self.group.split is None:
             return True
-        alignment = self._alignment(v)
+        alignment = self.alignment(v)
         return not self.group.is_row(alignment)
 
-    def _alignment(self, v: Variable) -> Alignment:
+    def alignment(self, v: Variable) -> Alignment:
         found = self.group.align.get(v)
         if found is not None:
             return found
@@ -385,69 +371,58 @@ class LoopKernel:
 
     def _alignment_or_none(self, v: Variable) -> Alignment | None:
         try:
-            return self._alignment(v)
+            return self.alignment(v)
         except KeyError:
             return None
-
-    def _is_column(self, t: Variable) -> bool:
-        return any(s != ONE for s in self.sizes.shape(t)) and self._runs_inner(
-            t.owner.inputs[0]  # type: ignore[union-attr]
-        )
 
     def _pass(
         self,
         stores: Sequence[tuple[Variable, Any]],
         reductions: Sequence[Variable],
-        columns: Sequence[Variable],
-        totals: Sequence[Variable],
-        accumulate: dict[Variable, Var],
+        terminals: Sequence[Terminal],
         stash: Sequence[tuple[Variable, Any]],
     ) -> list[Stmt]:
-        if not (stores or reductions or columns or totals or stash):
+        if not (stores or reductions or terminals or stash):
             return []
         before: list[Stmt] = []
         after: list[Stmt] = []
         loop: list[Stmt] = []
+        results: list[tuple[Variable, Var]] = []
         first_position = len(self.elements.positions)
         for v in self.group.serial:
             loop += self._serial(v)
         kept: list[tuple[Variable, Buffer]] = []
         for v, offset in stash:
             dtype: str = v.type.dtype  # type: ignore[attr-defined]
-            buffer = Buffer(self._name("row"), dtype, 64)
+            buffer = Buffer(self.name("row"), dtype, 64)
             before.append(Allocate(buffer, self.arguments.size(offset)))
             kept.append((v, buffer))
-            value = self.elements.element(v, self.index_of(self._alignment(v)))
+            value = self.elements.element(v, self.index_of(self.alignment(v)))
             loop.append(Store(buffer, self._inner_place(), value))
         for r in reductions:
-            accumulator = Var(self._name("sum"), operand_dtype(r))
-            before.append(Local(accumulator, _identity(r, accumulator.dtype)))
-            value = self._operand(r, self._alignment(r.owner.inputs[0]))  # type: ignore[union-attr]
+            accumulator = Var(self.name("sum"), operand_dtype(r))
+            before.append(Local(accumulator, neutral(r, accumulator.dtype)))
+            value = self.operand(r, self.alignment(r.owner.inputs[0]))  # type: ignore[union-attr]
             loop.append(Assign(accumulator, build.op(r.owner.op.combine, accumulator, value)))  # type: ignore[union-attr]
-            after.append(Let(Var(accumulator.name + "_", accumulator.dtype), accumulator))
-        for t in totals:
-            accumulator = Var(self._name("sum"), operand_dtype(t))
-            before.append(Local(accumulator, _identity(t, accumulator.dtype)))
-            value = self._operand(t, self._alignment(t.owner.inputs[0]))  # type: ignore[union-attr]
-            loop.append(Assign(accumulator, build.op(t.owner.op.combine, accumulator, value)))  # type: ignore[union-attr]
-            after.append(self._add_total(accumulate[t], t, accumulator))
-        for t in columns:
-            value = self._operand(t, self._alignment(t.owner.inputs[0]))  # type: ignore[union-attr]
-            parts = self._parts(t)
-            place = self._column_place()
-            old = Load(parts, place)
-            loop.append(Store(parts, place, build.op(t.owner.op.combine, old, value)))  # type: ignore[union-attr]
+            result = Var(accumulator.name + "_", accumulator.dtype)
+            after.append(Let(result, accumulator))
+            results.append((r, result))
+        for t in terminals:
+            first, inside, last = t.around()
+            before += first
+            loop += inside
+            after += last
         for v, key in stores:
             loop += self._store(v, key)
         loop = self._flag(first_position) + loop
-        body = before + self._inner_loops(loop) + after
-        for r, s in zip(reductions, [s for s in after if isinstance(s, Let)], strict=False):
-            self._bind_reduction(r, s.var)
+        body = before + self.inner_loops(loop) + after
+        for r, value in results:
+            self.bind_reduction(r, value)
         for v, buffer in kept:
             self.elements.bind(v, lambda _, buffer=buffer: Load(buffer, self._inner_place()))
         return body
 
-    def _bind_reduction(self, r: Variable, value: Expr) -> None:
+    def bind_reduction(self, r: Variable, value: Expr) -> None:
         result = build.cast(value, r.type.dtype)  # type: ignore[attr-defined]
         self.elements.bind(r, lambda _: result)
 
@@ -455,8 +430,8 @@ class LoopKernel:
         """Statements that note positions out of bounds."""
         found: list[Stmt] = []
         for position in self.elements.positions[first:]:
-            bad = Var(self._name("bad"), "bool")
-            worst = Var(self._name("worst"), "int64")
+            bad = Var(self.name("bad"), "bool")
+            worst = Var(self.name("worst"), "int64")
             self.flags.append((bad, worst, position))
             least = build.const(-(2**63), "int64")
             found.append(Assign(bad, build.op("or", bad, position.bad)))
@@ -464,7 +439,7 @@ class LoopKernel:
             found.append(Assign(worst, build.op("maximum", worst, here)))
         return found
 
-    def _inner_loops(self, loop: Sequence[Stmt]) -> list[Stmt]:
+    def inner_loops(self, loop: Sequence[Stmt]) -> list[Stmt]:
         if not self.inner:
             return list(loop)
         start, stop = self.inner_range
@@ -480,52 +455,58 @@ class LoopKernel:
         count = len(self.outer)
         return self.elements.place(self.inner, self.axis_vars[count:])
 
-    def _column_place(self) -> Expr:
+    def column_place(self) -> Expr:
         width = self.arguments.size(product(self.inner))
         return build.add(build.mul(Var("item"), width), self._inner_place())
 
-    def _operand(self, r: Variable, alignment: Alignment) -> Expr:
+    def operand(self, r: Variable, alignment: Alignment) -> Expr:
         """What the reduction ``r`` combines, at the current element."""
         node: Any = r.owner
         element = self.elements
         inputs = [lambda *index, u=u: element.element(u, index) for u in node.inputs]
         return node.op.lower(node, inputs, self.index_of(alignment), None)  # type: ignore[no-any-return]
 
-    def _add_total(self, total: Var, t: Variable, value: Expr) -> Stmt:
-        value = build.cast(value, total.dtype)
-        return Assign(total, build.op(t.owner.op.combine, total, value))  # type: ignore[union-attr]
-
     def _store(self, v: Variable, key: Any) -> list[Stmt]:
-        index = self.index_of(self._alignment(v))
+        index = self.index_of(self.alignment(v))
         first = len(self.elements.positions)
         value = self.elements.element(v, index)
         flags = self._flag(first)
         buffer = self.arguments.buffer(key, v.type.dtype)  # type: ignore[attr-defined]
         return [*flags, Store(buffer, self.elements.flat(v, index), value)]
 
-    def _parts(self, t: Variable) -> Buffer:
-        dtype = operand_dtype(t) if self._is_column(t) else accumulator_dtype(t)
-        return self.arguments.buffer(Parts(t), dtype)
+    def at_first(self, t: Variable, inner: bool) -> tuple[list[Stmt], Expr]:
+        """The operand of the reduction ``t`` in the item's first row, and what its index needs.
 
-    def _clear_column(self, t: Variable) -> list[Stmt]:
-        parts = self._parts(t)
-        width = self.arguments.size(product(self.inner))
-        j = Var(self._name("j"))
-        base = build.mul(Var("item"), width)
-        store = Store(parts, build.add(base, j), _identity(t, parts.dtype))
-        return [For(j, build.index(0), width, (store,), "vector")]
+        With ``inner`` at the current place in the row, else at the first one.
+        """
+        lets: list[Stmt] = []
+        kept = list(self.axis_index)
+        count = len(self.outer)
+        start = self.range[0]
+        if self.outer:
+            names = [Var(self.name("o")) for _ in self.outer]
+            lets = self._decode(start, names)
+            for r, v in zip(self.axis_runs[:count], names, strict=True):
+                self.axis_index[r[-1]] = v
+        if not inner:
+            for k, r in enumerate(self.axis_runs[count:]):
+                last = k == len(self.inner) - 1
+                self.axis_index[r[-1]] = start if not self.outer and last else build.index(0)
+        value = self.operand(t, self.alignment(t.owner.inputs[0]))  # type: ignore[union-attr]
+        self.axis_index = kept
+        return lets, value
 
     # Reductions within one element.
 
     def _serial(self, v: Variable) -> list[Stmt]:
         node: Any = v.owner
         if v in self.group.finishes:
-            return self._finish(v)
-        accumulator = Var(self._name("sum"), operand_dtype(v))
+            return finish(self, v)
+        accumulator = Var(self.name("sum"), operand_dtype(v))
         out = self.index_of(self.group.align[v])
         if getattr(node.op, "loop", None) == "product":
             inner = self.sizes.shape(node.inputs[0])[-1]
-            k = Var(self._name("k"))
+            k = Var(self.name("k"))
             full: Index = (*out, k)
             loops = [(k, inner)]
         else:
@@ -539,7 +520,7 @@ class LoopKernel:
                 elif size == ONE:
                     index.append(build.index(0))
                 else:
-                    k = Var(self._name("k"))
+                    k = Var(self.name("k"))
                     loops.append((k, size))
                     index.append(k)
             full = tuple(index)
@@ -550,27 +531,25 @@ class LoopKernel:
             *self._flag(first),
             Assign(accumulator, build.op(node.op.combine, accumulator, value)),
         )
+        before: list[Stmt] = [Local(accumulator, neutral(v, accumulator.dtype))]
+        if is_moment(v):
+            # The mean first, then what deviates from it.
+            mean = Var(self.name("mean"), accumulator.dtype)
+            count = build.cast(self.arguments.size(product([n for _, n in loops])), mean.dtype)
+            total = Var(self.name("sum"), accumulator.dtype)
+            adding: Body = (Assign(total, build.op("add", total, value)),)
+            before += [Local(total, neutral(v, total.dtype)), *self._over(loops, adding)]
+            before.append(Let(mean, build.op("div", total, count)))
+            d = build.op("sub", value, mean)
+            square = build.op("mul", d, d)
+            body = (*body[:-1], Assign(accumulator, build.op("add", accumulator, square)))
+        self.bind_reduction(v, accumulator)
+        return [*before, *self._over(loops, body)]
+
+    def _over(self, loops: Sequence[tuple[Var, Size]], body: Body) -> Body:
         for k, size in reversed(loops):
             body = (For(k, build.index(0), self.arguments.size(size), body),)
-        self._bind_reduction(v, accumulator)
-        return [Local(accumulator, _identity(v, accumulator.dtype)), *body]
-
-    def _finish(self, v: Variable) -> list[Stmt]:
-        """Combine the parts that another kernel left, chunk by chunk in order."""
-        op: Any = v.owner.op  # type: ignore[union-attr]
-        count, width = self.parts_of(v)
-        dtype = accumulator_dtype(v)
-        column = any(s != ONE for s in self.sizes.shape(v))
-        parts = self.arguments.buffer(Parts(v), operand_dtype(v) if column else dtype)
-        accumulator = Var(self._name("sum"), dtype)
-        k = Var(self._name("k"))
-        place = self.elements.flat(v, self.index_of(self.group.align[v]))
-        load = Load(parts, build.add(build.mul(k, self.arguments.size(width)), place))
-        value = build.cast(load, dtype)
-        body = (Assign(accumulator, build.op(op.combine, accumulator, value)),)
-        loop = For(k, build.index(0), self.arguments.size(count), body)
-        self._bind_reduction(v, accumulator)
-        return [Local(accumulator, _identity(v, dtype)), loop]
+        return body
 
     # Values kept from one pass over a row to the next.
 
@@ -585,8 +564,12 @@ class LoopKernel:
             stack: list[Variable] = []
             for table in roots:
                 for entry in table.get(p, ()):
-                    v = entry[0] if isinstance(entry, tuple) else entry
-                    stack.append(v if isinstance(entry, tuple) else v.owner.inputs[0])
+                    if isinstance(entry, Terminal):
+                        stack.append(entry.x)
+                    elif isinstance(entry, tuple):
+                        stack.append(entry[0])
+                    else:
+                        stack.append(entry.owner.inputs[0])
             while stack:
                 v = stack.pop()
                 if v in seen or v.owner is None or v in self.group.row_reductions:
@@ -640,11 +623,6 @@ class LoopKernel:
                 memo[v] = cost(v.owner.op) + sum(self._total_cost(u, memo) for u in v.owner.inputs)
         return memo[v]
 
-    def _name(self, base: str) -> str:
+    def name(self, base: str) -> str:
         self.names += 1
         return f"{base}{self.names}"
-
-
-def _identity(v: Variable, dtype: str) -> Const:
-    op: Any = v.owner.op  # type: ignore[union-attr]
-    return Const(identity(op.combine, dtype), dtype)

@@ -6,7 +6,7 @@ the innermost loop on the rows, as many at a time as registers hold.
 
 The left factor may have been copied before, into strips of as many rows as the
 innermost loop takes at a time: element (i, k) of the strip that starts at row r
-and has h rows lies at ``r * K + k * h + i``.  Else it is read where it lies.
+and has h rows lies at ``r * strip + k * h + i``.  Else it is read where it lies.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from croton.kernel.nodes import (
     Function,
     If,
     Let,
+    Load,
     Local,
     Prefetch,
     Stmt,
@@ -59,14 +60,21 @@ MANY, SOME, FEW = Var("many"), Var("some"), Var("few")
 K0, PIECE, P0, WIDE = Var("k0"), Var("piece"), Var("p0"), Var("wide")
 #: ... and where the panel begins that comes next.
 AHEAD = Var("ahead")
+BASE, ADDS, EDGE = Var("base"), Var("adds", "bool"), Var("edge", "bool")
+LANES = {n: Var("lanes", "bool", n) for n in (2, 4, 8, 16)}
 BLOCK, PRESENT = Var("block"), Var("present")
 
 ZERO, ONE = index(0), index(1)
 
 
+def strip_pitch(t: Tiling, k: Expr) -> Expr:
+    """Elements per row of a strip: more than ``k``, for what a copy writes behind its end."""
+    return mul(add(op("floordiv", k, index(t.lanes)), ONE), index(t.lanes))
+
+
 def panel_bytes(t: Tiling) -> int:
-    """Bytes of scratch for a panel of the right factor."""
-    return (t.depth + t.lanes) * t.panel * t.itemsize
+    """Bytes of scratch for a block's sums and a panel of the right factor."""
+    return (t.heights[0] + t.depth + t.lanes) * t.panel * t.itemsize
 
 
 def kernel(t: Tiling, epilogue: bool) -> Function:
@@ -90,7 +98,7 @@ def pack_kernel(t: Tiling) -> Function:
         wide,
         size["k"],
     )
-    target = mul(add(mul(BATCH, add(size["m"], index(big))), start), size["k"])
+    target = mul(add(mul(BATCH, add(size["m"], index(big))), start), strip_pitch(t, size["k"]))
     body: Body = (
         Let(rest, op("floordiv", item, size["slots"])),
         Let(slot, sub(item, mul(rest, size["slots"]))),
@@ -112,7 +120,7 @@ def pack_kernel(t: Tiling) -> Function:
                     ),
                 ),
                 Let(wide, op("minimum", height, sub(size["m"], start))),
-                *pack(source, Copy(p, target, height, height, t.lanes), t.masks),
+                *pack(t, source, Copy(p, target, height, height)),
             ),
         ),
     )
@@ -152,6 +160,7 @@ class _Product:
         self.p = Buffer("p", t.dtype)
         self.c = Buffer("tile" if epilogue else "c", t.dtype)
         self.panel = Buffer("panel", t.dtype)
+        self.sums = Buffer("sums", t.dtype)
         self.callee = Buffer("epilogue", "int64")
         self.below = Buffer("below", "int64")
         names = SIZES if epilogue else SIZES + STORE_SIZES
@@ -202,13 +211,16 @@ class _Product:
 
     def scratch(self) -> Body:
         """The parts of the scratch memory."""
+        t = self.t
+        sums = t.heights[0] * t.panel * t.itemsize
         if not self.epilogue:
-            return (Allocate(self.panel, index(64)),)
+            return (Allocate(self.sums, index(64)), Allocate(self.panel, index(64 + sums)))
         # The callee's scratch is a part of ours, behind our own first bytes.
         return (
             Allocate(self.below, index(64)),
             Allocate(self.c, index(64 + tile.TILE)),
-            Allocate(self.panel, index(64 + tile.FREE)),
+            Allocate(self.sums, index(64 + tile.FREE)),
+            Allocate(self.panel, index(64 + tile.FREE + sums)),
         )
 
     def item(self) -> Body:
@@ -248,13 +260,13 @@ class _Product:
             part = op("and", part, op("ne", s["strips"], ZERO))
         copies = op("or", op("eq", s["direct"], ZERO), part)
         source = Source(self.b, start, s["b_column"], s["b_inner"], WIDE, PIECE)
-        copy = Copy(self.panel, ZERO, index(t.panel), WIDE, t.lanes)
+        copy = Copy(self.panel, ZERO, index(t.panel), mul(_ceildiv(WIDE, index(t.lanes)), index(t.lanes)))
         factor = Right(right, first, pitch, None)
         return (
             Let(start, _sum((BATCH, s["b_batch"]), (K0, s["b_inner"]), (P0, s["b_column"]))),
             Let(WIDE, op("minimum", sub(N1, P0), index(t.panel))),
             Let(packed, copies),
-            If(packed, pack(source, copy, t.masks)),
+            If(packed, pack(t, source, copy)),
             Choose(right, packed, self.panel, self.b),
             Let(first, select(packed, ZERO, start)),
             Let(pitch, select(packed, index(t.panel), s["b_inner"])),
@@ -269,26 +281,22 @@ class _Product:
         """All rows of the item, with a panel of ``vectors`` vectors."""
         s, t = self.size, self.t
         big, middle, small = t.heights
-        base, adding = Var("base"), Var("adding", "bool")
-        mask = Var("lanes", "bool", t.lanes)
-        head: list[Stmt] = []
+        head: list[Stmt] = [Let(LANES[t.lanes], below(WIDE, index((vectors - 1) * t.lanes), t.lanes))]
         if self.epilogue:
-            head += [Let(base, sub(P0, N0)), Let(adding, op("gt", K0, ZERO))]
+            head += [Let(BASE, sub(P0, N0)), Let(ADDS, op("gt", K0, ZERO)), Let(EDGE, ADDS)]
         else:
             more = op("or", op("gt", K0, ZERO), op("ne", s["accumulate"], ZERO))
             head += [
-                Let(base, add(_sum((BATCH, s["c_batch"]), (M0, s["c_row"])), P0)),
-                Let(adding, more),
+                Let(BASE, add(_sum((BATCH, s["c_batch"]), (M0, s["c_row"])), P0)),
+                Let(ADDS, more),
+                Let(EDGE, op("or", ADDS, op("lt", WIDE, index(vectors * t.lanes)))),
             ]
-        if t.masks or not self.epilogue:
-            head.append(Let(mask, below(WIDE, index((vectors - 1) * t.lanes), t.lanes)))
         second = mul(MANY, index(big))
         third = add(second, mul(SOME, index(middle)))
-        whole = op("ne", s["strips"], ZERO)
         return (
             *head,
             If(
-                whole,
+                op("ne", s["strips"], ZERO),
                 (
                     self.blocks(big, vectors, right, ZERO, MANY, True),
                     self.blocks(middle, vectors, right, second, SOME, True),
@@ -306,42 +314,61 @@ class _Product:
         """``number`` blocks of one height, the first of them at row ``first`` of the item."""
         s, t = self.size, self.t
         at, origin, where = Var("at"), Var("origin"), Var("where")
-        mask = Var("lanes", "bool", t.lanes)
-        places: list[Expr] = [index(r) for r in range(height)]
         pitch = index(t.leading) if self.epilogue else s["c_row"]
+        apart = Var("apart", "bool")
+        target = Target(Buffer("target", t.dtype), Var("target_start"), Var("target_pitch"))
+        missing = op("lt", sub(COUNT, at), index(height))
+        whole = number is MANY or self.epilogue
         body: list[Stmt] = [
             Let(at, add(first, mul(BLOCK, index(height)))),
-            Let(where, add(Var("base"), mul(at, pitch))),
+            Let(where, add(BASE, mul(at, pitch))),
+            Let(apart, EDGE if whole else op("or", EDGE, missing)),
+            Choose(target.buffer, apart, self.sums, self.c),
+            Let(target.start, select(apart, ZERO, where)),
+            Let(target.pitch, select(apart, index(t.panel), pitch)),
+            Let(PRESENT, op("minimum", index(height), sub(COUNT, at))),
         ]
-        if number is not MANY:
-            # Rows that are not there are read and written as the last one that is.
-            body.append(Let(PRESENT, sub(op("minimum", index(height), sub(COUNT, at)), ONE)))
-            places = [op("minimum", place, PRESENT) for place in places]
-        lines = [Var(f"l{r}") for r in range(height)]
-        body += [Let(v, mul(place, pitch)) for v, place in zip(lines, places, strict=True)]
-        target = Target(
-            self.c, where, tuple(lines), None if self.epilogue else mask, Var("adding", "bool")
-        )
         every: Body = ()
         if strips:
             rows = _sum((BATCH, add(s["m"], index(t.heights[0]))), (ONE, add(M0, at)))
-            body.append(Let(origin, add(mul(rows, s["k"]), mul(K0, index(height)))))
+            start = add(mul(rows, strip_pitch(t, s["k"])), mul(K0, index(height)))
             left = Left(self.p, origin, tuple(index(r) for r in range(height)), index(height))
             right = right._replace(mask=None)
+            body.append(Let(origin, start))
             if number is MANY and vectors == t.vectors:
                 body += self.ahead()
                 every = self.prefetch()
         else:
+            # Rows that are not there are read as the last one that is.
             offsets = [Var(f"r{r}") for r in range(height)]
+            places = [op("minimum", index(r), sub(PRESENT, ONE)) for r in range(height)]
             start = _sum((BATCH, s["a_batch"]), (add(M0, at), s["a_row"]), (K0, s["a_inner"]))
             body += [
                 *(Let(v, mul(place, s["a_row"])) for v, place in zip(offsets, places, strict=True)),
                 Let(origin, start),
             ]
             left = Left(self.a, origin, tuple(offsets), s["a_inner"])
-            right = right._replace(mask=mask if t.masks else None)
+            right = right._replace(mask=LANES[t.lanes] if t.masks else None)
         body += block(vectors, t.lanes, PIECE, left, right, target, every)
+        body.append(If(apart, self.finish(vectors, where, pitch)))
         return For(BLOCK, ZERO, number, tuple(body))
+
+    def finish(self, vectors: int, where: Expr, pitch: Expr) -> Body:
+        """Bring the sums of a block at an edge, or of a further piece, to where they belong."""
+        t = self.t
+        line = Var("line")
+        body: list[Stmt] = []
+        for v in range(vectors):
+            value = Var(f"t{v}", t.dtype, t.lanes)
+            mask = LANES[t.lanes] if v == vectors - 1 and not self.epilogue else None
+            to = add(add(where, mul(line, pitch)), index(v * t.lanes))
+            present = Load(self.c, to, t.lanes, mask)
+            body += [
+                Local(value, Load(self.sums, add(mul(line, index(t.panel)), index(v * t.lanes)), t.lanes)),
+                If(ADDS, (Assign(value, op("add", value, present)),)),
+                Store(self.c, to, value, mask),
+            ]
+        return (For(line, ZERO, PRESENT, tuple(body)),)
 
     def ahead(self) -> Body:
         """Where the panel that comes next begins, and which part of it this block asks for."""

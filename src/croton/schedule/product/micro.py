@@ -16,7 +16,6 @@ from croton.kernel.nodes import (
     Buffer,
     Expr,
     For,
-    If,
     Let,
     Load,
     Local,
@@ -48,18 +47,11 @@ class Right(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Element (i, j) of the result is ``buffer[start + rows[i] + j]``.
-
-    Of the last vector only the lanes of ``mask`` are written.  Where ``add``
-    holds, the sums are added to what is there.  Where a row appears more than once,
-    the sums of its first appearance count.
-    """
+    """Element (i, j) of the result is ``buffer[start + i * pitch + j]``."""
 
     buffer: Buffer
     start: Expr
-    rows: tuple[Expr, ...]
-    mask: Expr | None
-    add: Expr
+    pitch: Expr
 
 
 def block(
@@ -75,31 +67,22 @@ def block(
     dtype = left.buffer.dtype
     height = len(left.rows)
     sums = [[Var(f"s{i}_{v}", dtype, lanes) for v in range(vectors)] for i in range(height)]
+    x_at, y_at = Var("x_at"), Var("y_at")
     body: list[Stmt] = [Local(s, const(0.0, dtype, lanes)) for row in sums for s in row]
-    row = add(right.start, mul(STEP, right.pitch))
+    body += [Local(x_at, left.start), Local(y_at, right.start)]
     columns = [Var(f"y{v}", dtype, lanes) for v in range(vectors)]
-    step: list[Stmt] = [
-        Let(y, Load(right.buffer, add(row, index(v * lanes)), lanes, _last(right.mask, v, vectors)))
-        for v, y in enumerate(columns)
-    ]
-    column = add(left.start, mul(STEP, left.pitch))
+    step: list[Stmt] = []
+    for v, y in enumerate(columns):
+        mask = right.mask if v == vectors - 1 else None
+        step.append(Let(y, Load(right.buffer, add(y_at, index(v * lanes)), lanes, mask)))
     for at, row_sums in zip(left.rows, sums, strict=True):
-        x = broadcast(Load(left.buffer, add(column, at)), lanes)
+        x = broadcast(Load(left.buffer, add(x_at, at)), lanes)
         step += [Assign(s, op("fma", x, y, s)) for s, y in zip(row_sums, columns, strict=True)]
+    step += [Assign(x_at, add(x_at, left.pitch)), Assign(y_at, add(y_at, right.pitch))]
     body.append(For(STEP, index(0), depth, (*every_step, *step)))
-
-    places = [
-        (s, add(add(target.start, at), index(v * lanes)), _last(target.mask, v, vectors))
-        for at, row_sums in zip(target.rows, sums, strict=True)
+    body += [
+        Store(target.buffer, add(add(target.start, mul(index(i), target.pitch)), index(v * lanes)), s)
+        for i, row_sums in enumerate(sums)
         for v, s in enumerate(row_sums)
     ]
-    present = tuple(
-        Assign(s, op("add", s, Load(target.buffer, at, lanes, mask))) for s, at, mask in places
-    )
-    body.append(If(target.add, present))
-    body += [Store(target.buffer, at, s, mask) for s, at, mask in reversed(places)]
     return tuple(body)
-
-
-def _last(mask: Expr | None, vector: int, vectors: int) -> Expr | None:
-    return mask if vector == vectors - 1 else None

@@ -5,19 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from croton.kernel.build import add, broadcast, cast, index, mul, op, ramp, shuffle, sub
-from croton.kernel.nodes import (
-    Body,
-    Buffer,
-    Const,
-    Expr,
-    For,
-    If,
-    Let,
-    Load,
-    Stmt,
-    Store,
-    Var,
-)
+from croton.kernel.nodes import Body, Buffer, Const, Expr, For, If, Let, Load, Stmt, Store, Var
+from croton.schedule.product.tiling import Tiling
 
 
 class Source(NamedTuple):
@@ -32,43 +21,29 @@ class Source(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """Element (i, k) of the copy is ``buffer[start + k * pitch + i]``.
+    """Element (i, k) of the copy is ``buffer[start + k * pitch + i]`` for i below ``width``.
 
-    Lanes of the last vector from ``width`` on are not written; those from the
-    number present up to there hold anything.
+    Elements that the source does not have hold anything.  Up to a vector's lanes
+    of rows beyond the source's depth may be written.
     """
 
     buffer: Buffer
     start: Expr
     pitch: Expr
     width: Expr
-    lanes: int
 
 
 GROUP, K = Var("pack_group"), Var("pack_k")
-KEPT = "pack_kept"
+THERE = "pack_there"
 
 
-def pack(source: Source, copy: Copy, masks: bool) -> Body:
-    """Make the copy, a vector of neighbours ``i`` at a time."""
+def pack(t: Tiling, source: Source, copy: Copy) -> Body:
+    """Make the copy."""
     one = index(1)
-    lanes = copy.lanes
-    kept = Var(KEPT, "bool", lanes)
-    body: Body = (
-        Let(kept, below(copy.width, GROUP, lanes)),
-        If(
-            op("eq", source.along, one),
-            _turned(source, copy, kept),
-            (
-                If(
-                    op("eq", source.across, one),
-                    _straight(source, copy, kept, masks),
-                    _gathered(source, copy, kept),
-                ),
-            ),
-        ),
+    straight = If(
+        op("eq", source.across, one), _straight(t, source, copy), _gathered(t, source, copy)
     )
-    return (For(GROUP, index(0), copy.width, body, step=index(lanes)),)
+    return (If(op("eq", source.along, one), _turned(t, source, copy), (straight,)),)
 
 
 def below(limit: Expr, start: Expr, lanes: int) -> Expr:
@@ -77,77 +52,102 @@ def below(limit: Expr, start: Expr, lanes: int) -> Expr:
     return op("lt", ramp(Const(0, "int32"), lanes), broadcast(cast(rest, "int32"), lanes))
 
 
-def _straight(source: Source, copy: Copy, kept: Expr, masks: bool) -> Body:
-    there = Var("pack_there", "bool", copy.lanes)
+def _place(copy: Copy, group: Expr, k: Expr) -> Expr:
+    return add(add(copy.start, group), mul(k, copy.pitch))
+
+
+def _groups(copy: Copy, size: int, body: Body) -> Body:
+    """Run ``body`` for each ``size`` columns of the copy.
+
+    From the last to the first: what reaches into the next row is written over.
+    """
+    back, number = Var("pack_back"), op("floordiv", add(copy.width, index(size - 1)), index(size))
+    group = mul(sub(sub(number, index(1)), back), index(size))
+    return (For(back, index(0), number, (Let(GROUP, group), *body)),)
+
+
+def _rows(t: Tiling, source: Source, copy: Copy, at: Expr, mask: Expr | None) -> Stmt:
+    value = Load(source.buffer, at, t.lanes, mask)
+    return For(K, index(0), source.depth, (Store(copy.buffer, _place(copy, GROUP, K), value),))
+
+
+def _straight(t: Tiling, source: Source, copy: Copy) -> Body:
+    """Neighbours in the source are neighbours in the copy."""
+    there = Var(THERE, "bool", t.lanes)
     at = add(add(source.start, GROUP), mul(K, source.along))
-
-    def copies(read: Expr | None, write: Expr | None) -> Stmt:
-        value = Load(source.buffer, at, copy.lanes, read)
-        return For(K, index(0), source.depth, (Store(copy.buffer, _place(copy, K), value, write),))
-
     masked: Body = (
-        Let(there, below(source.present, GROUP, copy.lanes)),
-        copies(there, kept),
+        Let(there, below(source.present, GROUP, t.lanes)),
+        _rows(t, source, copy, at, there),
     )
-    if masks:
-        return masked
-    whole = op("le", add(GROUP, index(copy.lanes)), op("minimum", source.present, copy.width))
-    return (If(whole, (copies(None, None),), masked),)
+    if t.masks:
+        return _groups(copy, t.lanes, masked)
+    whole = op("le", add(GROUP, index(t.lanes)), source.present)
+    return _groups(copy, t.lanes, (If(whole, (_rows(t, source, copy, at, None),), masked),))
 
 
-def _gathered(source: Source, copy: Copy, kept: Expr) -> Body:
-    there = Var("pack_there", "bool", copy.lanes)
-    places = Var("pack_places", "int64", copy.lanes)
+def _gathered(t: Tiling, source: Source, copy: Copy) -> Body:
+    there, places = Var(THERE, "bool", t.lanes), Var("pack_places", "int64", t.lanes)
+    first = op("add", op("mul", ramp(GROUP, t.lanes), source.across), source.start)
     at = op("add", places, mul(K, source.along))
-    load = Load(source.buffer, at, copy.lanes, there)
-    return (
-        Let(there, below(source.present, GROUP, copy.lanes)),
-        Let(
-            places,
-            op("add", op("mul", ramp(GROUP, copy.lanes), source.across), source.start),
+    return _groups(
+        copy,
+        t.lanes,
+        (
+            Let(there, below(source.present, GROUP, t.lanes)),
+            Let(places, first),
+            _rows(t, source, copy, at, there),
         ),
-        For(K, index(0), source.depth, (Store(copy.buffer, _place(copy, K), load, kept),)),
     )
 
 
-def _turned(source: Source, copy: Copy, kept: Expr) -> Body:
-    """Squares of as many vectors as a vector has lanes, transposed in registers."""
-    lanes = copy.lanes
-    rows = [Var(f"pack_row{i}") for i in range(lanes)]
-    mask = Var("pack_there", "bool", lanes)
+def _turned(t: Tiling, source: Source, copy: Copy) -> Body:
+    """Neighbours in the source come under each other: squares of 16 bytes, transposed."""
+    lanes, side = t.lanes, 16 // t.itemsize
+    mask = Var(THERE, "bool", lanes)
     last = sub(source.present, index(1))
-    head: list[Stmt] = [
-        # Lines that are not there are read as the last one that is.
-        Let(row, mul(op("minimum", add(GROUP, index(i)), last), source.across))
-        for i, row in enumerate(rows)
-    ]
+    lines = [Var(f"pack_line{i}") for i in range(side)]
+    values = [Var(f"pack_value{i}", t.dtype, lanes) for i in range(side)]
     at = add(source.start, K)
-    loaded = [Var(f"pack_line{i}", copy.buffer.dtype, lanes) for i in range(lanes)]
-    body: list[Stmt] = [Let(mask, below(source.depth, K, lanes))]
-    body += [
-        Let(value, Load(source.buffer, add(at, row), lanes, mask))
-        for value, row in zip(loaded, rows, strict=True)
+    body: list[Stmt] = [
+        Let(mask, below(source.depth, K, lanes)),
+        *(
+            Let(value, Load(source.buffer, add(at, line), lanes, mask))
+            for value, line in zip(values, lines, strict=True)
+        ),
     ]
-    for i, column in enumerate(transpose(list(loaded))):
-        inside = op("lt", add(K, index(i)), source.depth)
-        store = Store(copy.buffer, _place(copy, add(K, index(i))), column, kept)
-        body.append(If(inside, (store,)))
-    return (*head, For(K, index(0), source.depth, tuple(body), step=index(lanes)))
+    turned = [Var(f"pack_turned{i}", t.dtype, lanes) for i in range(side)]
+    body += [Let(v, e) for v, e in zip(turned, transpose(list(values), side), strict=True)]
+    body += [
+        Store(
+            copy.buffer,
+            _place(copy, GROUP, add(K, index(square * side + i))),
+            _part(turned[i], square * side, side),
+        )
+        for square in range(lanes // side)
+        for i in range(side)
+    ]
+    # Lines that are not there are read as the last one that is.
+    head = [
+        Let(line, mul(op("minimum", add(GROUP, index(i)), last), source.across))
+        for i, line in enumerate(lines)
+    ]
+    inner = For(K, index(0), source.depth, tuple(body), step=index(lanes))
+    return _groups(copy, side, (*head, inner))
 
 
-def _place(copy: Copy, k: Expr) -> Expr:
-    return add(add(copy.start, GROUP), mul(k, copy.pitch))
+def _part(value: Expr, start: int, lanes: int) -> Expr:
+    return shuffle(value, value, tuple(range(start, start + lanes)))
 
 
-def transpose(rows: list[Expr]) -> list[Expr]:
-    """The columns of a square of as many vectors as each has lanes (a power of two)."""
-    lanes = len(rows)
+def transpose(rows: list[Expr], side: int) -> list[Expr]:
+    """Transpose each of the squares that ``side`` rows are made of, side by side."""
+    lanes = rows[0].lanes
     rows = list(rows)
     step = 1
-    while step < lanes:
+    while step < side:
         low = tuple(lanes + i - step if i & step else i for i in range(lanes))
         high = tuple(lanes + i if i & step else i + step for i in range(lanes))
-        for i in range(lanes):
+        for i in range(side):
             if not i & step:
                 a, b = rows[i], rows[i + step]
                 rows[i], rows[i + step] = shuffle(a, b, low), shuffle(a, b, high)
