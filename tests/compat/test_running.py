@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from croton.compat import loader
+from croton.config import config
 from croton.runtime.cache import ObjectCache
 
 
@@ -229,20 +231,19 @@ def test_a_cache_that_cannot_be_written(tmp_path):
     ],
 )
 def test_which_python(source, python2, tmp_path):
-    script = write(tmp_path / "s.py", "")
-    header, _, rest = source.partition("\n") if source.startswith("#!") else ("", "", source)
-    # Under `from __future__` nothing may come first; a lambda is not called.
-    tail = "\nimport sys; sys.stdout.write(str(1 / 2))"
-    script.write_text(f"{header}\n{rest}{tail}" if header else rest + tail)
-    if "pandas" in source or "six" in source:
-        for name in ("pandas.py", "six.py"):
-            write(tmp_path / name, "class DataFrame: iteritems = None")
-        write(tmp_path / "six/__init__.py", "")
-        write(tmp_path / "six/moves.py", "xrange = range")
-    done = croton(script, cwd=tmp_path)
-    assert done.stderr == ""
-    assert done.stdout.endswith("0" if python2 else "0.5")
-    assert done.stdout.endswith("0.5") is not python2
+    with config.change_flags(cache_dir=tmp_path):
+        assert loader.Source(source.encode(), "s.py", "auto").python2 is python2
+
+
+def test_what_may_be_either_goes_by_the_program(tmp_path):
+    with config.change_flags(cache_dir=tmp_path):
+        for source, version in ((b"x = 1 / 2", "2"), (b"x = f'{1 / 2}'", "3")):
+            names = {}
+            loader.Source(source, "s.py", "auto", otherwise="2").run(names)
+            assert float(names["x"]) == (0 if version == "2" else 0.5)
+            names = {}
+            loader.Source(source, "s.py", "auto", otherwise="3").run(names)
+            assert float(names["x"]) == 0.5
 
 
 def test_a_script_that_is_neither(tmp_path):
