@@ -592,6 +592,12 @@ def _():
     return (y * x).sum(axis=0)[:3] + (y / x).sum(axis=1), given | more
 
 
+@example("squared_deviations")
+def _():
+    x, given = matrix()
+    return T.sqr(x - x.mean(axis=0, keepdims=True)).sum(axis=0), given
+
+
 # Indexing
 
 

@@ -24,8 +24,8 @@ _alloc = Alloc()
 _NO_NUMBER = object()
 
 # Rewrites allowed before the rules are said to run away: so many, and so many a node.
-_FUEL = 10_000
-_FUEL_PER_NODE = 100
+_FUEL = 2_000
+_FUEL_PER_NODE = 50
 
 
 class RewriteError(Exception):

@@ -7,6 +7,11 @@ from typing import Any
 
 from croton.graph import Apply, Constant, Op, Variable
 from croton.graph.traversal import toposort
+from croton.tensor.elementwise import Elemwise
+
+
+# Functions that give the same bits for either order (not so maximum, of two zeros).
+_COMMUTATIVE = frozenset(("add", "mul", "and", "or", "xor", "eq", "ne"))
 
 
 class Table:
@@ -29,7 +34,7 @@ class Table:
             for v in node.inputs:
                 if v.owner is None:
                     self._leaf(v)
-            self._nodes.setdefault((node.op, *map(id, node.inputs)), node)
+            self._nodes.setdefault(_key(node.op, node.inputs), node)
             for v in node.outputs:
                 self.interned[id(v)] = v
 
@@ -46,7 +51,7 @@ class Table:
         a new node if the inputs' types are the same.  ``origin`` is the node whose trace a new
         one takes over if it has none.
         """
-        key = (op, *map(id, inputs))
+        key = _key(op, inputs)
         node = self._nodes.get(key)
         if node is not None:
             return node
@@ -59,10 +64,8 @@ class Table:
             ):
                 # The op has converted its inputs, so others are the true ones.
                 given = [self.adopt(v, origin=like or origin) for v in node.inputs]
-                found = self._nodes.get((op, *map(id, given)))
                 node.inputs[:] = given
-                node = node if found is None else found
-                self._nodes[(op, *map(id, given))] = node
+                node = self._nodes.setdefault(_key(op, given), node)
         self._nodes[key] = node
         if like is not None:
             for old, new in zip(like.outputs, node.outputs, strict=True):
@@ -134,6 +137,13 @@ class Table:
         for old, new in replacements.items():
             memo[id(old)] = self.adopt(new)
         return [self.adopt(v, memo) for v in outputs]
+
+
+def _key(op: Op, inputs: Sequence[Variable]) -> Any:
+    if len(inputs) == 2 and getattr(op, "name", None) in _COMMUTATIVE and isinstance(op, Elemwise):
+        a, b = map(id, inputs)
+        return (op, a, b) if a < b else (op, b, a)
+    return (op, *map(id, inputs))
 
 
 def check_fits(old: Variable, new: Variable) -> None:

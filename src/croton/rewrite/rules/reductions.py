@@ -47,9 +47,6 @@ def _of_dimshuffle(m: Match) -> Any:
     order = m.d.new_order
     inner = m.x
     axes = tuple(sorted(order[a] for a in m.op.axis if order[a] != "x"))
-    dropped = [d for d in range(inner.type.ndim) if d not in order]
-    # Dimensions that the dimshuffle leaves out are 1 and go with the others.
-    axes = tuple(sorted((*axes, *dropped)))
     left = [d for d in range(inner.type.ndim) if d not in axes]
     kept = [d for k, d in enumerate(order) if k not in m.op.axis]
     out = Reduce(m.op.kind, axes, m.op.dtype)(inner)
