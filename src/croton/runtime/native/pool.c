@@ -5,9 +5,11 @@
  * thread starts on its own share of the blocks (so that the next job over the
  * same data finds them in its cache), then takes from the others' shares.
  *
- * A worker enters a job through `gate`: the caller opens it, does work until
- * none is left, closes it, and waits for those inside only.  A worker that
- * wakes up late finds it closed, so a sleeping core never delays anybody.
+ * A worker enters a job by counting itself into `state` while the job is open:
+ * the caller opens it, does work until none is left, closes it, and waits for
+ * those inside only.  A worker that wakes up late finds it closed, so a
+ * sleeping core never delays anybody.  One word tells all of that, because
+ * what a small job costs is the cache lines that go from core to core.
  */
 #include "croton.h"
 
@@ -26,8 +28,14 @@ enum {
     MOST_THREADS = 512,
     /* A thread takes an eighth of its share at a time, so that shares can be evened out. */
     STEPS_OF_A_SHARE = 8,
-    GATE_OPEN = 1 << 30,
 };
+
+/* The parts of `state`, from the lowest bit: workers inside, open or not, shares, jobs so far. */
+#define INSIDE(state) ((state) & 0xffff)
+#define OPEN ((uint64_t)1 << 16)
+#define SHARES(state) ((int)((state) >> 17 & 0x7fff))
+#define JOBS(state) ((uint32_t)((state) >> 32))
+#define STATE(jobs, shares) ((uint64_t)(uint32_t)(jobs) << 32 | (uint64_t)(shares) << 17)
 
 #define SPIN_NS 60000 /* how long a worker stays awake after its last work */
 #define PATIENCE_NS 5000 /* how long a caller spins for stragglers before it yields its core */
@@ -46,28 +54,31 @@ typedef struct {
     int64_t end;
 } Share;
 
+typedef struct {
+    _Alignas(CACHE_LINE) atomic_uint asleep; /* 1 until somebody wakes it */
+    pthread_t handle;
+} Worker;
+
 static struct {
-    _Alignas(CACHE_LINE) atomic_uint generation; /* counts jobs: workers wait for it to change */
-    _Alignas(CACHE_LINE) atomic_int gate; /* GATE_OPEN + the workers inside */
-    _Alignas(CACHE_LINE) atomic_int sleepers;
-    _Alignas(CACHE_LINE) atomic_flag busy;
-    atomic_int_fast64_t failed_at; /* first item of the lowest failing step */
-    atomic_bool stopping;
-    atomic_int threads; /* as asked for */
-    int workers; /* as running */
-    bool closed; /* the interpreter is going down */
-    pthread_t handles[MOST_THREADS];
+    _Alignas(CACHE_LINE) atomic_uint_fast64_t state;
 
-    /* The job; written while the gate is closed and empty. */
-    Job job;
-    int64_t blocks, step;
+    /* The job; written while nobody is inside. */
+    _Alignas(CACHE_LINE) Job job;
+    _Alignas(CACHE_LINE) int64_t blocks;
+    int64_t step;
     int shares;
-    Share share[MOST_THREADS];
-
-    pthread_mutex_t failure_lock;
+    atomic_int_fast64_t failed_at; /* first item of the lowest failing step */
     int64_t status;
     int64_t details[2];
+    Share share[MOST_THREADS];
 
+    _Alignas(CACHE_LINE) atomic_flag busy;
+    pthread_mutex_t failure_lock;
+    Worker worker[MOST_THREADS]; /* of thread 1, 2, ... */
+    int workers; /* as running */
+    atomic_int threads; /* as asked for */
+    atomic_bool stopping;
+    bool closed; /* the interpreter is going down */
     atomic_uint_fast64_t spread, alone, contended, wakes, sleeps;
 } pool = {.busy = ATOMIC_FLAG_INIT, .failure_lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -87,9 +98,9 @@ static void sleep_while(atomic_uint *word, unsigned value)
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
 }
 
-static void wake(atomic_uint *word, int count)
+static void wake(atomic_uint *word)
 {
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 static void waiting_reset(void) {}
@@ -107,9 +118,9 @@ static void sleep_while(atomic_uint *word, unsigned value)
     pthread_mutex_unlock(&sleep_lock);
 }
 
-static void wake(atomic_uint *word, int count)
+static void wake(atomic_uint *word)
 {
-    (void)word, (void)count;
+    (void)word;
     pthread_mutex_lock(&sleep_lock);
     pthread_cond_broadcast(&sleep_condition);
     pthread_mutex_unlock(&sleep_lock);
@@ -123,33 +134,70 @@ static void waiting_reset(void)
 
 #endif
 
-/* Wait until `generation` is no longer `seen`. */
-static void await_job(unsigned seen)
+/* Wait until there was another job than `seen`: awake until `deadline`, then asleep. */
+static uint64_t await_job(Worker *self, uint32_t seen, uint64_t deadline)
 {
-    uint64_t deadline = monotonic_ns() + SPIN_NS;
-    for (;;) {
+    uint64_t state;
+    do {
         for (int i = 0; i < 64; i++) {
-            if (atomic_load_explicit(&pool.generation, memory_order_acquire) != seen)
-                return;
+            state = atomic_load_explicit(&pool.state, memory_order_acquire);
+            if (JOBS(state) != seen)
+                return state;
             pause_briefly();
         }
-        if (monotonic_ns() > deadline)
-            break;
-    }
-    atomic_fetch_add(&pool.sleepers, 1);
-    while (atomic_load(&pool.generation) == seen) {
+    } while (monotonic_ns() < deadline);
+    atomic_store(&self->asleep, 1);
+    while (JOBS(state = atomic_load(&pool.state)) == seen && atomic_load(&self->asleep)) {
         atomic_fetch_add_explicit(&pool.sleeps, 1, memory_order_relaxed);
-        sleep_while(&pool.generation, seen);
+        sleep_while(&self->asleep, 1);
     }
-    atomic_fetch_sub(&pool.sleepers, 1);
+    atomic_store(&self->asleep, 0);
+    return state;
 }
 
-static void announce(int most)
+/* Tell of a job of that many shares, and wake the workers that they are for. */
+static void announce(int shares, uint64_t open)
 {
-    atomic_fetch_add(&pool.generation, 1);
-    if (atomic_load(&pool.sleepers) > 0) {
-        atomic_fetch_add_explicit(&pool.wakes, 1, memory_order_relaxed);
-        wake(&pool.generation, most);
+    uint32_t jobs = JOBS(atomic_load_explicit(&pool.state, memory_order_relaxed)) + 1;
+    atomic_exchange(&pool.state, STATE(jobs, shares) | open);
+    for (int i = 0; i < shares - 1; i++) {
+        atomic_uint *asleep = &pool.worker[i].asleep;
+        if (atomic_load(asleep) && atomic_exchange(asleep, 0)) {
+            atomic_fetch_add_explicit(&pool.wakes, 1, memory_order_relaxed);
+            wake(asleep);
+        }
+    }
+}
+
+/* Count oneself in; false if there is no job that is open and has a share for the thread. */
+static bool enter_job(int thread, uint64_t state)
+{
+    while ((state & OPEN) && thread < SHARES(state))
+        if (atomic_compare_exchange_weak(&pool.state, &state, state + 1))
+            return true;
+    return false;
+}
+
+static void leave_job(void)
+{
+    atomic_fetch_sub_explicit(&pool.state, 1, memory_order_release);
+}
+
+/* Let nobody in any more, and wait for those inside. */
+static void close_job(void)
+{
+    if (INSIDE(atomic_fetch_and(&pool.state, ~OPEN)) == 0)
+        return;
+    uint64_t deadline = 0;
+    for (int i = 1; INSIDE(atomic_load_explicit(&pool.state, memory_order_acquire)); i++) {
+        pause_briefly();
+        if (i % 64)
+            continue;
+        uint64_t now = monotonic_ns();
+        if (!deadline)
+            deadline = now + PATIENCE_NS;
+        else if (now > deadline)
+            sched_yield(); /* the straggler may be waiting for this very core */
     }
 }
 
@@ -192,30 +240,35 @@ static void work_on(Share *share, void *scratch)
 static void work(int thread, void *scratch)
 {
     int shares = pool.shares;
-    int own = thread % shares;
     for (int i = 0; i < shares; i++)
-        work_on(&pool.share[own + i < shares ? own + i : own + i - shares], scratch);
+        work_on(&pool.share[thread + i < shares ? thread + i : thread + i - shares], scratch);
 }
 
 static void *worker(void *argument)
 {
     int thread = (int)(intptr_t)argument;
+    Worker *self = &pool.worker[thread - 1];
     Block *scratch = NULL;
-    unsigned seen = 0;
+    uint32_t seen = 0;
+    uint64_t deadline = 0;
     while (!atomic_load(&pool.stopping)) {
-        await_job(seen);
-        seen = atomic_load(&pool.generation);
-        if (atomic_fetch_add(&pool.gate, 1) & GATE_OPEN) {
-            size_t bytes = pool.job.scratch_bytes;
-            if (!scratch || scratch->capacity < bytes) {
-                block_drop(scratch);
-                scratch = block_take(bytes);
-            }
-            if (scratch)
-                work(thread, scratch->data);
-            /* else the others do it all */
+        uint64_t state = await_job(self, seen, deadline);
+        seen = JOBS(state);
+        /* These lines come while the entry goes out. */
+        __builtin_prefetch(&pool.job);
+        __builtin_prefetch(&pool.blocks);
+        __builtin_prefetch(&pool.share[thread], 1);
+        if (!enter_job(thread, state))
+            continue;
+        size_t bytes = pool.job.scratch_bytes;
+        if (!scratch || scratch->capacity < bytes) {
+            block_drop(scratch);
+            scratch = block_take(bytes);
         }
-        atomic_fetch_sub_explicit(&pool.gate, 1, memory_order_release);
+        if (scratch) /* else the others do it all */
+            work(thread, scratch->data);
+        leave_job();
+        deadline = monotonic_ns() + SPIN_NS;
     }
     block_drop(scratch);
     return NULL;
@@ -229,11 +282,12 @@ static void start_workers(int wanted)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are Python's main thread's */
     while (pool.workers < wanted) {
-        pthread_t *handle = &pool.handles[pool.workers];
-        if (pthread_create(handle, NULL, worker, (void *)(intptr_t)(pool.workers + 1)))
+        Worker *next = &pool.worker[pool.workers];
+        atomic_store(&next->asleep, 0);
+        if (pthread_create(&next->handle, NULL, worker, (void *)(intptr_t)(pool.workers + 1)))
             break;
 #ifdef __linux__
-        pthread_setname_np(*handle, "croton");
+        pthread_setname_np(next->handle, "croton");
 #endif
         pool.workers++;
     }
@@ -243,9 +297,9 @@ static void start_workers(int wanted)
 static void stop_workers(void)
 {
     atomic_store(&pool.stopping, true);
-    announce(MOST_THREADS);
+    announce(pool.workers + 1, 0);
     for (int i = 0; i < pool.workers; i++)
-        pthread_join(pool.handles[i], NULL);
+        pthread_join(pool.worker[i].handle, NULL);
     pool.workers = 0;
     atomic_store(&pool.stopping, false);
 }
@@ -253,7 +307,8 @@ static void stop_workers(void)
 static void at_exit(void)
 {
     pool.closed = true;
-    if (pool.workers)
+    /* A thread that is left behind may be in a job; then its workers end with the process. */
+    if (!atomic_flag_test_and_set(&pool.busy) && pool.workers)
         stop_workers();
 }
 
@@ -261,9 +316,7 @@ static void at_exit(void)
 static void in_child(void)
 {
     pool.workers = 0;
-    atomic_store(&pool.gate, 0);
-    atomic_store(&pool.generation, 0);
-    atomic_store(&pool.sleepers, 0);
+    atomic_store(&pool.state, 0);
     atomic_store(&pool.stopping, false);
     atomic_flag_clear(&pool.busy);
     pthread_mutex_init(&pool.failure_lock, NULL);
@@ -305,23 +358,6 @@ static int64_t run_alone(const Job *job, int64_t details[2])
     return status;
 }
 
-static void await_stragglers(void)
-{
-    if ((atomic_fetch_and(&pool.gate, ~GATE_OPEN) & ~GATE_OPEN) == 0)
-        return;
-    uint64_t deadline = 0;
-    for (int i = 0; atomic_load_explicit(&pool.gate, memory_order_acquire); i++) {
-        pause_briefly();
-        if (i % 64 != 63)
-            continue;
-        uint64_t now = monotonic_ns();
-        if (!deadline)
-            deadline = now + PATIENCE_NS;
-        else if (now > deadline)
-            sched_yield(); /* the straggler may be waiting for this very core */
-    }
-}
-
 int64_t pool_run(const Job *job, int64_t details[2])
 {
     int threads = atomic_load_explicit(&pool.threads, memory_order_relaxed);
@@ -338,6 +374,7 @@ int64_t pool_run(const Job *job, int64_t details[2])
     if (UNLIKELY(pool.workers < threads - 1))
         start_workers(threads - 1);
 
+    __builtin_prefetch(&pool.state, 1);
     int64_t blocks = (job->items - 1) / job->grain + 1;
     int shares = blocks < pool.workers + 1 ? (int)blocks : pool.workers + 1;
     int64_t each = blocks / shares, more = blocks % shares;
@@ -354,11 +391,9 @@ int64_t pool_run(const Job *job, int64_t details[2])
     atomic_store_explicit(&pool.failed_at, INT64_MAX, memory_order_relaxed);
     pool.status = 0;
 
-    /* Latecomers of the last job may still be counted for a moment: add, do not set. */
-    atomic_fetch_add(&pool.gate, GATE_OPEN);
-    announce(shares - 1);
+    announce(shares, OPEN);
     work(0, job->scratch);
-    await_stragglers();
+    close_job();
 
     int64_t status = pool.status;
     memcpy(details, pool.details, sizeof pool.details);
