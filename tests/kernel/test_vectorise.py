@@ -105,7 +105,7 @@ def test_indices():
     )
     assert "left = fixed" in shown.replace("const int64 ", "")
     assert "a[left:+32]" in shown
-    assert "a[all32(left + col) + ramp32(0) * 2 if rest]" in shown
+    assert "a[all16(left + col) + ramp16(0) * 2 if rest]" in shown
     assert "shuffle(a[left + col:+32], [0, 2, 4" in shown
     assert "a[left + col + 31:+32]" in shown
     assert "shuffle(a[" in shown

@@ -57,10 +57,13 @@ class Statements:
     ) -> None:
         self.function = function
         self.values = Values(rules, expansions, features)
+        self.values.branch = self.rarely
         self.block = "entry"
         self.ended = False
         self.local_types: dict[str, str] = {}
         self.dtypes: dict[str, str] = {}
+        #: Conditions that are true where the current block runs.
+        self.holds: list[Value | None] = []
         self._effects: dict[int, Effects] = {}
         self._methods: dict[type[Stmt], Callable[[Any], None]] = {
             For: self.loop,
@@ -373,7 +376,9 @@ class Statements:
             self.start(label)
             mark = values.enter()
             values.environment.update(before)
+            self.holds.append(test if label == then else None)
             self.body(body)
+            self.holds.pop()
             values.leave(mark)
             if not self.ended:
                 edges.append((self.block, {n: values.environment[n] for n in carried}))
@@ -387,6 +392,26 @@ class Statements:
             sources = [(found[name], label) for label, found in edges]
             values.environment[name] = self.phi(name, self.local_types[name], sources)
         self.touch(effects.stored)
+
+    def rarely(self, op: Op, test: Value, compute: Callable[[], Value], other: Value) -> Value:
+        """``compute()`` in the lanes where ``test`` holds, which it seldom does, else ``other``."""
+        values = self.values
+        kind, lanes = type_of(op.dtype, op.lanes), type_of("bool", op.lanes)
+        some = test
+        if op.lanes > 1:
+            name = f"vector.reduce.or.{suffix_of('bool', op.lanes)}"
+            some = values.call("bool", 1, name, (lanes, test))
+        before, slow, end = self.block, self.label("rare"), self.label("usual")
+        self.line(f"br i1 {some}, label %{slow}, label %{end}, !prof !1")
+        self.start(slow)
+        mark = len(values.table)
+        found = compute()
+        chosen = values.emit(f"select {lanes} {test}, {kind} {found}, {kind} {other}")
+        values.forget(mark)
+        self.line(f"br label %{end}")
+        last = self.block
+        self.start(end)
+        return values.emit(f"phi {kind} [ {other}, %{before} ], [ {chosen}, %{last} ]")
 
     def scope(self, body: Body) -> None:
         """Run a block; its names and values end with it."""
@@ -444,9 +469,7 @@ class Statements:
         written the way they should be computed, and rewriting them for a loop takes
         LLVM as long as half of all else, and more registers.
         """
-        self.values.declarations.setdefault(
-            "expect.i64", "declare i64 @llvm.expect.i64(i64, i64)"
-        )
+        self.values.declarations.setdefault("expect.i64", "declare i64 @llvm.expect.i64(i64, i64)")
         return f"call i64 @llvm.expect.i64(i64 {value}, i64 0)"
 
     def repeat(self, s: For, start: Value, stop: Value, step: Value) -> None:
@@ -454,16 +477,18 @@ class Statements:
         values, lines = self.values, self.values.lines
         effects = self.effects(s)
         carried = [n for n in effects.assigned if n in self.local_types]
-        runs = type(start) is int and type(stop) is int
-        if runs and start >= stop:  # type: ignore[operator]
+        test: Value | None = None
+        if not (isinstance(start, int) and isinstance(stop, int)):
+            test = values.emit(f"icmp slt i64 {start}, {stop}")
+        elif start >= stop:
             return
+        runs = test is None or test in self.holds
         before = self.block
         initial = {n: values.environment[n] for n in carried}
         head, end = self.label(f"for.{s.var.name}"), self.label(f"end.{s.var.name}")
         if runs:
             self.line(f"br label %{head}")
         else:
-            test = values.emit(f"icmp slt i64 {start}, {stop}")
             self.line(f"br i1 {test}, label %{head}, label %{end}")
         self.start(head)
         self.touch(effects.stored)

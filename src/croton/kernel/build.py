@@ -89,6 +89,9 @@ def op(name: str, *args: Expr) -> Expr:
 
 def shuffle(a: Expr, b: Expr, pattern: tuple[int, ...]) -> Expr:
     """For each lane an index into the lanes of ``a`` followed by those of ``b``."""
+    if len(pattern) == 1:
+        (lane,) = pattern
+        return extract(a, lane) if lane < a.lanes else extract(b, lane - a.lanes)
     return Op("shuffle", (a, b), a.dtype, len(pattern), pattern)
 
 

@@ -52,7 +52,7 @@ class Hoist:
         self.loads = False
         self._names: set[str] = set()
         self._known: dict[int, tuple[Expr, Var]] = {}
-        self._steps: dict[str, Expr] = {}
+        self._steps: dict[tuple[str, int], Expr] = {}
 
     def movable(self, e: Expr, conditional: bool) -> bool:
         """Whether ``e`` may be computed before the loop; no load that might not run is."""
@@ -96,7 +96,7 @@ class Hoist:
             return ramp
         if number is not None:
             return build.mul(ramp, build.const(number, "int64", lanes))
-        key = expression_text(slope)
+        key = expression_text(slope), lanes
         if key not in self._steps:
             var = Var(self.fresh("steps"), "int64", lanes)
             self._add(Let(var, build.mul(ramp, build.broadcast(slope, lanes))))

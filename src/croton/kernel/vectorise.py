@@ -1,9 +1,9 @@
 """Making the lanes of vector loops explicit.
 
-A loop of kind ``"vector"`` becomes a main loop over whole vectors and one
-masked iteration for the rest.  A vector here spans ``interleave`` registers:
-the renderer's back end splits it, which gives independent chains of
-instructions without writing them out.
+A loop of kind ``"vector"`` becomes a main loop over whole vectors and a second
+one for the rest, a register at a time, masked where it ends.  A vector of the
+main loop spans ``interleave`` registers: the renderer's back end splits it,
+which gives independent chains of instructions without writing them out.
 
 Accumulators get one vector each, whose lanes are combined behind the loop.
 Float sums are kept short: every 32 iterations the vector goes, with its
@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterator
 
 from croton.kernel import build
+from croton.kernel.accumulate import REDUCTIONS, Sum, fold, fold_best, identity
 from croton.kernel.lanes import Hoist, Lanes, size_of
 from croton.kernel.machine import Machine
 from croton.kernel.multiples import Multiples
@@ -112,10 +113,18 @@ class _Loop:
         self.names = names
         self.facts = Facts(loop)
         self.count = build.sub(loop.stop, loop.start)
+        self.single = machine.lanes(element_size(loop))
         self.lanes = self._width(machine, interleave)
-        self.accumulators = {
-            name: Var(names(f"{name}_lanes"), var.dtype, self.lanes)
-            for name, var in self._outer().items()
+        self.narrow = self._narrow()
+        self.outer = self._outer()
+        self.wide = self._accumulators("lanes", self.lanes)
+        same = self.narrow == self.lanes
+        self.rest = self.wide if same else self._accumulators("rest", self.narrow)
+
+    def _accumulators(self, suffix: str, lanes: int) -> dict[str, Var]:
+        return {
+            name: Var(self.names(f"{name}_{suffix}"), var.dtype, lanes)
+            for name, var in self.outer.items()
         }
 
     def _outer(self) -> dict[str, Var]:
@@ -136,7 +145,7 @@ class _Loop:
         elif self.facts.outer_assigned and sum(1 for _ in _values(self.loop.body)) <= 12:
             # Additions wait for each other; there is room for more of them.
             interleave = max(interleave, 4)
-        lanes = machine.lanes(element_size(self.loop)) * interleave
+        lanes = self.single * interleave
         if "philox" in names:
             # So many neighbours share their evaluations.
             lanes = max(lanes, NEIGHBOURS)
@@ -145,9 +154,17 @@ class _Loop:
             lanes //= 2
         return lanes
 
+    def _narrow(self) -> int:
+        """The lanes of what whole vectors leave over: a register, or less if that is known."""
+        lanes, count = min(self.single, self.lanes), constant(self.count)
+        rest = count % self.lanes if count is not None else lanes
+        while rest and lanes // 2 >= rest:
+            lanes //= 2
+        return lanes
+
     def statements(self) -> Body:
         """What replaces the loop."""
-        loop, facts, lanes = self.loop, self.facts, self.lanes
+        loop, lanes = self.loop, self.lanes
         count = constant(self.count)
         if count is not None and count <= 0:
             return ()
@@ -158,8 +175,7 @@ class _Loop:
         start, stop = (self._name(e, bounds) for e in (loop.start, loop.stop))
         loop = self.loop = For(loop.var, start, stop, loop.body, loop.kind)
         self.count = build.sub(stop, start)
-        hoist = Hoist(facts, self.names)
-        writer = Lanes(facts, lanes, self.accumulators, hoist, self.names, multiples)
+        hoist = Hoist(self.facts, self.names)
         whole = build.mul(
             build.op(
                 "floordiv", build.op("maximum", self.count, build.index(0)), build.index(lanes)
@@ -169,10 +185,12 @@ class _Loop:
         end = self._name(build.add(loop.start, whole), result)
         main: list[Stmt] = []
         if count is None or count >= lanes:
+            writer = Lanes(self.facts, lanes, self.wide, hoist, self.names, multiples)
             main.extend(self._main(writer.body(loop.body, None), end))
         if count is None or count % lanes:
-            main.append(If(build.op("lt", end, loop.stop), self._tail(writer, end)))
-        result += [*self._start(), *hoist.lets, *main, *self._finish()]
+            writer = Lanes(self.facts, self.narrow, self.rest, hoist, self.names, multiples)
+            main.append(self._tail(writer, end))
+        result += [*self._start(self.rest), *hoist.lets, *main, *self._finish()]
         if hoist.lets:
             # What was moved out of the loop must not run, or be seen, outside of this.
             return (*bounds, If(build.op("lt", loop.start, loop.stop), tuple(result)))
@@ -188,179 +206,94 @@ class _Loop:
 
     # -- the parts ---------------------------------------------------------------------
 
-    def _start(self) -> list[Stmt]:
+    def _start(self, accumulators: dict[str, Var]) -> list[Stmt]:
         result: list[Stmt] = []
-        for name, var in self.accumulators.items():
+        for name, var in accumulators.items():
             family = self.facts.families.get(name)
             if family is None:
-                first: Expr = build.broadcast(Var(name, var.dtype), self.lanes)
+                first: Expr = build.broadcast(Var(name, var.dtype), var.lanes)
             else:
-                first = build.const(identity(family, var.dtype), var.dtype, self.lanes)
+                first = build.const(identity(family, var.dtype), var.dtype, var.lanes)
             result.append(Local(var, first))
         return result
 
     def _main(self, body: Body, end: Expr) -> list[Stmt]:
+        """The loop over whole vectors; what it accumulates ends in the narrow accumulators."""
         loop, step = self.loop, build.index(self.lanes)
         count = constant(self.count)
         sums = [
-            self.accumulators[name]
+            Sum(self.wide[name], self.names)
             for name, family in self.facts.families.items()
-            if family == "add" and self.accumulators[name].dtype in ("float32", "float64")
+            if family == "add" and self.wide[name].dtype in ("float32", "float64")
         ]
+        result = [] if self.wide is self.rest else self._start(self.wide)
         if not sums or (count is not None and count <= RUN * self.lanes):
-            return [For(loop.var, loop.start, end, body, "serial", step)]
-        pairs = [_Sum(var, self.names) for var in sums]
-        block, last = Var(self.names("block")), Var(self.names("last"))
-        stride = build.index(RUN * self.lanes)
-        flush = tuple(s for pair in pairs for s in pair.flush(self.names))
-        inner: Body = (
-            Let(last, build.op("minimum", build.add(block, stride), end)),
-            For(loop.var, block, last, body, "serial", step),
-            If(build.op("lt", last, end), flush),
-        )
-        whole: Body = (
-            *(s for pair in pairs for s in pair.start()),
-            For(block, loop.start, end, inner, "serial", stride),
-            *(pair.finish() for pair in pairs),
-        )
-        return [If(build.op("lt", loop.start, end), whole)]
+            result.append(For(loop.var, loop.start, end, body, "serial", step))
+        else:
+            block, last = Var(self.names("block")), Var(self.names("last"))
+            stride = build.index(RUN * self.lanes)
+            flush = tuple(s for part in sums for s in part.flush(self.names))
+            inner: Body = (
+                Let(last, build.op("minimum", build.add(block, stride), end)),
+                For(loop.var, block, last, body, "serial", step),
+                If(build.op("lt", last, end), flush),
+            )
+            result += [s for part in sums for s in part.start()]
+            result.append(For(block, loop.start, end, inner, "serial", stride))
+            result += [part.finish() for part in sums]
+        if self.wide is not self.rest:
+            result += self._narrowed()
+        if len(result) == 1:
+            return result
+        return [If(build.op("lt", loop.start, end), tuple(result))]
 
-    def _tail(self, writer: Lanes, end: Expr) -> Body:
-        narrow = "int32" if element_size(self.loop) >= 4 else "int16"
-        rest = build.cast(build.sub(self.loop.stop, end), narrow)
-        lanes = build.ramp(build.const(0, narrow), self.lanes)
-        mask = Var(self.names("rest"), "bool", self.lanes)
-        inside = build.op("lt", lanes, build.broadcast(rest, self.lanes))
-        body = writer.body(self.loop.body, mask)
-        return (Let(self.loop.var, end), Let(mask, inside), *body)
+    def _narrowed(self) -> list[Stmt]:
+        result: list[Stmt] = []
+        for name, var in self.wide.items():
+            family = self.facts.families.get(name)
+            if family is not None:
+                result.append(Assign(self.rest[name], fold(family, var, self.narrow)))
+        for best in self._bests():
+            value, where = self.wide[best.var.name], self.wide[best.where.name]
+            lets, top, at = fold_best(best, value, where, self.narrow, self.names)
+            result += lets
+            result.append(Assign(self.rest[best.var.name], top))
+            result.append(Assign(self.rest[best.where.name], at))
+        return result
+
+    def _bests(self) -> list[Best]:
+        return list({id(b): b for b in self.facts.best.values()}.values())
+
+    def _tail(self, writer: Lanes, end: Expr) -> Stmt:
+        """What is left, a register at a time; the last one in part."""
+        loop, lanes = self.loop, self.narrow
+        count = constant(self.count)
+        if count is not None and count % lanes == 0:
+            body = writer.body(loop.body, None)
+        else:
+            counter = "int32" if element_size(loop) >= 4 else "int16"
+            rest = build.cast(build.sub(loop.stop, loop.var), counter)
+            numbers = build.ramp(build.const(0, counter), lanes)
+            mask = Var(self.names("rest"), "bool", lanes)
+            inside = build.op("lt", numbers, build.broadcast(rest, lanes))
+            body = (Let(mask, inside), *writer.body(loop.body, mask))
+        if lanes == self.lanes:
+            return If(build.op("lt", end, loop.stop), (Let(loop.var, end), *body))
+        return For(loop.var, end, loop.stop, body, "serial", build.index(lanes))
 
     def _finish(self) -> list[Stmt]:
         result: list[Stmt] = []
-        done: set[str] = set()
-        for name, var in self.accumulators.items():
+        for name, var in self.rest.items():
             family = self.facts.families.get(name)
             if family is not None:
                 outer = Var(name, var.dtype)
-                total = build.reduce_lanes(_REDUCTIONS[family], var)
+                total = build.reduce_lanes(REDUCTIONS[family], var)
                 result.append(Assign(outer, build.op(family, outer, total)))
-            elif name not in done:
-                best = self.facts.best[name]
-                done.update((best.var.name, best.where.name))
-                result.extend(self._best_lane(best))
+        for best in self._bests():
+            value, where = self.rest[best.var.name], self.rest[best.where.name]
+            lets, top, at = fold_best(best, value, where, 1, self.names)
+            result += [*lets, Assign(best.var, top), Assign(best.where, at)]
         return result
-
-    def _best_lane(self, best: Best) -> list[Stmt]:
-        """Halve the lanes until the best is left; of equals the first index wins."""
-        result: list[Stmt] = []
-        value: Expr = self.accumulators[best.var.name]
-        where: Expr = self.accumulators[best.where.name]
-        lanes = self.lanes
-        while lanes > 1:
-            lanes //= 2
-            low, high = tuple(range(lanes)), tuple(range(lanes, 2 * lanes))
-            a, b = (self._let(result, best.var, _part(value, part)) for part in (low, high))
-            i, j = (self._let(result, best.where, _part(where, part)) for part in (low, high))
-            better = build.op("gt" if best.largest else "lt", b, a)
-            same = build.op("eq", a, b)
-            if "float" in value.dtype:
-                a_nan, b_nan = build.op("ne", a, a), build.op("ne", b, b)
-                only = build.op("and", b_nan, build.op("not", a_nan))
-                better = build.op("or", better, only)
-                same = build.op("or", same, build.op("and", a_nan, b_nan))
-            earlier = build.op("and", same, build.op("lt", j, i))
-            test = Var(self.names("better"), "bool", lanes)
-            result.append(Let(test, build.op("or", better, earlier)))
-            value = self._let(result, best.var, build.select(test, b, a))
-            where = self._let(result, best.where, build.select(test, j, i))
-        return [*result, Assign(best.var, value), Assign(best.where, where)]
-
-    def _let(self, result: list[Stmt], like: Var, value: Expr) -> Var:
-        """Name ``value`` after the variable that it may become."""
-        var = Var(self.names(f"{like.name}_half"), value.dtype, value.lanes)
-        result.append(Let(var, value))
-        return var
-
-
-class _Sum:
-    """Where the sums of finished runs go: their total, and what it lost by rounding."""
-
-    def __init__(self, run: Var, names: _Names) -> None:
-        self.run = run
-        self.total = Var(names(f"{run.name}_total"), run.dtype, run.lanes)
-        self.lost = Var(names(f"{run.name}_lost"), run.dtype, run.lanes)
-        self.zero = build.const(-0.0, run.dtype, run.lanes)
-
-    def start(self) -> list[Stmt]:
-        return [Local(self.total, self.zero), Local(self.lost, self.zero)]
-
-    def flush(self, names: _Names) -> list[Stmt]:
-        """Add the run to the total, and the exact error of that to what is lost."""
-        run, total, lost = self.run, self.total, self.lost
-        new = Var(names(f"{run.name}_new"), run.dtype, run.lanes)
-        part = Var(names(f"{run.name}_part"), run.dtype, run.lanes)
-        of_total = _exact("sub", total, _exact("sub", new, part))
-        of_run = _exact("sub", run, part)
-        return [
-            Let(new, _exact("add", total, run)),
-            Let(part, _exact("sub", new, total)),
-            Assign(lost, _exact("add", lost, _exact("add", of_total, of_run))),
-            Assign(total, new),
-            Assign(run, self.zero),
-        ]
-
-    def finish(self) -> Stmt:
-        """All of it back into the run; a total of infinity, or of zeros, has lost nothing."""
-        total, zero = self.total, build.const(0.0, self.total.dtype)
-        finite = build.op("eq", _exact("sub", total, total), zero)
-        some = build.op("and", finite, build.op("ne", self.lost, zero))
-        whole = build.select(some, _exact("add", total, self.lost), total)
-        return Assign(self.run, _exact("add", self.run, whole))
-
-
-def _exact(name: str, a: Expr, b: Expr) -> Expr:
-    return Op(name, (a, b), a.dtype, a.lanes, ("exact",))
-
-
-def _part(e: Expr, lanes: tuple[int, ...]) -> Expr:
-    return build.extract(e, lanes[0]) if len(lanes) == 1 else build.shuffle(e, e, lanes)
-
-
-_REDUCTIONS = {
-    "add": "add",
-    "mul": "mul",
-    "maximum": "max",
-    "minimum": "min",
-    "and": "and",
-    "or": "or",
-    "xor": "xor",
-}
-
-
-def identity(family: str, dtype: str) -> float | int | bool:
-    """What changes nothing when it is combined."""
-    if family == "mul":
-        return True if dtype == "bool" else 1
-    if family == "add":
-        return -0.0 if "float" in dtype else 0
-    if family in ("or", "xor"):
-        return False if dtype == "bool" else 0
-    if family == "and":
-        return (
-            True if dtype == "bool" else (-1 if dtype[0] == "i" else (1 << 8 * size_of(dtype)) - 1)
-        )
-    low, high = _range(dtype)
-    return low if family == "maximum" else high
-
-
-def _range(dtype: str) -> tuple[float | int, float | int]:
-    if dtype == "bool":
-        return False, True
-    if "float" in dtype:
-        return -math.inf, math.inf
-    bits = 8 * size_of(dtype)
-    if dtype[0] == "u":
-        return 0, (1 << bits) - 1
-    return -(1 << bits - 1), (1 << bits - 1) - 1
 
 
 def _values(body: Body) -> Iterator[Expr]:

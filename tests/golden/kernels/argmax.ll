@@ -91,3 +91,5 @@ entry:
 
 attributes #0 = { nounwind "prefer-vector-width"="512" "min-legal-vector-width"="512" }
 !0 = !{i32 1}
+
+!1 = !{!"branch_weights", i32 1, i32 1000}

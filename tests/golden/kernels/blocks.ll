@@ -59,20 +59,24 @@ for.col:
   br i1 %col.more, label %for.col, label %end.col
 end.col:
   %.39 = icmp slt i64 %bound, %n
-  br i1 %.39, label %then.1, label %end.1
-then.1:
-  %.40 = sub i64 %n, %bound
+  br i1 %.39, label %for.col.1, label %end.col.1
+for.col.1:
+  %col.1 = phi i64 [ %bound, %end.col ], [ %col.next.1, %for.col.1 ]
+  %.40 = sub i64 %n, %col.1
   %.41 = trunc i64 %.40 to i32
-  %.42 = insertelement <32 x i32> poison, i32 %.41, i64 0
-  %.43 = shufflevector <32 x i32> %.42, <32 x i32> poison, <32 x i32> zeroinitializer
-  %rest = icmp slt <32 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>, %.43
-  %.45 = insertelement <32 x float> poison, float %fixed, i64 0
-  %.46 = shufflevector <32 x float> %.45, <32 x float> poison, <32 x i32> zeroinitializer
-  %.47 = add i64 %.7, %bound
+  %.42 = insertelement <16 x i32> poison, i32 %.41, i64 0
+  %.43 = shufflevector <16 x i32> %.42, <16 x i32> poison, <16 x i32> zeroinitializer
+  %rest = icmp slt <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>, %.43
+  %.45 = insertelement <16 x float> poison, float %fixed, i64 0
+  %.46 = shufflevector <16 x float> %.45, <16 x float> poison, <16 x i32> zeroinitializer
+  %.47 = add i64 %.7, %col.1
   %.48 = getelementptr float, ptr %c, i64 %.47
-  call void @llvm.masked.store.v32f32.p0(<32 x float> %.46, ptr %.48, i32 4, <32 x i1> %rest)
-  br label %end.1
-end.1:
+  call void @llvm.masked.store.v16f32.p0(<16 x float> %.46, ptr %.48, i32 4, <16 x i1> %rest)
+  %col.sum.1 = add nsw i64 %col.1, 16
+  %col.next.1 = call i64 @llvm.expect.i64(i64 %col.sum.1, i64 0)
+  %col.more.1 = icmp slt i64 %col.next.1, %n
+  br i1 %col.more.1, label %for.col.1, label %end.col.1
+end.col.1:
   br label %end
 end:
   %row.sum = add nsw i64 %row, 1
@@ -87,9 +91,11 @@ declare i64 @llvm.expect.i64(i64, i64)
 
 declare i64 @llvm.smax.i64(i64, i64)
 
-declare void @llvm.masked.store.v32f32.p0(<32 x float>, ptr, i32, <32 x i1>)
+declare void @llvm.masked.store.v16f32.p0(<16 x float>, ptr, i32, <16 x i1>)
 
 declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
 
 attributes #0 = { nounwind "prefer-vector-width"="512" "min-legal-vector-width"="512" }
 !0 = !{i32 1}
+
+!1 = !{!"branch_weights", i32 1, i32 1000}

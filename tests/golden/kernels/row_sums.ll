@@ -20,7 +20,7 @@ then:
   %.11 = icmp slt i64 0, %bound
   br i1 %.11, label %then.1, label %end.1
 then.1:
-  br i1 %.11, label %for.block, label %end.block
+  br label %for.block
 for.block:
   %block = phi i64 [ 0, %then.1 ], [ %block.next, %end.2 ]
   %total_lanes = phi <64 x float> [ splat (float -0.0), %then.1 ], [ %total_lanes.3, %end.2 ]
@@ -63,43 +63,45 @@ end.2:
   %block.more = icmp slt i64 %block.next, %bound
   br i1 %block.more, label %for.block, label %end.block
 end.block:
-  %total_lanes.4 = phi <64 x float> [ splat (float -0.0), %then.1 ], [ %total_lanes.3, %end.2 ]
-  %total_lanes_lost.2 = phi <64 x float> [ splat (float -0.0), %then.1 ], [ %total_lanes_lost.1, %end.2 ]
-  %total_lanes_total.2 = phi <64 x float> [ splat (float -0.0), %then.1 ], [ %total_lanes_total.1, %end.2 ]
-  %.27 = fsub <64 x float> %total_lanes_total.2, %total_lanes_total.2
+  %.27 = fsub <64 x float> %total_lanes_total.1, %total_lanes_total.1
   %.28 = fcmp oeq <64 x float> %.27, splat (float 0.0)
-  %.29 = fcmp une <64 x float> %total_lanes_lost.2, splat (float 0.0)
+  %.29 = fcmp une <64 x float> %total_lanes_lost.1, splat (float 0.0)
   %.30 = and <64 x i1> %.28, %.29
-  %.31 = fadd <64 x float> %total_lanes_total.2, %total_lanes_lost.2
-  %.32 = select <64 x i1> %.30, <64 x float> %.31, <64 x float> %total_lanes_total.2
-  %.33 = fadd <64 x float> %total_lanes.4, %.32
+  %.31 = fadd <64 x float> %total_lanes_total.1, %total_lanes_lost.1
+  %.32 = select <64 x i1> %.30, <64 x float> %.31, <64 x float> %total_lanes_total.1
+  %.33 = fadd <64 x float> %total_lanes.3, %.32
+  %.34 = shufflevector <64 x float> %.33, <64 x float> %.33, <32 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
+  %.35 = shufflevector <64 x float> %.33, <64 x float> %.33, <32 x i32> <i32 32, i32 33, i32 34, i32 35, i32 36, i32 37, i32 38, i32 39, i32 40, i32 41, i32 42, i32 43, i32 44, i32 45, i32 46, i32 47, i32 48, i32 49, i32 50, i32 51, i32 52, i32 53, i32 54, i32 55, i32 56, i32 57, i32 58, i32 59, i32 60, i32 61, i32 62, i32 63>
+  %.36 = fadd <32 x float> %.34, %.35
+  %.37 = shufflevector <32 x float> %.36, <32 x float> %.36, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>
+  %.38 = shufflevector <32 x float> %.36, <32 x float> %.36, <16 x i32> <i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
+  %.39 = fadd <16 x float> %.37, %.38
   br label %end.1
 end.1:
-  %total_lanes.5 = phi <64 x float> [ splat (float -0.0), %then ], [ %.33, %end.block ]
-  %.34 = icmp slt i64 %bound, %n
-  br i1 %.34, label %then.3, label %end.3
-then.3:
-  %.35 = sub i64 %n, %bound
-  %.36 = trunc i64 %.35 to i32
-  %.37 = insertelement <64 x i32> poison, i32 %.36, i64 0
-  %.38 = shufflevector <64 x i32> %.37, <64 x i32> poison, <64 x i32> zeroinitializer
-  %rest = icmp slt <64 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31, i32 32, i32 33, i32 34, i32 35, i32 36, i32 37, i32 38, i32 39, i32 40, i32 41, i32 42, i32 43, i32 44, i32 45, i32 46, i32 47, i32 48, i32 49, i32 50, i32 51, i32 52, i32 53, i32 54, i32 55, i32 56, i32 57, i32 58, i32 59, i32 60, i32 61, i32 62, i32 63>, %.38
-  %.40 = add i64 %bound, %fixed
-  %.41 = getelementptr float, ptr %a, i64 %.40
-  %.42 = call <64 x float> @llvm.masked.load.v64f32.p0(ptr %.41, i32 4, <64 x i1> %rest, <64 x float> zeroinitializer)
-  %.43 = fadd <64 x float> %total_lanes.5, %.42
-  %.44 = select <64 x i1> %rest, <64 x float> %.43, <64 x float> %total_lanes.5
-  br label %end.3
-end.3:
-  %total_lanes.6 = phi <64 x float> [ %total_lanes.5, %end.1 ], [ %.44, %then.3 ]
-  %.45 = shufflevector <64 x float> %total_lanes.6, <64 x float> poison, <32 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
-  %.46 = shufflevector <64 x float> %total_lanes.6, <64 x float> poison, <32 x i32> <i32 32, i32 33, i32 34, i32 35, i32 36, i32 37, i32 38, i32 39, i32 40, i32 41, i32 42, i32 43, i32 44, i32 45, i32 46, i32 47, i32 48, i32 49, i32 50, i32 51, i32 52, i32 53, i32 54, i32 55, i32 56, i32 57, i32 58, i32 59, i32 60, i32 61, i32 62, i32 63>
-  %.47 = fadd <32 x float> %.45, %.46
-  %.48 = shufflevector <32 x float> %.47, <32 x float> poison, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>
-  %.49 = shufflevector <32 x float> %.47, <32 x float> poison, <16 x i32> <i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
-  %.50 = fadd <16 x float> %.48, %.49
-  %.51 = shufflevector <16 x float> %.50, <16 x float> poison, <8 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7>
-  %.52 = shufflevector <16 x float> %.50, <16 x float> poison, <8 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>
+  %total_rest = phi <16 x float> [ splat (float -0.0), %then ], [ %.39, %end.block ]
+  %.40 = icmp slt i64 %bound, %n
+  br i1 %.40, label %for.col.1, label %end.col.1
+for.col.1:
+  %col.1 = phi i64 [ %bound, %end.1 ], [ %col.next.1, %for.col.1 ]
+  %total_rest.1 = phi <16 x float> [ %total_rest, %end.1 ], [ %.50, %for.col.1 ]
+  %.41 = sub i64 %n, %col.1
+  %.42 = trunc i64 %.41 to i32
+  %.43 = insertelement <16 x i32> poison, i32 %.42, i64 0
+  %.44 = shufflevector <16 x i32> %.43, <16 x i32> poison, <16 x i32> zeroinitializer
+  %rest = icmp slt <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>, %.44
+  %.46 = add i64 %col.1, %fixed
+  %.47 = getelementptr float, ptr %a, i64 %.46
+  %.48 = call <16 x float> @llvm.masked.load.v16f32.p0(ptr %.47, i32 4, <16 x i1> %rest, <16 x float> zeroinitializer)
+  %.49 = fadd <16 x float> %total_rest.1, %.48
+  %.50 = select <16 x i1> %rest, <16 x float> %.49, <16 x float> %total_rest.1
+  %col.sum.1 = add nsw i64 %col.1, 16
+  %col.next.1 = call i64 @llvm.expect.i64(i64 %col.sum.1, i64 0)
+  %col.more.1 = icmp slt i64 %col.next.1, %n
+  br i1 %col.more.1, label %for.col.1, label %end.col.1
+end.col.1:
+  %total_rest.2 = phi <16 x float> [ %total_rest, %end.1 ], [ %.50, %for.col.1 ]
+  %.51 = shufflevector <16 x float> %total_rest.2, <16 x float> poison, <8 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7>
+  %.52 = shufflevector <16 x float> %total_rest.2, <16 x float> poison, <8 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>
   %.53 = fadd <8 x float> %.51, %.52
   %.54 = shufflevector <8 x float> %.53, <8 x float> poison, <4 x i32> <i32 0, i32 1, i32 2, i32 3>
   %.55 = shufflevector <8 x float> %.53, <8 x float> poison, <4 x i32> <i32 4, i32 5, i32 6, i32 7>
@@ -113,7 +115,7 @@ end.3:
   %.63 = fadd float 0.0, %.62
   br label %end
 end:
-  %total = phi float [ 0.0, %for.row ], [ %.63, %end.3 ]
+  %total = phi float [ 0.0, %for.row ], [ %.63, %end.col.1 ]
   %.64 = getelementptr float, ptr %c, i64 %row
   store float %total, ptr %.64, align 4
   %row.sum = add nsw i64 %row, 1
@@ -124,7 +126,7 @@ end.row:
   ret i64 0
 }
 
-declare <64 x float> @llvm.masked.load.v64f32.p0(ptr, i32, <64 x i1>, <64 x float>)
+declare <16 x float> @llvm.masked.load.v16f32.p0(ptr, i32, <16 x i1>, <16 x float>)
 
 declare i64 @llvm.expect.i64(i64, i64)
 
@@ -134,3 +136,5 @@ declare i64 @llvm.smin.i64(i64, i64)
 
 attributes #0 = { nounwind "prefer-vector-width"="512" "min-legal-vector-width"="512" }
 !0 = !{i32 1}
+
+!1 = !{!"branch_weights", i32 1, i32 1000}

@@ -126,3 +126,5 @@ declare void @llvm.nvvm.barrier.cta.sync.aligned.all(i32)
 
 attributes #0 = { nounwind  }
 !0 = !{i32 1}
+
+!1 = !{!"branch_weights", i32 1, i32 1000}

@@ -52,53 +52,61 @@ end:
   br i1 %col.more, label %for.col, label %end.col
 end.col:
   %.35 = icmp slt i64 %bound, %n
-  br i1 %.35, label %then.1, label %end.1
-then.1:
-  %.36 = sub i64 %n, %bound
+  br i1 %.35, label %for.col.1, label %end.col.1
+for.col.1:
+  %col.1 = phi i64 [ %bound, %end.col ], [ %col.next.1, %end.1 ]
+  %.36 = sub i64 %n, %col.1
   %.37 = trunc i64 %.36 to i32
-  %.38 = insertelement <32 x i32> poison, i32 %.37, i64 0
-  %.39 = shufflevector <32 x i32> %.38, <32 x i32> poison, <32 x i32> zeroinitializer
-  %rest = icmp slt <32 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>, %.39
-  %.41 = getelementptr i64, ptr %at, i64 %bound
-  %found.1 = call <32 x i64> @llvm.masked.load.v32i64.p0(ptr %.41, i32 8, <32 x i1> %rest, <32 x i64> zeroinitializer)
-  %.43 = icmp slt <32 x i64> %found.1, splat (i64 0)
-  %.44 = insertelement <32 x i64> poison, i64 %n, i64 0
-  %.45 = shufflevector <32 x i64> %.44, <32 x i64> poison, <32 x i32> zeroinitializer
-  %.46 = icmp sge <32 x i64> %found.1, %.45
-  %where2 = or <32 x i1> %.43, %.46
-  %mask = and <32 x i1> %rest, %where2
-  %.49 = call i1 @llvm.vector.reduce.or.v32i1(<32 x i1> %mask)
-  br i1 %.49, label %then.2, label %end.2
-then.2:
-  %.50 = select <32 x i1> %mask, <32 x i64> <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15, i64 16, i64 17, i64 18, i64 19, i64 20, i64 21, i64 22, i64 23, i64 24, i64 25, i64 26, i64 27, i64 28, i64 29, i64 30, i64 31>, <32 x i64> splat (i64 32)
-  %first2 = call i64 @llvm.vector.reduce.smin.v32i64(<32 x i64> %.50)
-  %.52 = insertelement <32 x i64> poison, i64 %first2, i64 0
-  %.53 = shufflevector <32 x i64> %.52, <32 x i64> poison, <32 x i32> zeroinitializer
-  %chosen2 = icmp eq <32 x i64> <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15, i64 16, i64 17, i64 18, i64 19, i64 20, i64 21, i64 22, i64 23, i64 24, i64 25, i64 26, i64 27, i64 28, i64 29, i64 30, i64 31>, %.53
-  %.55 = insertelement <32 x i64> poison, i64 %bound, i64 0
-  %.56 = shufflevector <32 x i64> %.55, <32 x i64> poison, <32 x i32> zeroinitializer
-  %.57 = add <32 x i64> %.56, <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15, i64 16, i64 17, i64 18, i64 19, i64 20, i64 21, i64 22, i64 23, i64 24, i64 25, i64 26, i64 27, i64 28, i64 29, i64 30, i64 31>
-  %.58 = select <32 x i1> %chosen2, <32 x i64> %.57, <32 x i64> splat (i64 -9223372036854775808)
-  %.59 = call i64 @llvm.vector.reduce.smax.v32i64(<32 x i64> %.58)
+  %.38 = insertelement <16 x i32> poison, i32 %.37, i64 0
+  %.39 = shufflevector <16 x i32> %.38, <16 x i32> poison, <16 x i32> zeroinitializer
+  %rest = icmp slt <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>, %.39
+  %.41 = getelementptr i64, ptr %at, i64 %col.1
+  %found.1 = call <16 x i64> @llvm.masked.load.v16i64.p0(ptr %.41, i32 8, <16 x i1> %rest, <16 x i64> zeroinitializer)
+  %.43 = icmp slt <16 x i64> %found.1, splat (i64 0)
+  %.44 = insertelement <16 x i64> poison, i64 %n, i64 0
+  %.45 = shufflevector <16 x i64> %.44, <16 x i64> poison, <16 x i32> zeroinitializer
+  %.46 = icmp sge <16 x i64> %found.1, %.45
+  %where2 = or <16 x i1> %.43, %.46
+  %mask = and <16 x i1> %rest, %where2
+  %.49 = call i1 @llvm.vector.reduce.or.v16i1(<16 x i1> %mask)
+  br i1 %.49, label %then.1, label %end.1
+then.1:
+  %.50 = select <16 x i1> %mask, <16 x i64> <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15>, <16 x i64> splat (i64 16)
+  %first2 = call i64 @llvm.vector.reduce.smin.v16i64(<16 x i64> %.50)
+  %.52 = insertelement <16 x i64> poison, i64 %first2, i64 0
+  %.53 = shufflevector <16 x i64> %.52, <16 x i64> poison, <16 x i32> zeroinitializer
+  %chosen2 = icmp eq <16 x i64> <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15>, %.53
+  %.55 = insertelement <16 x i64> poison, i64 %col.1, i64 0
+  %.56 = shufflevector <16 x i64> %.55, <16 x i64> poison, <16 x i32> zeroinitializer
+  %.57 = add <16 x i64> %.56, <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15>
+  %.58 = select <16 x i1> %chosen2, <16 x i64> %.57, <16 x i64> splat (i64 -9223372036854775808)
+  %.59 = call i64 @llvm.vector.reduce.smax.v16i64(<16 x i64> %.58)
   store i64 %.59, ptr %scratch, align 8
-  %.60 = select <32 x i1> %chosen2, <32 x i64> %found.1, <32 x i64> splat (i64 -9223372036854775808)
-  %.61 = call i64 @llvm.vector.reduce.smax.v32i64(<32 x i64> %.60)
+  %.60 = select <16 x i1> %chosen2, <16 x i64> %found.1, <16 x i64> splat (i64 -9223372036854775808)
+  %.61 = call i64 @llvm.vector.reduce.smax.v16i64(<16 x i64> %.60)
   %.62 = getelementptr i64, ptr %scratch, i64 1
   store i64 %.61, ptr %.62, align 8
   ret i64 5
-end.2:
-  %.63 = getelementptr float, ptr %a, <32 x i64> %found.1
-  %.64 = call <32 x float> @llvm.masked.gather.v32f32.v32p0(<32 x ptr> %.63, i32 4, <32 x i1> %rest, <32 x float> zeroinitializer)
-  %.65 = getelementptr float, ptr %c, i64 %bound
-  call void @llvm.masked.store.v32f32.p0(<32 x float> %.64, ptr %.65, i32 4, <32 x i1> %rest)
-  br label %end.1
 end.1:
+  %.63 = getelementptr float, ptr %a, <16 x i64> %found.1
+  %.64 = call <16 x float> @llvm.masked.gather.v16f32.v16p0(<16 x ptr> %.63, i32 4, <16 x i1> %rest, <16 x float> zeroinitializer)
+  %.65 = getelementptr float, ptr %c, i64 %col.1
+  call void @llvm.masked.store.v16f32.p0(<16 x float> %.64, ptr %.65, i32 4, <16 x i1> %rest)
+  %col.sum.1 = add nsw i64 %col.1, 16
+  %col.next.1 = call i64 @llvm.expect.i64(i64 %col.sum.1, i64 0)
+  %col.more.1 = icmp slt i64 %col.next.1, %n
+  br i1 %col.more.1, label %for.col.1, label %end.col.1
+end.col.1:
   ret i64 0
 }
 
+declare <16 x float> @llvm.masked.gather.v16f32.v16p0(<16 x ptr>, i32, <16 x i1>, <16 x float>)
+
+declare <16 x i64> @llvm.masked.load.v16i64.p0(ptr, i32, <16 x i1>, <16 x i64>)
+
 declare <32 x float> @llvm.masked.gather.v32f32.v32p0(<32 x ptr>, i32, <32 x i1>, <32 x float>)
 
-declare <32 x i64> @llvm.masked.load.v32i64.p0(ptr, i32, <32 x i1>, <32 x i64>)
+declare i1 @llvm.vector.reduce.or.v16i1(<16 x i1>)
 
 declare i1 @llvm.vector.reduce.or.v32i1(<32 x i1>)
 
@@ -106,11 +114,17 @@ declare i64 @llvm.expect.i64(i64, i64)
 
 declare i64 @llvm.smax.i64(i64, i64)
 
+declare i64 @llvm.vector.reduce.smax.v16i64(<16 x i64>)
+
 declare i64 @llvm.vector.reduce.smax.v32i64(<32 x i64>)
+
+declare i64 @llvm.vector.reduce.smin.v16i64(<16 x i64>)
 
 declare i64 @llvm.vector.reduce.smin.v32i64(<32 x i64>)
 
-declare void @llvm.masked.store.v32f32.p0(<32 x float>, ptr, i32, <32 x i1>)
+declare void @llvm.masked.store.v16f32.p0(<16 x float>, ptr, i32, <16 x i1>)
 
 attributes #0 = { nounwind "prefer-vector-width"="512" "min-legal-vector-width"="512" }
 !0 = !{i32 1}
+
+!1 = !{!"branch_weights", i32 1, i32 1000}

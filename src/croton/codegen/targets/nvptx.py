@@ -24,6 +24,7 @@ from croton.codegen.statements import Statements
 from croton.codegen.target import Target
 from croton.codegen.types import SIZE, constant, type_of
 from croton.codegen.values import Value
+from croton.kernel.accumulate import identity
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import (
     Allocate,
@@ -39,7 +40,6 @@ from croton.kernel.nodes import (
     walk_statements,
 )
 from croton.kernel.uniform import Facts, Unsupported, post_order, statement_expressions
-from croton.kernel.vectorise import identity
 
 _SPECIAL = {"tid": "tid.x", "ntid": "ntid.x", "block": "ctaid.x", "blocks": "nctaid.x"}
 _WARP = 32
