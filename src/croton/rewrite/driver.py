@@ -39,7 +39,8 @@ class Knowledge:
         self.table = table
         self.shapes = Shapes(table)
         self._numbers: dict[int, Any] = {}
-        self._lifted: dict[tuple[int, Any], Sequence[Variable] | None] = {}
+        # Held with the variable itself, so that its identity stays its own.
+        self._functions: dict[int, tuple[Variable, str, Sequence[Variable]]] = {}
         self._serials: dict[int, int] = {}
 
     def serial(self, v: Variable) -> int:
@@ -61,24 +62,36 @@ class Knowledge:
 
         Of an elementwise function inside a dimshuffle, the rearranged inputs.
         """
+        name, inputs = self.function(v)
+        if name == head:
+            return inputs
         node = v.owner
-        if node is None:
+        if node is None or head not in heads_of_op(node.op):
             return None
-        if head in heads_of_op(node.op):
-            return node.inputs
-        if not isinstance(node.op, DimShuffle):
-            return None
-        inner = node.inputs[0].owner
-        if inner is None or not isinstance(inner.op, Elemwise) or head not in heads_of_op(inner.op):
-            return None
-        key = (id(v), head)
-        found = self._lifted.get(key)
+        return node.inputs
+
+    def function(self, v: Variable) -> tuple[str, Sequence[Variable]]:
+        """The elementwise function that computes ``v``, and its inputs; else "" and nothing.
+
+        Of a function inside a dimshuffle, the rearranged inputs.
+        """
+        found = self._functions.get(id(v))
         if found is None:
-            order = node.op.new_order
-            found = self._lifted[key] = [
-                self.table.adopt(dimshuffle(i, order), origin=inner) for i in inner.inputs
-            ]
-        return found
+            found = self._functions[id(v)] = (v, *self._look(v.owner))
+        return found[1], found[2]
+
+    def _look(self, node: Apply | None) -> tuple[str, Sequence[Variable]]:
+        if node is None:
+            return "", ()
+        if isinstance(node.op, Elemwise):
+            return node.op.name, node.inputs
+        inner = node.inputs[0].owner if isinstance(node.op, DimShuffle) else None
+        if inner is None or not isinstance(inner.op, Elemwise):
+            return "", ()
+        order = node.op.new_order  # type: ignore[attr-defined]
+        return inner.op.name, [
+            self.table.adopt(dimshuffle(i, order), origin=inner) for i in inner.inputs
+        ]
 
 
 class Pass:
@@ -97,6 +110,7 @@ class Pass:
         self._rewrites = 0
         self.number = knowledge.number
         self.arguments = knowledge.arguments
+        self.function = knowledge.function
         self.serial = knowledge.serial
 
     def leave(self, variables: Iterable[Variable]) -> None:

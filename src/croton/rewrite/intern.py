@@ -9,7 +9,6 @@ from croton.graph import Apply, Constant, Op, Variable
 from croton.graph.traversal import toposort
 from croton.tensor.elementwise import Elemwise
 
-
 # Functions that give the same bits for either order (not so maximum, of two zeros).
 _COMMUTATIVE = frozenset(("add", "mul", "and", "or", "xor", "eq", "ne"))
 

@@ -89,3 +89,10 @@ class Match:
         Looks through a dimshuffle of it: the arguments are then rearranged.
         """
         return self.context.arguments(v, name)  # type: ignore[no-any-return]
+
+    def function(self, v: Variable) -> tuple[str, Sequence[Any]]:
+        """The elementwise function that computes ``v``, and its arguments; else ``""``.
+
+        Looks through a dimshuffle, as :meth:`arguments`.
+        """
+        return self.context.function(v)  # type: ignore[no-any-return]

@@ -21,6 +21,10 @@ from croton.tensor.elementwise import Elemwise
 from croton.tensor.reduction import Reduce
 from croton.tensor.shapes import DimShuffle
 
+# Other names for ops, by which patterns may look for them: "cast" is any conversion,
+# "expandable" an op that can say itself in others, "marker" one that hands its input on, and
+# "reduce sum" (and so on) a reduction of that kind.
+
 # How many inputs take part in the choice of rules: more would make it long, not sharper.
 _LOOKED_AT = 3
 
@@ -32,26 +36,28 @@ _op_heads: dict[Any, Heads] = {}
 
 def heads_of_op(op: Op) -> Heads:
     """The names under which patterns may look for ``op``."""
+    kind = type(op)
+    key: Any = kind
     if isinstance(op, Elemwise):
-        key: Any = op.name
+        key = (kind, op.name)
     elif isinstance(op, Reduce):
-        key = (Reduce, op.kind)
-    else:
-        key = type(op)
+        key = (kind, op.kind)
     found = _op_heads.get(key)
-    if found is None:
-        if isinstance(op, Elemwise):
-            found = (op.name, *_classes(op))
-        elif isinstance(op, Reduce):
-            found = ("reduce " + op.kind, *_classes(op))
-        else:
-            found = _classes(op)
-        _op_heads[key] = found
+    if found is not None:
+        return found
+    heads: list[Any] = [c for c in kind.__mro__ if c is not object]
+    if isinstance(op, Elemwise):
+        heads.insert(0, op.name)
+        if op.name.startswith("Cast{"):
+            heads.append("cast")
+    elif isinstance(op, Reduce):
+        heads.insert(0, "reduce " + op.kind)
+    if getattr(op, "expand", None) is not None:
+        heads.append("expandable")
+    if getattr(op, "passes_through", False):
+        heads.append("marker")
+    found = _op_heads[key] = tuple(heads)
     return found
-
-
-def _classes(op: Op) -> Heads:
-    return tuple(c for c in type(op).__mro__ if c is not object)
 
 
 class RuleSet:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from croton.rewrite.pattern import op, var
+from croton.rewrite.pattern import AnyOf, op, var
 from croton.rewrite.rule import Match, Rule
 from croton.tensor.creation import Alloc
 from croton.tensor.elementwise import Elemwise
 from croton.tensor.shapes import DimShuffle, Reshape, dimshuffle, known_size
 
-x = var("x")
+x, y = var("x y")
 _alloc = Alloc()
 
 
@@ -27,8 +27,6 @@ def _repeated_axes(v: Any) -> list[int]:
 def _in_elementwise(m: Match) -> Any:
     """Values instead of their repetition, where another input has that size or the result can."""
     inputs = list(m.inputs)
-    if not any(map(_repeats, inputs)):
-        return None
     bare = [v.owner.inputs[0] if _repeats(v) else v for v in inputs]
     # For each dimension the sizes that inputs have there, and have without repeating.
     wanted: list[set[int]] = [set() for _ in m.out.type.shape]
@@ -105,7 +103,16 @@ def _as_many(m: Match) -> bool:
 
 
 RULES = (
-    Rule("repetition_in_elementwise", op(Elemwise), _in_elementwise, "canonicalise"),
+    Rule(
+        "repetition_in_elementwise",
+        AnyOf(
+            op(Elemwise, op(Alloc), rest=True),
+            op(Elemwise, x, op(Alloc), rest=True),
+            op(Elemwise, x, y, op(Alloc), rest=True),
+        ),
+        _in_elementwise,
+        "canonicalise",
+    ),
     Rule("repetition_of_repetition", op(Alloc, x, rest=True), _alloc_alloc, "canonicalise"),
     Rule("useless_repetition", op(Alloc, x, rest=True), _useless_alloc, "canonicalise"),
     Rule("dimshuffle_of_repetition", op(DimShuffle, x), lambda m: (

@@ -50,8 +50,6 @@ def _rule(
 
 
 def _cast(m: Match) -> Any:
-    if not m.op.name.startswith("Cast{"):
-        return None
     (inner,) = m.inputs
     target = m.out.type.dtype
     if inner.type.dtype == target:
@@ -77,7 +75,7 @@ def _ordered_bounds(m: Match) -> bool:
 
 RULES = (
     _rule("identity", identity(x), x),
-    _rule("cast", op(Elemwise, x), _cast),
+    _rule("cast", op("cast", x), _cast),
     _rule("switch_known", switch(a, x, y), lambda m: m.x if m.number(m.a) else m.y),
     _rule("switch_same", switch(x, y, y), y),
     _rule(

@@ -52,7 +52,7 @@ def _small(type_: TensorType) -> bool:
 def _one_dtype(m: Match) -> Any:
     inputs = m.inputs
     dtypes = [v.type.dtype for v in inputs]
-    if len(set(dtypes)) == 1 and dtypes[0] == m.out.type.dtype and m.op.name != "switch":
+    if dtypes.count(m.out.type.dtype) == len(dtypes) and m.op.name != "switch":
         return None
     into, _ = m.op.scalar_op.resolve(dtypes)
     if list(into) == dtypes:

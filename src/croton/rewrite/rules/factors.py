@@ -25,6 +25,7 @@ y = var("y")
 
 # Longer products are looked at in parts.
 _DEEPEST = 6
+_KNOWN = frozenset(("mul", "true_div", "neg", "sqr"))
 _NOTE = "0 / 0 and infinity / infinity were NaN; may change rounding"
 
 
@@ -39,12 +40,14 @@ Factors = dict[Any, Any]
 
 def _key(v: Any, m: Match) -> Any:
     """Equal for factors that are the same."""
-    complement = m.arguments(v, "sub")
-    if complement is not None:
-        inner = m.arguments(complement[1], "sigmoid") if m.number(complement[0]) == 1 else None
-        return id(v) if inner is None else _sigmoid_key(inner[0], True, m)
-    args = m.arguments(v, "sigmoid")
-    return id(v) if args is None else _sigmoid_key(args[0], False, m)
+    name, args = m.function(v)
+    if name == "sigmoid":
+        return _sigmoid_key(args[0], False, m)
+    if name == "sub" and m.number(args[0]) == 1:
+        name, args = m.function(args[1])
+        if name == "sigmoid":
+            return _sigmoid_key(args[0], True, m)
+    return id(v)
 
 
 def _sigmoid_key(x: Any, negative: bool, m: Match) -> tuple[int, bool]:
@@ -53,11 +56,8 @@ def _sigmoid_key(x: Any, negative: bool, m: Match) -> tuple[int, bool]:
 
 
 def _parts(v: Any, m: Match, depth: int) -> tuple[str, Any]:
-    for name in ("mul", "true_div", "neg", "sqr") if depth else ():
-        args = m.arguments(v, name)
-        if args is not None:
-            return name, args
-    return "", ()
+    name, args = m.function(v)
+    return (name, args) if depth and name in _KNOWN else ("", ())
 
 
 def _collect(v: Any, m: Match, above: Factors, below: Factors, depth: int = _DEEPEST) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from croton.graph import Op
 from croton.rewrite.pattern import op, var
 from croton.rewrite.rule import Match, Rule
 from croton.tensor.shapes import DimShuffle, Reshape, SpecifyShape, dimshuffle
@@ -14,10 +13,6 @@ x = var("x")
 
 def _rule(name: str, pattern: Any, replacement: Any, note: str = "") -> Rule:
     return Rule(name, pattern, replacement, "canonicalise", note=note)
-
-
-def _marker(m: Match) -> Any:
-    return m.inputs[0] if getattr(m.op, "passes_through", False) else None
 
 
 def _useless_dimshuffle(m: Match) -> Any:
@@ -61,7 +56,7 @@ def _promises(m: Match) -> Any:
 
 
 RULES = (
-    _rule("marker", op(Op, x), _marker),
+    _rule("marker", op("marker", x), x),
     _rule("useless_dimshuffle", op(DimShuffle, x), _useless_dimshuffle),
     _rule("dimshuffle_dimshuffle", op(DimShuffle, op(DimShuffle, x, bind="d")), _dimshuffles),
     _rule("reshape_reshape", op(Reshape, op(Reshape, x, rest=True), rest=True),
