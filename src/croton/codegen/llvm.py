@@ -59,4 +59,5 @@ def render(functions: Sequence[Function], target: Target) -> str:
         parts.append(f"{statements.signature()} #0 {{\n" + "\n".join(lines) + "\n}\n")
     parts.extend(f"{line}\n" for line in sorted(declarations.values()))
     parts.append(f"attributes #0 = {{ nounwind {target.attributes} }}\n!0 = !{{i32 1}}\n")
+    parts.append('!1 = !{!"branch_weights", i32 1, i32 1000}\n')
     return "\n".join(parts)

@@ -17,7 +17,7 @@ from functools import cache
 
 from croton.codegen.types import SIZE, constant, memory_type, suffix_of, type_of
 from croton.kernel.nodes import Buffer, Const, Expr, KernelError, Load, Op, Var
-from croton.kernel.ops import FUNCTIONS
+from croton.kernel.ops import FUNCTIONS, RARE
 
 Value = str | int
 
@@ -64,6 +64,8 @@ class Values:
         self.aliases: dict[str, set[str]] = {}
         #: Which node holds which value; dropped where names change their meaning.
         self.memo: dict[int, Value] = {}
+        #: Joins a value computed only where a condition holds with one that is there.
+        self.branch: Callable[[Op, Value, Callable[[], Value], Value], Value] | None = None
         self.names: set[str] = set()
         self.fast = ""
         self._depth = 0
@@ -136,6 +138,9 @@ class Values:
         if known is not None:
             return known
         if isinstance(root, Op):
+            if root.attrs == RARE and self.branch is not None:
+                memo[id(root)] = result = self._rarely(root)
+                return result
             if self._depth == _DEEP:
                 return self._deep(root)
             self._depth += 1
@@ -165,7 +170,7 @@ class Values:
         stack: list[Expr] = [root]
         while stack:
             expr = stack[-1]
-            if expr.__class__ is Op:
+            if expr.__class__ is Op and expr.attrs != RARE:
                 pending = [a for a in expr.args if id(a) not in memo]
                 if pending:
                     pending.reverse()
@@ -177,6 +182,21 @@ class Values:
                 self.value(expr)
             stack.pop()
         return memo[id(root)]
+
+    def _rarely(self, expr: Op) -> Value:
+        """A choice whose second argument is computed only if some lane needs it."""
+        assert self.branch is not None
+        condition, slow, fast = expr.args
+        test, other = self.value(condition), self.value(fast)
+        memo = self.memo
+
+        def compute() -> Value:
+            self.memo = dict(memo)
+            result = self.value(slow)
+            self.memo = memo
+            return result
+
+        return self.branch(expr, test, compute, other)
 
     def _apply(self, expr: Op, operands: list[Value]) -> Value:
         rule = self.rules.get(expr.name)
@@ -329,7 +349,11 @@ class Values:
 
     def leave(self, mark: int) -> None:
         """End the block that ``enter`` started."""
+        self.forget(mark)
+        self.memo = {}
+
+    def forget(self, mark: int) -> None:
+        """Forget what was computed since there were ``mark`` values."""
         table = self.table
         while len(table) > mark:
             table.popitem()
-        self.memo = {}

@@ -129,7 +129,7 @@ _ENTRIES = [
     OpInfo("le", 2, "bool", np.less_equal),
     OpInfo("gt", 2, "bool", np.greater),
     OpInfo("ge", 2, "bool", np.greater_equal),
-    OpInfo("select", 3, "second", np.where),
+    OpInfo("select", 3, "second", np.where),  # attrs: RARE, or none
     # conversion: the target dtype is the result's; float to integer truncates
     OpInfo("cast", 1, "given", None),
     OpInfo("bitcast", 1, "given", None),
@@ -185,6 +185,10 @@ _ENTRIES = [
 ]
 
 OPS: dict[str, OpInfo] = {entry.name: entry for entry in _ENTRIES}
+
+#: Attributes of a ``select`` whose condition seldom holds in any lane: a renderer may test that
+#: and jump over the evaluation of the second argument.
+RARE = ("rare",)
 
 #: Expanded by :mod:`croton.codegen.math` before rendering.
 FUNCTIONS = frozenset(

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from croton.kernel import build
 from croton.kernel.nodes import Expr, Op
+from croton.kernel.ops import RARE
 
 EXACT = ("exact",)
-RARE = ("rare",)
 
 
 class Format(NamedTuple):
