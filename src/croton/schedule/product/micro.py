@@ -16,6 +16,7 @@ from croton.kernel.nodes import (
     Buffer,
     Expr,
     For,
+    If,
     Let,
     Load,
     Local,
@@ -38,20 +39,24 @@ class Left(NamedTuple):
 
 
 class Right(NamedTuple):
-    """Element (k, j) is ``buffer[start + k * pitch + j]``; ``mask``: of the last vector."""
+    """Element (k, j) is ``buffer[start + k * pitch + j]``; ``masks``: of the last vectors."""
 
     buffer: Buffer
     start: Expr
     pitch: Expr
-    mask: Expr | None
+    masks: tuple[Expr, ...]
 
 
 class Target(NamedTuple):
-    """Element (i, j) of the result is ``buffer[start + i * pitch + j]``."""
+    """Element (i, j) of the result is ``buffer[start + i * pitch + j]``.
+
+    Where ``add`` holds, the sums start from what is there.
+    """
 
     buffer: Buffer
     start: Expr
     pitch: Expr
+    add: Expr | None = None
 
 
 def block(
@@ -67,22 +72,26 @@ def block(
     dtype = left.buffer.dtype
     height = len(left.rows)
     sums = [[Var(f"s{i}_{v}", dtype, lanes) for v in range(vectors)] for i in range(height)]
+    places = [
+        (s, add(add(target.start, mul(index(i), target.pitch)), index(v * lanes)))
+        for i, row_sums in enumerate(sums)
+        for v, s in enumerate(row_sums)
+    ]
     x_at, y_at = Var("x_at"), Var("y_at")
-    body: list[Stmt] = [Local(s, const(0.0, dtype, lanes)) for row in sums for s in row]
+    body: list[Stmt] = [Local(s, const(0.0, dtype, lanes)) for s, _ in places]
+    if target.add is not None:
+        present = tuple(Assign(s, Load(target.buffer, at, lanes)) for s, at in places)
+        body.append(If(target.add, present))
     body += [Local(x_at, left.start), Local(y_at, right.start)]
     columns = [Var(f"y{v}", dtype, lanes) for v in range(vectors)]
     step: list[Stmt] = []
-    for v, y in enumerate(columns):
-        mask = right.mask if v == vectors - 1 else None
+    masks = (*[None] * (vectors - len(right.masks)), *right.masks)
+    for v, (y, mask) in enumerate(zip(columns, masks, strict=True)):
         step.append(Let(y, Load(right.buffer, add(y_at, index(v * lanes)), lanes, mask)))
     for at, row_sums in zip(left.rows, sums, strict=True):
         x = broadcast(Load(left.buffer, add(x_at, at)), lanes)
         step += [Assign(s, op("fma", x, y, s)) for s, y in zip(row_sums, columns, strict=True)]
     step += [Assign(x_at, add(x_at, left.pitch)), Assign(y_at, add(y_at, right.pitch))]
     body.append(For(STEP, index(0), depth, (*every_step, *step)))
-    body += [
-        Store(target.buffer, add(add(target.start, mul(index(i), target.pitch)), index(v * lanes)), s)
-        for i, row_sums in enumerate(sums)
-        for v, s in enumerate(row_sums)
-    ]
+    body += [Store(target.buffer, at, s) for s, at in places]
     return tuple(body)

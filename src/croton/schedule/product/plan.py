@@ -9,14 +9,8 @@ from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
 from croton.schedule.product import tile
 from croton.schedule.product.counts import Count, count
-from croton.schedule.product.kernel import (
-    PACK_SIZES,
-    SIZES,
-    STORE_SIZES,
-    kernel,
-    pack_kernel,
-    panel_bytes,
-)
+from croton.schedule.product.kernel import SIZES, STORE_SIZES, kernel, scratch_bytes
+from croton.schedule.product.strips import PACK_SIZES, pack_kernel
 from croton.schedule.product.tiling import Tiling, tiling
 
 #: What the sizes of a product are called: its batch and extents, and the strides of
@@ -85,7 +79,7 @@ def plan(
         "slots": count("add", count("ceildiv", rows, big), 1),
         "accumulate": int(accumulate),
     }
-    panel = panel_bytes(t)
+    panel = scratch_bytes(t)
     below = tile.FREE + max(panel, spare) if epilogue else panel
     work = count("mul", count("mul", rows, columns), "k")
     product_sizes = SIZES if epilogue else SIZES + STORE_SIZES
