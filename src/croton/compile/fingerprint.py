@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from croton.config import config
+from croton.graph import trace
 from croton.graph.op import Op
 from croton.graph.shared import SharedVariable
 from croton.graph.traversal import toposort
@@ -19,11 +20,15 @@ from croton.tensor.type import TensorType
 
 
 class Leaves:
-    """The shared variables and constants of a graph, in the order in which it is walked."""
+    """What a graph has that is not part of its key, in the order in which it is walked.
+
+    ``shared`` variables, and ``traces``: the places in the user's code, which
+    error messages name.
+    """
 
     def __init__(self) -> None:
         self.shared: list[SharedVariable] = []
-        self.constants: list[Constant] = []
+        self.traces: list[trace.Trace] = []
 
 
 def fingerprint(
@@ -47,7 +52,6 @@ def fingerprint(
         number[v] = len(number)
         kind = v.type
         if isinstance(v, Constant):
-            leaves.constants.append(v)
             parts.append(("c", str(kind.dtype), kind.shape, v.data.tobytes()))  # type: ignore[attr-defined]
         elif isinstance(v, SharedVariable):
             leaves.shared.append(v)
@@ -69,7 +73,8 @@ def fingerprint(
                 if not isinstance(v.type, TensorType):
                     return None
                 leaf(v)
-        parts.append((key, [number[v] for v in node.inputs], _place(node.trace)))
+        parts.append((key, [number[v] for v in node.inputs]))
+        leaves.traces.append(node.trace)
         for v in node.outputs:
             number.setdefault(v, len(number))
     for v in (*wanted, *(s for s, _ in updates)):
@@ -93,7 +98,3 @@ def _op_key(op: Op) -> Any:
         return None
     return (type(op).__module__, type(op).__qualname__, *(repr(getattr(op, p)) for p in props))
 
-
-def _place(trace: Any) -> Any:
-    # Error messages name these lines.
-    return [(f.code.co_filename, f.line, f.code.co_name) for f in trace]

@@ -459,7 +459,7 @@ class _Definition:
 
     def _shape_result(self, values: list[Any]) -> Any:
         if self.result == "none":
-            return []
+            return None
         if self.result == "value":
             return values[0]
         if self.result == "dict":

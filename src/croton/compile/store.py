@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from croton.compile.fingerprint import Leaves
+from croton.graph import trace
 from croton.graph.shared import SharedVariable
 from croton.runtime import serial
 from croton.runtime.cache import ObjectCache
@@ -39,8 +40,11 @@ def keep(cache: ObjectCache, key: str, scheduled: Any, linked: Any, leaves: Leav
     position = {id(s): k for k, s in enumerate(leaves.shared)}
     if any(id(s) not in position for s in scheduled.shared):
         return
+    program, ends = _without_traces(scheduled.program, leaves)
+    places = {str(t[0]): k for k, t in enumerate(leaves.traces) if t}
     header = json.dumps(
         {
+            "ends": ends,
             "keys": linked.keys,
             "names": linked.names,
             "shared": [position[id(s)] for s in scheduled.shared],
@@ -48,13 +52,33 @@ def keep(cache: ObjectCache, key: str, scheduled: Any, linked: Any, leaves: Leav
                 (c.dtype.str, np.shape(o))
                 for c, o in zip(constants, scheduled.constants, strict=True)
             ],
-            "lines": scheduled.lines,
+            "lines": [places.get(line, -1) for line in scheduled.lines],
         }
     ).encode()
-    program = serial.dumps(scheduled.program)
-    lengths = struct.pack("<QQ", len(header), len(program))
-    parts = [_STAMP, lengths, header, program, *(c.tobytes() for c in constants)]
+    text = serial.dumps(program)
+    lengths = struct.pack("<QQ", len(header), len(text))
+    parts = [_STAMP, lengths, header, text, *(c.tobytes() for c in constants)]
     cache.put(key, b"".join(parts))
+
+
+def _without_traces(program: Program, leaves: Leaves) -> tuple[Program, list[int]]:
+    """The program without the user's lines in its messages, and whose lines they were."""
+    described = {_escaped(t): k for k, t in enumerate(leaves.traces) if t}
+    errors, ends = [], []
+    for error in program.errors:
+        found = -1
+        message = error.message
+        for text, k in described.items():
+            if message.endswith(text):
+                found, message = k, message[: -len(text)]
+                break
+        errors.append(error._replace(message=message))
+        ends.append(found)
+    return program._replace(errors=tuple(errors)), ends
+
+
+def _escaped(lines: trace.Trace) -> str:
+    return trace.describe(lines).replace("{", "{{").replace("}", "}}")
 
 
 def find(cache: ObjectCache, key: str, leaves: Leaves) -> Kept | None:
@@ -91,11 +115,16 @@ def _read(cache: ObjectCache, data: bytes, leaves: Leaves) -> Kept | None:
                 return None
             objects[key] = found
     shared: Sequence[SharedVariable] = leaves.shared
+    errors = [
+        e if k < 0 else e._replace(message=e.message + _escaped(leaves.traces[k]))
+        for e, k in zip(program.errors, header["ends"], strict=True)
+    ]
+    lines = ["" if k < 0 else str(leaves.traces[k][0]) for k in header["lines"]]
     return Kept(
-        program,
+        program._replace(errors=tuple(errors)),
         list(objects.values()),
         header["names"],
         [shared[k] for k in header["shared"]],
         constants,
-        header["lines"],
+        lines,
     )

@@ -410,6 +410,32 @@ static PyObject *profile_reset(PyObject *object, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+static PyObject *callable_subscript(PyObject *object, PyObject *key)
+{
+    Callable *self = (Callable *)object;
+    if (!has_owner(self)) {
+        PyErr_Format(PyExc_KeyError, "%U has no state", self->name);
+        return NULL;
+    }
+    return PyObject_GetItem(self->owner, key);
+}
+
+static int callable_assign(PyObject *object, PyObject *key, PyObject *value)
+{
+    Callable *self = (Callable *)object;
+    if (!value || !has_owner(self)) {
+        PyErr_Format(PyExc_TypeError, "%U has no state that could be %s", self->name,
+                     value ? "set" : "deleted");
+        return -1;
+    }
+    return PyObject_SetItem(self->owner, key, value);
+}
+
+static PyMappingMethods callable_mapping = {
+    .mp_subscript = callable_subscript,
+    .mp_ass_subscript = callable_assign,
+};
+
 static PyGetSetDef callable_attributes[] = {
     {"owner", get_owner, set_owner, "The object that answers for attributes and repr.", NULL},
     {"profiling", get_profile, set_profile, "Whether calls are timed.", NULL},
@@ -441,6 +467,7 @@ PyTypeObject Callable_Type = {
     .tp_getattro = callable_getattr,
     .tp_setattro = callable_setattr,
     .tp_repr = callable_repr,
+    .tp_as_mapping = &callable_mapping,
     .tp_getset = callable_attributes,
     .tp_methods = callable_methods,
 };

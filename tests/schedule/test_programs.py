@@ -1,0 +1,109 @@
+"""What a Program looks like: how much is fused, what is written in place."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import croton
+import croton.tensor as T
+from croton.compile import kernels
+from croton.runtime.program import Host, Launch
+
+
+def launches(f):
+    return [i for i in f.program.instructions if isinstance(i, Launch)]
+
+
+def test_an_elementwise_chain_is_one_kernel():
+    x, y, z = T.fvectors("xyz")
+    out = T.tanh(x) * T.nnet.sigmoid(y) + T.log1p(T.exp(z)) - x * y / (1 + z * z)
+    f = croton.function([x, y, z], out)
+    assert len(launches(f)) == 1
+
+
+def test_a_softmax_is_one_kernel():
+    x = T.fmatrix("x")
+    assert len(launches(croton.function([x], T.nnet.softmax(x)))) == 1
+
+
+def test_an_update_is_written_in_place():
+    w = croton.shared(np.ones(5, "float32"))
+    f = croton.function([], updates=[(w, w * 2 + 1)])
+    before = w.get_value(borrow=True).ctypes.data
+    f()
+    assert w.get_value(borrow=True).ctypes.data == before
+    np.testing.assert_array_equal(w.get_value(), np.full(5, 3, "float32"))
+
+
+def test_updates_see_the_old_values():
+    a, b = croton.shared(np.array([1.0, 2.0])), croton.shared(np.array([10.0, 20.0]))
+    f = croton.function([], [a + b], updates=[(a, b), (b, a + b)])
+    np.testing.assert_array_equal(f()[0], [11.0, 22.0])
+    np.testing.assert_array_equal(a.get_value(), [10.0, 20.0])
+    np.testing.assert_array_equal(b.get_value(), [11.0, 22.0])
+
+
+def test_an_update_that_reads_itself_elsewhere_is_not_spoiled():
+    w = croton.shared(np.arange(6.0).reshape(2, 3))
+    f = croton.function([], updates=[(w, w[::-1] + w[:, ::-1])])
+    start = w.get_value()
+    f()
+    np.testing.assert_array_equal(w.get_value(), start[::-1] + start[:, ::-1])
+    square = croton.shared(np.arange(9.0).reshape(3, 3))
+    croton.function([], updates=[(square, square.T + T.dot(square, square))])()
+    start = np.arange(9.0).reshape(3, 3)
+    np.testing.assert_array_equal(square.get_value(), start.T + start @ start)
+
+
+def test_a_gradient_step_of_a_product_runs_in_its_epilogue():
+    x, y = T.fmatrix("x"), T.fmatrix("y")
+    w = croton.shared(np.zeros((4, 3), "float32"))
+    loss = T.sqr(T.dot(x, w) - y).sum()
+    f = croton.function([x, y], loss, updates=[(w, w - np.float32(0.01) * T.grad(loss, w))])
+    assert any(launch.calls for launch in launches(f))
+    rng = np.random.default_rng(0)
+    a, b = rng.random((5, 4), "float32"), rng.random((5, 3), "float32")
+    f(a, b)
+    np.testing.assert_allclose(w.get_value(), 0.02 * a.T @ b, rtol=1e-5)
+
+
+def test_only_a_users_own_op_runs_python():
+    class Twice(croton.Op):
+        __props__ = ()
+
+        def make_node(self, x):
+            x = croton.as_tensor_variable(x)
+            return croton.Apply(self, [x], [x.type()])
+
+        def perform(self, node, inputs, outputs):
+            outputs[0][0] = inputs[0] * 2
+
+    x = T.fvector("x")
+    f = croton.function([x], T.exp(Twice()(x + 1)).sum())
+    kinds = [type(i) for i in f.program.instructions]
+    assert kinds.count(Host) == 1
+    data = np.array([0.5, 1.5], "float32")
+    np.testing.assert_allclose(f(data), np.exp((data + 1) * 2).sum(), rtol=1e-5)
+
+
+def test_one_compilation_serves_every_size():
+    x, w = T.fmatrix("x"), T.fmatrix("w")
+    f = croton.function([x, w], [T.nnet.softmax(T.dot(x, w)), x.sum(0), x.var()])
+    before = dict(kernels.counters)
+    rng = np.random.default_rng(0)
+    for n, k, m in [(1, 1, 1), (3, 5, 7), (64, 32, 16), (200, 33, 129), (0, 4, 4)]:
+        a, b = rng.random((n, k), "float32"), rng.random((k, m), "float32")
+        soft, total, _ = f(a, b)
+        assert soft.shape == (n, m)
+        np.testing.assert_allclose(total, a.sum(0), rtol=1e-5)
+    assert kernels.counters == before
+
+
+def test_temporaries_whose_lives_do_not_overlap_share_memory():
+    x = T.fmatrix("x")
+    v = x
+    for _ in range(6):
+        v = T.tanh(T.dot(v, x))
+    f = croton.function([x], v)
+    slots = {b.slot for b in f.program.buffers if b.kind == "temporary"}
+    assert len(slots) <= 5
