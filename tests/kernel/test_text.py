@@ -113,3 +113,35 @@ def test_statements():
         (If(Var("q", "bool"), ()), "if (q) {"),
     ]:
         assert statement_text(s) == shown
+
+
+SOURCE, TARGET = Buffer("source", "float32"), Buffer("target", "float32")
+
+
+def test_what_is_large_and_repeated_is_written_once():
+    value = Load(SOURCE, N)
+    for _ in range(40):
+        value = b.add(b.mul(value, value), value)
+    shown = text(Function("f", (SOURCE, TARGET), (N,), (Store(TARGET, N, value),)))
+    assert len(shown) < 5000
+    assert "const float32 _1 = " in shown and "target[n] = _" in shown
+    assert " where _1 = " in expression_text(value)
+    assert statement_text(Store(TARGET, N, value)).startswith("target[n] = ")
+
+
+def test_what_is_small_is_repeated():
+    value = b.add(Load(SOURCE, N), Load(SOURCE, N))
+    twice = b.mul(value, value)
+    assert (
+        statement_text(Store(TARGET, N, twice))
+        == "target[n] = (source[n] + source[n]) * (source[n] + source[n]);"
+    )
+
+
+def test_long_chains_need_no_recursion():
+    value = Load(SOURCE, N)
+    for _ in range(5000):
+        value = b.op("exp", value)
+    shown = text(Function("f", (SOURCE, TARGET), (N,), (Store(TARGET, N, value),)))
+    assert shown.count("exp(") == 5000
+    assert max(map(len, shown.splitlines())) < 1000

@@ -1,12 +1,15 @@
 """Kernels as readable, C-like text: what a user sees of the code that runs.
 
 A vector reads as its type with the lanes behind it (``float32x16``), a load or
-store of neighbours as ``a[i:+16]``, a masked one as ``a[i:+16 if m]``.
+store of neighbours as ``a[i:+16]``, a masked one as ``a[i:+16 if m]``.  A large
+part of an expression that occurs twice, and what would make a line too long, is
+written once, as ``_1``, ``_2`` ... before the statement.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -34,6 +37,7 @@ from croton.kernel.nodes import (
     Store,
     Var,
 )
+from croton.kernel.uniform import operands, post_order, statement_expressions
 
 #: Infix operations: their sign and how tightly they bind.
 _INFIX = {
@@ -57,24 +61,30 @@ _INFIX = {
 }
 _SELECT, _PREFIX, _ATOM = 1, 10, 12
 
+#: From how many operations on a part is written once, and nothing is written in one.
+_REPEATED, _LONGEST = 12, 60
+
 
 def text(function: Function) -> str:
     """The whole of ``function``."""
     buffers = ", ".join(f"{b.dtype} *{b.name}" for b in function.buffers)
     sizes = ", ".join(size.name for size in function.sizes)
     head = f"kernel {function.name}({buffers}{'; ' if buffers and sizes else ''}{sizes})"
-    lines = [f"{head} {{", *_block(function.body, 1), "}"]
+    lines = [f"{head} {{", *_Writer().block(function.body, 1), "}"]
     return "\n".join(lines) + "\n"
 
 
 def statement_text(statement: Stmt) -> str:
-    """The first line of ``statement``: enough to find it by."""
-    return next(_lines(statement, 0))
+    """The first line of ``statement`` itself: enough to find it by."""
+    return next(_Writer().lines(statement, 0, parts=False))
 
 
 def expression_text(expr: Expr) -> str:
-    """``expr`` on one line."""
-    return _expression(expr)[0]
+    """``expr`` on one line; parts that have names follow behind it."""
+    writer = _Writer()
+    named = [f"{name} = {writer.whole(part)}" for name, part in writer.parts((expr,))]
+    shown = writer.expression(expr)
+    return f"{shown} where {', '.join(named)}" if named else shown
 
 
 def type_text(dtype: str, lanes: int) -> str:
@@ -82,123 +92,166 @@ def type_text(dtype: str, lanes: int) -> str:
     return dtype if lanes == 1 else f"{dtype}x{lanes}"
 
 
-def _block(body: Body, depth: int) -> Iterator[str]:
-    for statement in body:
-        yield from _lines(statement, depth)
+class _Writer:
+    """Writes statements; ``names`` are those of the parts written before the current one."""
 
+    def __init__(self) -> None:
+        self.names: dict[int, str] = {}
+        self.count = 0
 
-def _lines(s: Stmt, depth: int) -> Iterator[str]:
-    pad = "    " * depth
-    if isinstance(s, For):
-        name, start, stop = s.var.name, expression_text(s.start), expression_text(s.stop)
-        step = expression_text(s.step)
-        step = f"++{name}" if step == "1" else f"{name} += {step}"
-        kind = "" if s.kind == "serial" else f"{s.kind} "
-        yield f"{pad}{kind}for ({name} = {start}; {name} < {stop}; {step}) {{"
-        yield from _block(s.body, depth + 1)
-        yield f"{pad}}}"
-    elif isinstance(s, If):
-        yield f"{pad}if ({expression_text(s.condition)}) {{"
-        yield from _block(s.body, depth + 1)
-        if s.orelse:
-            yield f"{pad}}} else {{"
-            yield from _block(s.orelse, depth + 1)
-        yield f"{pad}}}"
-    else:
-        yield f"{pad}{_simple(s)};"
+    # -- statements ----------------------------------------------------------------------
 
+    def block(self, body: Body, depth: int) -> Iterator[str]:
+        for statement in body:
+            yield from self.lines(statement, depth)
 
-def _simple(s: Stmt) -> str:
-    if isinstance(s, Let | Local):
-        const = "const " if isinstance(s, Let) else ""
-        kind = type_text(s.var.dtype, s.var.lanes)
-        return f"{const}{kind} {s.var.name} = {expression_text(s.value)}"
-    if isinstance(s, Assign):
-        return f"{s.var.name} = {expression_text(s.value)}"
-    if isinstance(s, Best):
-        how = "largest" if s.largest else "smallest"
-        value, index = expression_text(s.value), expression_text(s.index)
-        return f"({s.var.name}, {s.where.name}) = {how} of ({value}, {index})"
-    if isinstance(s, Store):
-        place = _element(s.buffer, s.index, s.value.lanes, s.mask)
-        note = "  /* nontemporal */" if s.nontemporal else ""
-        return f"{place} = {expression_text(s.value)}{note}"
-    if isinstance(s, Prefetch):
-        purpose = ", write" if s.write else ""
-        return f"prefetch({s.buffer.name}[{expression_text(s.index)}]{purpose})"
-    if isinstance(s, Allocate):
-        return f"{s.buffer.dtype} *{s.buffer.name} = scratch + {expression_text(s.offset)}"
-    if isinstance(s, Choose):
-        test = expression_text(s.condition)
-        return f"{s.buffer.dtype} *{s.buffer.name} = {test} ? {s.first.name} : {s.second.name}"
-    if isinstance(s, Call):
-        lo, hi = expression_text(s.lo), expression_text(s.hi)
-        return f"call {s.target.name}({lo}, {hi}, {s.scratch.name})"
-    if isinstance(s, Fail):
-        return f"fail({', '.join([str(s.code), *map(expression_text, s.details)])})"
-    if isinstance(s, Barrier):
-        return "barrier()"
-    return repr(s)
+    def lines(self, s: Stmt, depth: int, parts: bool = True) -> Iterator[str]:
+        pad = "    " * depth
+        for var, value in self.parts(statement_expressions(s)):
+            if parts:
+                kind = type_text(value.dtype, value.lanes)
+                yield f"{pad}const {kind} {var} = {self.whole(value)};"
+        if isinstance(s, For):
+            name, start, stop, step = s.var.name, *map(self.expression, (s.start, s.stop, s.step))
+            step = f"++{name}" if step == "1" else f"{name} += {step}"
+            kind = "" if s.kind == "serial" else f"{s.kind} "
+            yield f"{pad}{kind}for ({name} = {start}; {name} < {stop}; {step}) {{"
+            yield from self.block(s.body, depth + 1)
+            yield f"{pad}}}"
+        elif isinstance(s, If):
+            yield f"{pad}if ({self.expression(s.condition)}) {{"
+            yield from self.block(s.body, depth + 1)
+            if s.orelse:
+                yield f"{pad}}} else {{"
+                yield from self.block(s.orelse, depth + 1)
+            yield f"{pad}}}"
+        else:
+            yield f"{pad}{self.simple(s)};"
 
+    def parts(self, roots: Sequence[Expr]) -> list[tuple[str, Expr]]:
+        """Names for what of ``roots`` is written before them, innermost first."""
+        self.names = {}
+        order: list[Expr] = []
+        uses: Counter[int] = Counter(map(id, roots))
+        done: dict[int, object] = {}
+        for root in roots:
+            for node in post_order(root, done):
+                order.append(node)
+                uses.update(map(id, operands(node)))
+        size: dict[int, int] = {}
+        found: list[tuple[str, Expr]] = []
+        for node in order:
+            count = 1 + sum(size[id(a)] for a in operands(node))
+            repeated = uses[id(node)] > 1 and count >= _REPEATED
+            if isinstance(node, Op) and (repeated or count >= _LONGEST):
+                self.count += 1
+                self.names[id(node)] = f"_{self.count}"
+                found.append((f"_{self.count}", node))
+                count = 1
+            size[id(node)] = count
+        return found
 
-def _element(buffer: Buffer, index: Expr, lanes: int, mask: Expr | None) -> str:
-    where = expression_text(index)
-    if index.lanes == 1 and lanes > 1:
-        where += f":+{lanes}"
-    if mask is not None:
-        where += f" if {expression_text(mask)}"
-    return f"{buffer.name}[{where}]"
+    def simple(self, s: Stmt) -> str:
+        show = self.expression
+        if isinstance(s, Let | Local):
+            const = "const " if isinstance(s, Let) else ""
+            kind = type_text(s.var.dtype, s.var.lanes)
+            return f"{const}{kind} {s.var.name} = {show(s.value)}"
+        if isinstance(s, Assign):
+            return f"{s.var.name} = {show(s.value)}"
+        if isinstance(s, Best):
+            how = "largest" if s.largest else "smallest"
+            pair = f"({show(s.value)}, {show(s.index)})"
+            return f"({s.var.name}, {s.where.name}) = {how} of {pair}"
+        if isinstance(s, Store):
+            place = self.element(s.buffer, s.index, s.value.lanes, s.mask)
+            note = "  /* nontemporal */" if s.nontemporal else ""
+            return f"{place} = {show(s.value)}{note}"
+        if isinstance(s, Prefetch):
+            purpose = ", write" if s.write else ""
+            return f"prefetch({s.buffer.name}[{show(s.index)}]{purpose})"
+        if isinstance(s, Allocate):
+            return f"{s.buffer.dtype} *{s.buffer.name} = scratch + {show(s.offset)}"
+        if isinstance(s, Choose):
+            chosen = f"{show(s.condition)} ? {s.first.name} : {s.second.name}"
+            return f"{s.buffer.dtype} *{s.buffer.name} = {chosen}"
+        if isinstance(s, Call):
+            return f"call {s.target.name}({show(s.lo)}, {show(s.hi)}, {s.scratch.name})"
+        if isinstance(s, Fail):
+            return f"fail({', '.join([str(s.code), *map(show, s.details)])})"
+        if isinstance(s, Barrier):
+            return "barrier()"
+        return repr(s)
 
+    # -- expressions ---------------------------------------------------------------------
 
-def _expression(e: Expr) -> tuple[str, int]:
-    """The text of ``e`` and how tightly its outermost operation binds."""
-    if isinstance(e, Const):
-        return _literal(e.value, e.dtype), _ATOM
-    if isinstance(e, Var):
-        return e.name, _ATOM
-    if isinstance(e, Load):
-        return _element(e.buffer, e.index, e.lanes, e.mask), _ATOM
-    if not isinstance(e, Op):
-        return repr(e), _ATOM
-    if e.name in _INFIX and len(e.args) == 2:
-        sign, level = _INFIX[e.name]
-        # Chains of one operation group to the left, as they are evaluated.
-        return f"{_within(e.args[0], level)} {sign} {_within(e.args[1], level + 1)}", level
-    if e.name == "select":
-        condition, a, b = (_within(x, _SELECT + 1) for x in e.args)
-        return f"{condition} ? {a} : {b}", _SELECT
-    if e.name in ("neg", "not"):
-        sign = "-" if e.name == "neg" else "!" if e.dtype == "bool" else "~"
-        return f"{sign}{_within(e.args[0], _PREFIX)}", _PREFIX
-    if e.name in ("cast", "bitcast"):
-        call = e.dtype if e.name == "cast" else f"bits_as_{e.dtype}"
-        return f"{call}({expression_text(e.args[0])})", _ATOM
-    if e.name == "broadcast":
-        return f"all{e.lanes}({expression_text(e.args[0])})", _ATOM
-    if e.name == "ramp":
-        return f"ramp{e.lanes}({expression_text(e.args[0])})", _ATOM
-    if e.name == "shuffle":
-        return _shuffle(e), _ATOM
-    extra = [str(list(e.attrs))] if e.name in ("extract", "philox") else []
-    return f"{e.name}({', '.join([*map(expression_text, e.args), *extra])})", _ATOM
+    def expression(self, e: Expr) -> str:
+        """``e``, or its name."""
+        return self._text(e)[0]
 
+    def whole(self, e: Expr) -> str:
+        """What the name of ``e`` stands for."""
+        return self._operation(e)[0]
 
-def _shuffle(e: Op) -> str:
-    """The lanes picked, an even run of them by its first two and its last."""
-    a, b = e.args
-    one = a is b
-    lanes = [i % a.lanes for i in e.attrs] if one else list(e.attrs)
-    order = ", ".join(map(str, lanes))
-    if len(lanes) > 4 and len({y - x for x, y in pairwise(lanes)}) == 1:
-        order = f"{lanes[0]}, {lanes[1]}, ..., {lanes[-1]}"
-    operands = [expression_text(a)] if one else [expression_text(a), expression_text(b)]
-    return f"shuffle({', '.join(operands)}, [{order}])"
+    def element(self, buffer: Buffer, index: Expr, lanes: int, mask: Expr | None) -> str:
+        where = self.expression(index)
+        if index.lanes == 1 and lanes > 1:
+            where += f":+{lanes}"
+        if mask is not None:
+            where += f" if {self.expression(mask)}"
+        return f"{buffer.name}[{where}]"
 
+    def _text(self, e: Expr) -> tuple[str, int]:
+        """The text of ``e`` and how tightly its outermost operation binds."""
+        name = self.names.get(id(e))
+        return self._operation(e) if name is None else (name, _ATOM)
 
-def _within(e: Expr, level: int) -> str:
-    """``e`` as an operand of something that binds at ``level``."""
-    shown, own = _expression(e)
-    return shown if own >= level else f"({shown})"
+    def _operation(self, e: Expr) -> tuple[str, int]:
+        if isinstance(e, Const):
+            return _literal(e.value, e.dtype), _ATOM
+        if isinstance(e, Var):
+            return e.name, _ATOM
+        if isinstance(e, Load):
+            return self.element(e.buffer, e.index, e.lanes, e.mask), _ATOM
+        if not isinstance(e, Op):
+            return repr(e), _ATOM
+        if e.name in _INFIX and len(e.args) == 2:
+            sign, level = _INFIX[e.name]
+            # Chains of one operation group to the left, as they are evaluated.
+            a, b = self._within(e.args[0], level), self._within(e.args[1], level + 1)
+            return f"{a} {sign} {b}", level
+        if e.name == "select":
+            condition, a, b = (self._within(x, _SELECT + 1) for x in e.args)
+            return f"{condition} ? {a} : {b}", _SELECT
+        if e.name in ("neg", "not"):
+            sign = "-" if e.name == "neg" else "!" if e.dtype == "bool" else "~"
+            return f"{sign}{self._within(e.args[0], _PREFIX)}", _PREFIX
+        if e.name == "shuffle":
+            return self._shuffle(e), _ATOM
+        call = {
+            "cast": e.dtype,
+            "bitcast": f"bits_as_{e.dtype}",
+            "broadcast": f"all{e.lanes}",
+            "ramp": f"ramp{e.lanes}",
+        }.get(e.name, e.name)
+        extra = [str(list(e.attrs))] if e.name in ("extract", "philox") else []
+        return f"{call}({', '.join([*map(self.expression, e.args), *extra])})", _ATOM
+
+    def _shuffle(self, e: Op) -> str:
+        """The lanes picked, an even run of them by its first two and its last."""
+        a, b = e.args
+        one = a is b
+        lanes = [i % a.lanes for i in e.attrs] if one else list(e.attrs)
+        order = ", ".join(map(str, lanes))
+        if len(lanes) > 4 and len({y - x for x, y in pairwise(lanes)}) == 1:
+            order = f"{lanes[0]}, {lanes[1]}, ..., {lanes[-1]}"
+        args = [self.expression(a)] if one else [self.expression(a), self.expression(b)]
+        return f"shuffle({', '.join(args)}, [{order}])"
+
+    def _within(self, e: Expr, level: int) -> str:
+        """``e`` as an operand of something that binds at ``level``."""
+        shown, own = self._text(e)
+        return shown if own >= level else f"({shown})"
 
 
 def _literal(value: Any, dtype: str) -> str:
