@@ -220,6 +220,47 @@ def _():
     return DimShuffle((1, 0))(DimShuffle((1, "x"))(x)), given
 
 
+@example("useless_dimshuffle")
+def _():
+    x, given = matrix(1, 4, shape=(1, None))
+    return DimShuffle(("x", 1))(x), given
+
+
+@example("useless_dimshuffle", applies=False)
+def _():
+    x, given = matrix(1, 4, shape=(1, None))
+    return DimShuffle((1, "x"))(x), given
+
+
+@example("dimshuffle_of_function")
+def _():
+    v, w = T.dvectors("v", "w")
+    e = T.clip(v.dimshuffle("x", 0), w.dimshuffle("x", 0), T.constant([[2.0]]))
+    return DimShuffle((1,))(e), {v: normal(3), w: normal(3, seed=1)}
+
+
+@example("dimshuffle_of_function", applies=False)
+def _():
+    v = T.dvector("v")
+    x, given = matrix()
+    return T.exp(v.dimshuffle("x", 0) + x).dimshuffle(1, 0), given | {v: normal(4)}
+
+
+@example("function_of_scalars")
+def _():
+    x, given = matrix()
+    s, t = T.dscalars("s", "t")
+    return x + T.exp(s.dimshuffle("x", "x") / t.dimshuffle("x", "x")), given | {
+        s: np.array(2.0), t: np.array(0.5)
+    }
+
+
+@example("function_of_scalars")
+def _():
+    s = T.dscalar("s")
+    return 1 + s.dimshuffle("x"), {s: np.array(2.0)}
+
+
 @example("reshape_reshape")
 def _():
     x, given = matrix()

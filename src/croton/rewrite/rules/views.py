@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from croton.rewrite.pattern import op, var
+from croton.graph import Constant
+from croton.rewrite.pattern import AnyOf, op, var
 from croton.rewrite.rule import Match, Rule
+from croton.tensor.convert import constant
+from croton.tensor.elementwise import Elemwise
 from croton.tensor.shapes import DimShuffle, Reshape, SpecifyShape, dimshuffle
 
 x = var("x")
@@ -16,12 +20,57 @@ def _rule(name: str, pattern: Any, replacement: Any, note: str = "") -> Rule:
 
 
 def _useless_dimshuffle(m: Match) -> Any:
-    return m.x if m.op.new_order == tuple(range(m.x.type.ndim)) else None
+    return m.x if _changes_nothing(m.op.new_order, m.x) else None
+
+
+def _changes_nothing(order: Sequence[int | str], v: Any) -> bool:
+    # A dimension of 1 may be dropped and put back in its place.
+    shape = v.type.shape
+    return len(order) == len(shape) and all(
+        d == k or (d == "x" and shape[k] == 1) for k, d in enumerate(order)
+    )
 
 
 def _dimshuffles(m: Match) -> Any:
     inner = m.d.new_order
     return dimshuffle(m.x, ["x" if d == "x" else inner[d] for d in m.op.new_order])
+
+
+def _dimshuffle_of_function(m: Match) -> Any:
+    """Where the arguments were rearranged just to be rearranged back they are left alone."""
+    node = m.inputs[0].owner
+    order = m.op.new_order
+    inputs = []
+    for v in node.inputs:
+        if isinstance(v, Constant):
+            inputs.append(dimshuffle(v, order))
+            continue
+        if v.owner is None or not isinstance(v.owner.op, DimShuffle):
+            return None
+        inner = v.owner.op.new_order
+        both = ["x" if d == "x" else inner[d] for d in order]
+        (below,) = v.owner.inputs
+        if not _changes_nothing(both, below):
+            return None
+        inputs.append(below)
+    return node.op(*inputs)
+
+
+def _function_of_scalars(m: Match) -> Any:
+    """What is a function of scalars is computed as one, whatever rank it is used with."""
+    inputs = []
+    for v in m.inputs:
+        if isinstance(v, Constant) and v.data.size == 1:
+            inputs.append(constant(v.data.reshape(())))
+        elif v.owner is not None and isinstance(v.owner.op, DimShuffle) and not (
+            v.owner.inputs[0].type.ndim
+        ):
+            inputs.append(v.owner.inputs[0])
+        else:
+            return None
+    if not m.out.type.ndim:
+        return None
+    return dimshuffle(m.op(*inputs), ["x"] * m.out.type.ndim)
 
 
 def _same_sizes(m: Match) -> Any:
@@ -59,6 +108,12 @@ RULES = (
     _rule("marker", op("marker", x), x),
     _rule("useless_dimshuffle", op(DimShuffle, x), _useless_dimshuffle),
     _rule("dimshuffle_dimshuffle", op(DimShuffle, op(DimShuffle, x, bind="d")), _dimshuffles),
+    _rule("dimshuffle_of_function", op(DimShuffle, op(Elemwise)), _dimshuffle_of_function),
+    _rule(
+        "function_of_scalars",
+        AnyOf(op(Elemwise, op(DimShuffle), rest=True), op(Elemwise, x, op(DimShuffle), rest=True)),
+        _function_of_scalars,
+    ),
     _rule("reshape_reshape", op(Reshape, op(Reshape, x, rest=True), rest=True),
           lambda m: m.op(m.x, *m.inputs[1:])),
     _rule("reshape_same_sizes", op(Reshape, x, rest=True), _same_sizes),
