@@ -261,7 +261,7 @@ class _Product:
         number: Var,
         masks: list[Var],
     ) -> Stmt:
-        """``number`` blocks of rows that are read where they lie; ``masks``: of the last vectors."""
+        """``number`` blocks of rows read where they lie; ``masks``: of the last vectors."""
         s, t = self.size, self.t
         origin = Var("origin")
         offsets = [Var(f"r{r}") for r in range(height)]

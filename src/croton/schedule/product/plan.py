@@ -83,7 +83,7 @@ def plan(
     below = tile.FREE + max(panel, spare) if epilogue else panel
     work = count("mul", count("mul", rows, columns), "k")
     product_sizes = SIZES if epilogue else SIZES + STORE_SIZES
-    pitch = count("mul", count("add", count("floordiv", "k", t.lanes), 1), t.lanes)
+    pitch = count("add", "k", t.lanes)
     copied = _mul("batch", count("add", "m", big), pitch)
     packing = Step(
         functions[0].name,

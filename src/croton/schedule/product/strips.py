@@ -59,7 +59,7 @@ def split(t: Tiling, strips: Expr) -> Body:
 
 def strip_pitch(t: Tiling, k: Expr) -> Expr:
     """Elements per row of a strip: more than ``k``, for what a copy writes behind its end."""
-    return mul(add(op("floordiv", k, index(t.lanes)), ONE), index(t.lanes))
+    return add(k, index(t.lanes))
 
 
 def strip_start(t: Tiling, row: Expr) -> Expr:
