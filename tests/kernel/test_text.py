@@ -124,7 +124,7 @@ def test_what_is_large_and_repeated_is_written_once():
         value = b.add(b.mul(value, value), value)
     shown = text(Function("f", (SOURCE, TARGET), (N,), (Store(TARGET, N, value),)))
     assert len(shown) < 5000
-    assert "const float32 _1 = " in shown and "target[n] = _" in shown
+    assert "const float32 _1 = " in shown and "target[n] = (_" in shown
     assert " where _1 = " in expression_text(value)
     assert statement_text(Store(TARGET, N, value)).startswith("target[n] = ")
 

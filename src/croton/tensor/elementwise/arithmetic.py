@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from croton.config import config
 from croton.kernel import build
 from croton.kernel.nodes import Expr
 from croton.tensor import dtypes
@@ -49,11 +48,11 @@ neg = define(
 def _true_div_rule(given: Sequence[str]) -> tuple[tuple[str, ...], str]:
     common = dtypes.upcast(*given)
     if common in dtypes.DISCRETE:
-        common = str(config.floatX)
+        common = "float64"
     return (common,) * len(given), common
 
 
-true_div = define(
+_quotient = define(
     "true_div",
     2,
     np.true_divide,
@@ -61,8 +60,20 @@ true_div = define(
     rule=_true_div_rule,
     kernel="div",
     symbol="/",
-    doc="``x / y`` in floats; of integers the result is of dtype ``floatX``.",
+    doc="``x / y`` in floats.",
 )
+
+
+def true_div(x: Any, y: Any) -> Any:
+    """``x / y`` in floats; of integers the result is of dtype ``floatX``."""
+    x, y = as_tensor_variable(x), as_tensor_variable(y)
+    if dtypes.upcast(x.type.dtype, y.type.dtype) in dtypes.DISCRETE:
+        # The dtype is settled here: an op must not depend on what is configured later.
+        x, y = x.astype("floatX"), y.astype("floatX")
+    return _quotient(x, y)
+
+
+true_div.op = _quotient.op  # type: ignore[attr-defined]
 
 
 def _float_mod(a: Expr, b: Expr) -> Expr:
