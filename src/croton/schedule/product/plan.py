@@ -63,7 +63,8 @@ def plan(
     t = tiling(dtype, machine)
     functions = _functions(t, epilogue)
     big = t.heights[0]
-    columns = t.panel
+    # A tile is as wide as random numbers have neighbours that share their counters.
+    columns = t.leading if epilogue else t.panel
     across = count("ceildiv", "n", columns)
     strips = count("and", count("le", 32, "m"), count("le", 4 * t.panel, "n"))
     direct = count("and", count("eq", "b_column", 1), count("lt", "m", 64))
