@@ -420,7 +420,7 @@ SPECS = [
         mpf(1) / 3 + mpf("1e-6"),
         1,
         (),
-        {"float64": 14},
+        {"float64": 12},
     ),
     Fit(
         "POW_EXP2",
