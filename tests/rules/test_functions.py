@@ -539,6 +539,26 @@ def _():
     return T.logsumexp(x, axis=0), given
 
 
+@example("argmax_of_increasing")
+def _():
+    x, given = matrix()
+    return T.argmax(T.exp(x), axis=1) + T.argmin(T.tanh(x), axis=1), given
+
+
+@example("argmax_of_softmax")
+def _():
+    x, given = matrix()
+    s = T.nnet.softmax(x)
+    return T.argmax(s, axis=1) + T.argmin(T.nnet.logsoftmax(x), axis=1), given
+
+
+@example("argmax_of_softmax", applies=False)
+def _():
+    x, given = matrix()
+    s = T.nnet.softmax(x)
+    return T.argmax(s, axis=0) + T.argmax(s), given
+
+
 # Reductions
 
 for _kind in ("sum", "prod", "max", "min", "all", "any"):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from croton.graph import Constant
-from croton.rewrite.pattern import exp, log, op, reduction, var
+from croton.rewrite.pattern import AnyOf, exp, log, op, reduction, var
 from croton.rewrite.rule import Match, Rule
 from croton.rewrite.rules.normalised import is_shifted, without_maximum
 from croton.tensor.elementwise import exp as exponential
 from croton.tensor.elementwise import log as logarithm
 from croton.tensor.indexing import AdvancedSubtensor, Subtensor
 from croton.tensor.nnet import LogSoftmax, Softmax
-from croton.tensor.reduction import Reduce
+from croton.tensor.reduction import Argmax, Reduce
 from croton.tensor.shapes import DimShuffle, Reshape
 
 x = var("x")
@@ -46,7 +46,26 @@ def _log_sum_exp(m: Match) -> Any:
     return logarithm(Reduce("sum", inner.axis, inner.dtype)(exponential(shifted))) + top
 
 
+def _argmax_of_softmax(m: Match) -> Any:
+    """The largest probability is where the largest number is."""
+    if m.s.axis not in m.op.axis or len(m.op.axis) != 1:
+        return None
+    return m.op(m.x)
+
+
 RULES = (
+    Rule(
+        "argmax_of_increasing",
+        AnyOf(*(op(Argmax, op(name, x)) for name in ("exp", "sigmoid", "tanh"))),
+        lambda m: m.op(m.x), "stabilise",
+        note="the largest number is found among those for which the function rounds to the same",
+    ),
+    Rule(
+        "argmax_of_softmax",
+        AnyOf(*(op(Argmax, op(kind, x, bind="s")) for kind in (Softmax, LogSoftmax))),
+        _argmax_of_softmax, "stabilise",
+        note="the largest number is found among those whose probabilities round to the same",
+    ),
     Rule(
         "log_softmax", log(x), _log_softmax, "stabilise",
         note="where the softmax rounds to 0 the result is its true logarithm, not -infinity",
