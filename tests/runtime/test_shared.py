@@ -1,5 +1,7 @@
 """Shared variables: updates happen at the end, all or none, one call at a time."""
 
+import copy
+import pickle
 import threading
 import time
 
@@ -25,9 +27,9 @@ def test_a_cell_holds_an_array_that_kernels_can_use():
     assert Cell(np.zeros(2, np.longlong)).value.dtype.num == np.dtype("int64").num
     cell.value = given + 1
     np.testing.assert_array_equal(cell.value, given + 1)
-    copy = cell.copy()
-    assert not np.shares_memory(copy, cell.value)
-    np.testing.assert_array_equal(copy, cell.value)
+    copied = cell.copy()
+    assert not np.shares_memory(copied, cell.value)
+    np.testing.assert_array_equal(copied, cell.value)
     for wrong in (1.0, None, [1], np.zeros(3), np.zeros((2, 3), "f4"), np.zeros((2, 3), object)):
         with pytest.raises(TypeError):
             cell.value = wrong
@@ -36,6 +38,13 @@ def test_a_cell_holds_an_array_that_kernels_can_use():
     for wrong in (1.0, None, np.array(["a"]), np.array([None])):
         with pytest.raises(TypeError):
             Cell(wrong)
+
+
+def test_cells_are_copied_and_pickled_with_their_value():
+    cell = Cell(np.arange(3.0))
+    for other in (copy.copy(cell), copy.deepcopy(cell), pickle.loads(pickle.dumps(cell))):
+        np.testing.assert_array_equal(other.value, cell.value)
+        assert not np.shares_memory(other.value, cell.value)
 
 
 @pytest.mark.parametrize("in_place", [False, True])

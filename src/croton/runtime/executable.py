@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import sys
 from collections.abc import Callable as AnyCallable
 from collections.abc import Sequence
 from typing import Any
@@ -97,7 +98,11 @@ def load(
     return Callable(
         words=words,
         name=program.name,
-        names=(*names, *(a.name for a in program.arguments if a.source == "shared")),
+        # Interned, a keyword argument's name is found without comparing characters.
+        names=(
+            *map(sys.intern, names),
+            *(a.name for a in program.arguments if a.source == "shared"),
+        ),
         defaults=tuple(defaults) or (None,) * count,
         hosts=tuple(host_functions),
         constants=tuple(_as_stored(program, i, c) for i, c in enumerate(constants)),

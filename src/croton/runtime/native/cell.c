@@ -256,6 +256,12 @@ static PyObject *cell_copy(PyObject *object, PyObject *unused)
     return copy;
 }
 
+static PyObject *cell_reduce(PyObject *object, PyObject *unused)
+{
+    PyObject *copy = cell_copy(object, unused);
+    return copy ? Py_BuildValue("O(N)", (PyObject *)Py_TYPE(object), copy) : NULL;
+}
+
 static PyObject *cell_repr(PyObject *object)
 {
     Cell *self = (Cell *)object;
@@ -270,6 +276,7 @@ static PyGetSetDef cell_attributes[] = {
 
 static PyMethodDef cell_methods[] = {
     {"copy", cell_copy, METH_NOARGS, "A copy of the array, never of a half done update."},
+    {"__reduce__", cell_reduce, METH_NOARGS, "How it is copied and pickled: with its value."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -113,6 +113,8 @@ Frame *frame_begin(Callable *callable)
 static void frame_clear(Frame *frame)
 {
     const Plan *plan = &frame->callable->plan;
+    block_expect(frame->taken); /* before any of it goes back */
+    frame->taken = 0;
     for (int64_t i = 0; i < plan->input_count + plan->shared_count; i++)
         Py_CLEAR(frame->held[i]);
     for (int64_t i = 0; i < plan->outputs_held; i++) {
@@ -134,8 +136,6 @@ static void frame_clear(Frame *frame)
         Py_CLEAR(frame->hosted[i]);
     for (int64_t i = 0; i < plan->update_count; i++)
         Py_CLEAR(frame->pending[i]);
-    block_expect(frame->taken);
-    frame->taken = 0;
 }
 
 void frame_end(Frame *frame)

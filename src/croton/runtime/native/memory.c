@@ -30,7 +30,7 @@ static struct {
     size_t cached, limit, ceiling;
     uint64_t stamp;
     uint64_t fresh, recycled;
-    unsigned colour;
+    atomic_uint colour;
 } cache = {.lock = PTHREAD_MUTEX_INITIALIZER, .limit = LEAST_LIMIT};
 
 /* Four sizes to each doubling; `size` becomes the size of the bin's blocks. */
@@ -74,7 +74,7 @@ static int map(Block *block, size_t size)
 {
     size_t alignment = size >= HUGE_PAGE ? HUGE_PAGE : (size_t)sysconf(_SC_PAGESIZE);
     /* Arrays that all start at the same place of a page fight for the same cache sets. */
-    size_t colour = (cache.colour++ % COLOURS) * (size_t)COLOUR_BYTES;
+    size_t colour = atomic_fetch_add(&cache.colour, 1) % COLOURS * (size_t)COLOUR_BYTES;
     size_t wanted = size + COLOURS * COLOUR_BYTES;
     wanted = (wanted + 4095) & ~(size_t)4095;
     size_t mapped = wanted + alignment;
