@@ -85,7 +85,7 @@ def _():
 @example("one_dtype")
 def _():
     x, y = T.tensor("int64", (None,)), T.tensor("int8", (None,))
-    return x / y, {x: np.array([7, -7, 2**60 + 1, 0, 3]), y: np.array([2, 2, 3, 0, 0], "int8")}
+    return x // y, {x: np.array([7, -7, 2**60 + 1, 0, 3]), y: np.array([2, 2, 3, 0, 0], "int8")}
 
 
 # Sizes
