@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import numpy as np
+import pytest
 
 import croton
 from croton.gradient.numeric import evaluate
@@ -50,6 +51,20 @@ def compare(outputs: list[Any], given: dict[Any, Any], found: list[Any], ulp: fl
             )
         else:
             np.testing.assert_array_equal(got, want, err_msg=str(v))
+
+
+def refuses(outputs: Any, inputs: Any, error: type[Exception], match: str = "") -> None:
+    """AssertionError unless ``inputs`` raise ``error``, by NumPy and by compiled code."""
+    wanted = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+    given = {v: v.type.filter(x) for v, x in (inputs or {}).items()}
+    with pytest.raises(error, match=match):
+        evaluate(wanted, given)
+    if "native" in WAYS:
+        f = croton.function(
+            list(given), wanted, on_unused_input="ignore", no_default_updates=True
+        )
+        with pytest.raises(error):
+            f(*given.values())
 
 
 def samples(dtype: str) -> Any:

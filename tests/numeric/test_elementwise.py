@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from helpers import compute, samples
+from helpers import compute, refuses, samples
 from scipy import special
 
 import croton.tensor as T
@@ -367,8 +367,7 @@ def test_broadcasting(shapes, out):
 
 def test_only_what_is_known_to_be_one_broadcasts():
     x, y = T.dmatrices("x", "y")
-    with pytest.raises(ValueError, match=r"(?s)1.*3|3.*1"):
-        compute(x + y, {x: np.ones((1, 3)), y: np.ones((2, 3))})
+    refuses(x + y, {x: np.ones((1, 3)), y: np.ones((2, 3))}, ValueError, "known to be 1|broadcast")
     with pytest.raises(ValueError, match="do not fit"):
         T.TensorType("float64", (3,))("x") + T.TensorType("float64", (4,))("y")
 

@@ -101,7 +101,7 @@ class Reduce(Op):
                 result = function(x, axis=self.axis, dtype=wide)
             elif self.kind in ("all", "any"):
                 result = function(x, axis=self.axis)
-            elif x.size == 0 and any(x.shape[a] == 0 for a in self.axis):
+            elif 0 in [x.shape[a] for a in self.axis]:
                 raise ValueError(f"{self.kind} over no elements: shape {x.shape}, axes {self.axis}")
             else:
                 result = function(x, axis=self.axis)
