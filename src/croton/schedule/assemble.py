@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from croton.graph import trace
 from croton.graph.shared import SharedVariable
 from croton.graph.traversal import graph_inputs
@@ -14,8 +12,11 @@ from croton.graph.variable import Constant, Variable
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Fail, Function, walk_statements
 from croton.runtime import program as p
+from croton.schedule.arena import share_slots
 from croton.schedule.epilogue import epilogue_kernel, is_plain
 from croton.schedule.groups import Group, Grouping
+from croton.schedule.host import host_function
+from croton.schedule.inplace import plan_in_place
 from croton.schedule.loops import LoopKernel, Plan
 from croton.schedule.merging import merge_groups
 from croton.schedule.product import plan as product_plan
@@ -114,7 +115,9 @@ class _Assembly:
         self._emit_checks()
         late = {v for _, v in self.updates}
         order = order_groups(self.storage.groups, lambda g: any(v in late for v in g.members))
-        self._plan_in_place(order)
+        self.target = plan_in_place(
+            order, grouping, self.storage, self.outputs, self.updates, bool(self.pending)
+        )
         for position, group in enumerate(order):
             self.position = position
             self._emit_group(group)
@@ -122,11 +125,10 @@ class _Assembly:
         if self.pending:
             raise AssertionError(f"checks of sizes that nobody computes: {self.pending}")
         outs, ups = self._emit_results()
-        self._share_slots()
         program = p.Program(
             self.name,
             tuple(self.arguments),
-            tuple(self.buffers),
+            tuple(share_slots(self.buffers, self.instructions)),
             self.registers.count,
             tuple(self.registers.constants.items()),
             tuple(self.instructions),
@@ -231,115 +233,6 @@ class _Assembly:
                 elif any(self._unknown(a) for a in atom.args):
                     return True
         return False
-
-    # Updates in place.
-
-    def _plan_in_place(self, order: Sequence[Group]) -> None:
-        """Decide which updates are written into the shared variable's own storage."""
-        self.target: dict[Variable, SharedVariable] = {}
-        last_failure = -1
-        readers: dict[Any, list[int]] = {}
-        for k, group in enumerate(order):
-            if self._may_fail(group):
-                last_failure = k
-            for leaf in self._leaves(group):
-                readers.setdefault(leaf, []).append(k)
-        place = {g: k for k, g in enumerate(order)}
-        outside = {self.storage.memory(v) for v in self.outputs}
-        sources = {self.storage.memory(v) for _, v in self.updates}
-        counts: dict[Variable, int] = {}
-        for _, v in self.updates:
-            counts[v] = counts.get(v, 0) + 1
-        for s, v in self.updates:
-            home = self.grouping.home.get(v)
-            if home is None or home not in place or v not in self.storage.stored:
-                continue
-            k = place[home]
-            if (
-                counts[v] > 1
-                or v in self.outputs
-                or s in outside
-                or s in sources
-                or v.type.dtype != s.type.dtype  # type: ignore[attr-defined]
-                or self.sizes.shape(v) != self.sizes.shape(s)
-                or k <= last_failure
-                or any(r > k for r in readers.get(s, ()))
-                or (k in readers.get(s, ()) and not self._reads_aligned(home, v, s))
-            ):
-                continue
-            self.target[v] = s
-
-    def _may_fail(self, group: Group) -> bool:
-        if group.kind in ("host", "scatter"):
-            return True
-        seen: set[Variable] = set()
-        stack: list[Variable] = [*group.members, *group.terminals]
-        while stack:
-            v = stack.pop()
-            if v in seen or v.owner is None:
-                continue
-            seen.add(v)
-            if "position" in _fallible_ops(v.owner.op):
-                return True
-            stack += [
-                u for u in v.owner.inputs if self.storage.memory(u) is None or (u in group.members)
-            ]
-        return False
-
-    def _leaves(self, group: Group) -> set[Any]:
-        """The memory that the group reads."""
-        found: set[Any] = set()
-        seen: set[Variable] = set()
-        members = set(group.members)
-        stack: list[Variable] = [
-            u
-            for v in (*group.members, *group.terminals)
-            if v.owner is not None
-            for u in v.owner.inputs
-        ]
-        while stack:
-            v = stack.pop()
-            if v in seen:
-                continue
-            seen.add(v)
-            memory = None if v in members else self.storage.memory(v)
-            if memory is not None:
-                found.add(memory)
-            elif v.owner is not None:
-                stack.extend(v.owner.inputs)
-        return found
-
-    def _reads_aligned(self, group: Group, v: Variable, s: Variable) -> bool:
-        """Whether the group reads ``s`` only where it writes ``v`` in the same step."""
-        if group.kind == "scatter" or group.row_reductions or group.terminals or group.serial:
-            return False
-        if group.kind == "product":
-            product_node: Any = group.members[0].owner
-            for operand in product_node.inputs:
-                if self.storage.memory(self.grouping.operand_base(operand)) is s:
-                    return False
-        own = tuple(range(group.rank))
-        members = set(group.members)
-        seen: set[Variable] = set()
-        stack: list[Variable] = [u for m in group.members for u in m.owner.inputs]  # type: ignore[union-attr]
-        while stack:
-            u = stack.pop()
-            if u in seen or u in members:
-                continue
-            seen.add(u)
-            if u is s:
-                # Read directly by a member, at the member's own index.
-                continue
-            if self.storage.memory(u) is s:
-                return False
-            if u.owner is None or self.storage.memory(u) is not None:
-                continue
-            if any(w is s for w in u.owner.inputs) and not self.sizes.is_host(u):
-                if not _is_elementwise(u):
-                    return False
-            stack.extend(u.owner.inputs)
-        aligned = tuple(a for a in group.align.get(v, ()) if a is not None)
-        return aligned == own
 
     # Groups.
 
@@ -488,7 +381,7 @@ class _Assembly:
     def _emit_host(self, group: Group) -> None:
         node: Any = group.members[0].owner
         number = len(self.host)
-        self.host.append(_host_function(node))
+        self.host.append(host_function(node))
         inputs, outputs = [], []
         for v in node.inputs:
             if not isinstance(v.type, TensorType):
@@ -561,97 +454,6 @@ class _Assembly:
         target = self._new_buffer(object(), v.type.dtype, shape, True)  # type: ignore[attr-defined]
         self.instructions.append(p.Copy(target, source, self.size.of(product(shape))))
         return target
-
-    def _share_slots(self) -> None:
-        """Give temporaries whose lives do not overlap the same slot of the arena."""
-        first: dict[int, int] = {}
-        last: dict[int, int] = {}
-        counts: dict[int, int] = {}
-        for k, instruction in enumerate(self.instructions):
-            for b in _touched(instruction):
-                first.setdefault(b, k)
-                last[b] = k
-            if isinstance(instruction, p.Allocate):
-                counts[instruction.buffer] = instruction.count
-        free: list[tuple[int, int]] = []
-        slots = 0
-        ends: list[tuple[int, int, int]] = []
-        for b in sorted(
-            (b for b, buffer in enumerate(self.buffers) if buffer.kind == "temporary"),
-            key=lambda b: first.get(b, 0),
-        ):
-            start = first.get(b, 0)
-            itemsize = np.dtype(self.buffers[b].dtype).itemsize
-            for e in [e for e in ends if e[0] < start]:
-                ends.remove(e)
-                free.append((e[1], e[2]))
-            wanted = (counts.get(b, -1), itemsize)
-            match = next((f for f in free if f[1] == hash(wanted)), None) or (
-                free[0] if free else None
-            )
-            if match is not None:
-                free.remove(match)
-                slot = match[0]
-            else:
-                slot = slots
-                slots += 1
-            ends.append((last.get(b, start), slot, hash(wanted)))
-            self.buffers[b] = self.buffers[b]._replace(slot=slot)
-
-
-def _touched(instruction: p.Instruction) -> list[int]:
-    if isinstance(instruction, p.Allocate):
-        return [instruction.buffer]
-    if isinstance(instruction, p.Launch):
-        found = [b for b in instruction.buffers if b >= 0]
-        for _, launch in instruction.calls:
-            found += _touched(launch)
-        return found
-    if isinstance(instruction, p.Copy):
-        return [instruction.target, instruction.source]
-    if isinstance(instruction, p.Item):
-        return [instruction.buffer]
-    if isinstance(instruction, p.Host):
-        return [b for b, _ in (*instruction.inputs, *instruction.outputs)]
-    return []
-
-
-def _host_function(node: Any) -> Callable[..., Any]:
-    """The op's ``perform`` as a function of arrays that returns a list of arrays."""
-
-    def call(*arrays: Any) -> list[Any]:
-        storage: list[list[Any]] = [[None] for _ in node.outputs]
-        try:
-            node.op.perform(node, list(arrays), storage)
-        except Exception as error:
-            error.add_note(f"while computing {node.op}" + trace.describe(node.trace))
-            raise
-        results = []
-        for v, cell in zip(node.outputs, storage, strict=True):
-            if cell[0] is None:
-                raise ValueError(f"{node.op} left an output without a value")
-            data = np.asarray(cell[0])
-            if data.dtype != v.type.dtype or data.ndim != v.type.ndim:
-                raise TypeError(
-                    f"{node.op} gave dtype {data.dtype} and rank {data.ndim}, promised {v.type}"
-                )
-            if any(a is data or np.may_share_memory(a, data) for a in arrays):
-                data = data.copy()
-            results.append(np.ascontiguousarray(data).reshape(data.shape))
-        return results
-
-    call.__name__ = str(node.op)
-    return call
-
-
-def _is_elementwise(v: Variable) -> bool:
-    return type(v.owner.op).__name__ in ("Elemwise", "SpecifyShape")  # type: ignore[union-attr]
-
-
-def _fallible_ops(op: Any) -> tuple[str, ...]:
-    return (
-        ("position",) if type(op).__name__ in ("AdvancedSubtensor", "AdvancedIncSubtensor") else ()
-    )
 
 
 def _can_fail(function: Function) -> bool:

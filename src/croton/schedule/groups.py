@@ -118,6 +118,9 @@ class Grouping:
         loop = getattr(node.op, "loop", None)
         v = node.outputs[0]
         if _is_size_op(node):
+            # A size is an argument of every kernel; one that is handed out is stored as well.
+            if v in self.forced:
+                self._place_pointwise(v)
             return
         if len(node.outputs) == 1 and self.sizes.is_host(v) and v not in self.forced:
             return

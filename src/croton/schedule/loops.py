@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from croton.graph.variable import Variable
 from croton.kernel import build
 from croton.kernel.nodes import (
@@ -38,6 +36,7 @@ from croton.schedule.elements import Arguments, Elements, Index
 from croton.schedule.groups import Alignment, Group
 from croton.schedule.moments import is_moment
 from croton.schedule.sizes import ONE, Size, Sizes, product
+from croton.schedule.stash import Stash
 from croton.schedule.terminals import (
     Chunks,
     Terminal,
@@ -46,7 +45,7 @@ from croton.schedule.terminals import (
     operand_dtype,
     terminal,
 )
-from croton.schedule.views import HEAVY, cost, free_inputs, is_free
+from croton.schedule.views import cost, free_inputs, is_free
 
 #: Vector operations that make up one work item, about.
 ITEM_WORK = 1 << 17
@@ -109,7 +108,7 @@ class LoopKernel:
             return found
         if v in self.group.row_reductions:
             found = self.level_of(v.owner.inputs[0]) + 1  # type: ignore[union-attr]
-        elif v.owner is None or v in self.group.serial or self._in_memory(v):
+        elif v.owner is None or v in self.group.serial or self.in_memory(v):
             found = 0
         elif self.sizes.is_host(v):
             found = 0
@@ -118,7 +117,8 @@ class LoopKernel:
         self.level[v] = found
         return found
 
-    def _in_memory(self, v: Variable) -> bool:
+    def in_memory(self, v: Variable) -> bool:
+        """Whether ``v`` is read from memory here."""
         return v not in self.group.members and self.memory(v) is not None
 
     # Axes.
@@ -165,7 +165,9 @@ class LoopKernel:
             chunk = Size.of(elements)
             items = sizes.operation("ceildiv", self.inner[0], chunk)
         else:
-            per = sizes.operation("floordiv", Size.of(elements), sizes.operation("maximum", inner, ONE))
+            per = sizes.operation(
+                "floordiv", Size.of(elements), sizes.operation("maximum", inner, ONE)
+            )
             # Each chunk of rows leaves as many parts as there are columns: few rows are not worth it.
             fewest = _FEWEST_ROWS if self._has_columns() else 1
             chunk = sizes.operation("maximum", per, Size.of(fewest))
@@ -221,7 +223,7 @@ class LoopKernel:
             if v in seen:
                 continue
             seen.add(v)
-            if v.owner is None or self._in_memory(v) or self.sizes.is_host(v):
+            if v.owner is None or self.in_memory(v) or self.sizes.is_host(v):
                 total += 1 if v.type.ndim else 0  # type: ignore[attr-defined]
                 continue
             total += cost(v.owner.op)
@@ -246,7 +248,10 @@ class LoopKernel:
             )
             self.inner_range: tuple[Expr, Expr] = (start, stop)
         else:
-            self.inner_range = (build.index(0), size(self.inner[-1]) if self.inner else build.index(1))
+            self.inner_range = (
+                build.index(0),
+                size(self.inner[-1]) if self.inner else build.index(1),
+            )
         outer_first, outer_last = Var("first"), Var("last")
         self.range = (start, stop) if flat else (outer_first, outer_last)
         if not flat and not self.outer:
@@ -304,10 +309,19 @@ class LoopKernel:
             where = row_terminals if t.mode == "row" else terminals
             where.setdefault(self.level_of(t.x), []).append(t)
             before += t.begin()
-        passes = 1 + max(
-            [0, *full_stores, *row_stores, *reductions, *terminals, *row_terminals]
+        passes = 1 + max([0, *full_stores, *row_stores, *reductions, *terminals, *row_terminals])
+        stash = Stash(
+            self,
+            [
+                [
+                    *(v for v, _ in full_stores.get(p, ())),
+                    *(r.owner.inputs[0] for r in reductions.get(p, ())),  # type: ignore[union-attr]
+                    *(t.x for t in terminals.get(p, ())),
+                ]
+                for p in range(passes)
+            ],
         )
-        stash = self._choose_stash(passes, full_stores, reductions, terminals)
+        self.scratch = stash.scratch
         rows: list[Stmt] = []
         for p in range(passes):
             for v, key in row_stores.get(p, ()):
@@ -318,7 +332,7 @@ class LoopKernel:
                 full_stores.get(p, []),
                 reductions.get(p, []),
                 terminals.get(p, []),
-                stash.get(p, []),
+                stash.kept.get(p, []),
             )
         for t in self.terminals:
             after += t.end()
@@ -368,6 +382,11 @@ class LoopKernel:
             else:
                 raise KeyError(f"{v} does not run along {self.group}")
         return tuple(axes)
+
+    def is_full(self, v: Variable) -> bool:
+        """Whether ``v`` runs along every axis."""
+        alignment = self._alignment_or_none(v)
+        return alignment is not None and self.group.is_full(alignment)
 
     def _alignment_or_none(self, v: Variable) -> Alignment | None:
         try:
@@ -550,78 +569,6 @@ class LoopKernel:
         for k, size in reversed(loops):
             body = (For(k, build.index(0), self.arguments.size(size), body),)
         return body
-
-    # Values kept from one pass over a row to the next.
-
-    def _choose_stash(
-        self, passes: int, *roots: dict[int, list[Any]]
-    ) -> dict[int, list[tuple[Variable, Size]]]:
-        if passes == 1 or not self.inner:
-            return {}
-        used: dict[Variable, list[int]] = {}
-        for p in range(passes):
-            seen: set[Variable] = set()
-            stack: list[Variable] = []
-            for table in roots:
-                for entry in table.get(p, ()):
-                    if isinstance(entry, Terminal):
-                        stack.append(entry.x)
-                    elif isinstance(entry, tuple):
-                        stack.append(entry[0])
-                    else:
-                        stack.append(entry.owner.inputs[0])
-            while stack:
-                v = stack.pop()
-                if v in seen or v.owner is None or v in self.group.row_reductions:
-                    continue
-                seen.add(v)
-                if self._in_memory(v) or self.sizes.is_host(v):
-                    continue
-                used.setdefault(v, []).append(p)
-                stack.extend(v.owner.inputs)
-        found: dict[int, list[tuple[Variable, Size]]] = {}
-        total: dict[Variable, int] = {}
-        covered: set[Variable] = set()
-        offset = Size.of(64)
-        # Users come behind what they use: the last of a chain is kept.
-        for v in sorted(used, key=lambda v: -self._depth(v)):
-            where = used[v]
-            if len(where) < 2 or v in covered or not self._runs_inner_free(v):
-                continue
-            if self._total_cost(v, total) < HEAVY:
-                continue
-            found.setdefault(where[0], []).append((v, offset))
-            itemsize = np.dtype(v.type.dtype).itemsize  # type: ignore[attr-defined]
-            nbytes = product(self.inner) * Size.of(itemsize) + Size.of(63)
-            offset = offset + self.sizes.operation("floordiv", nbytes, Size.of(64)) * Size.of(64)
-            below = [v]
-            while below:
-                u = below.pop()
-                if u.owner is not None:
-                    for w in u.owner.inputs:
-                        if w not in covered:
-                            covered.add(w)
-                            below.append(w)
-        self.scratch = offset
-        return found
-
-    def _runs_inner_free(self, v: Variable) -> bool:
-        alignment = self._alignment_or_none(v)
-        return alignment is not None and self.group.is_full(alignment)
-
-    def _depth(self, v: Variable) -> int:
-        try:
-            return self.group.members.index(v)
-        except ValueError:
-            return -1
-
-    def _total_cost(self, v: Variable, memo: dict[Variable, int]) -> int:
-        if v not in memo:
-            if v.owner is None or v in self.group.row_reductions or self._in_memory(v):
-                memo[v] = 0
-            else:
-                memo[v] = cost(v.owner.op) + sum(self._total_cost(u, memo) for u in v.owner.inputs)
-        return memo[v]
 
     def name(self, base: str) -> str:
         self.names += 1

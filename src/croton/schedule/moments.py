@@ -60,9 +60,7 @@ class Combined:
         ]
 
 
-def column_close(
-    s1: Buffer, s2: Buffer, place: Expr, shift: Expr, count: Expr
-) -> list[Stmt]:
+def column_close(s1: Buffer, s2: Buffer, place: Expr, shift: Expr, count: Expr) -> list[Stmt]:
     """For one column of a chunk: the sums in memory become its mean and squared deviations."""
     first, second = Var("sum_of_d", s1.dtype), Var("sum_of_squares", s2.dtype)
     mean, squares = close(first, second, shift, count)

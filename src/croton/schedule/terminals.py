@@ -139,9 +139,7 @@ class Terminal:
         )
 
     def _add(self, value: Expr) -> Stmt:
-        return Assign(
-            self.total, build.op(self.combine, self.total, build.cast(value, self.wide))
-        )
+        return Assign(self.total, build.op(self.combine, self.total, build.cast(value, self.wide)))
 
     def end(self) -> list[Stmt]:
         """At the end of an item."""

@@ -1,0 +1,138 @@
+"""Which updates are written in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from croton.graph.shared import SharedVariable
+from croton.graph.variable import Variable
+from croton.schedule.groups import Group, Grouping
+from croton.schedule.storage import Storage
+from croton.tensor.indexing import AdvancedIncSubtensor, AdvancedSubtensor
+
+
+def plan_in_place(
+    order: Sequence[Group],
+    grouping: Grouping,
+    storage: Storage,
+    outputs: Sequence[Variable],
+    updates: Sequence[tuple[SharedVariable, Variable]],
+    late_checks: bool,
+) -> dict[Variable, SharedVariable]:
+    """The new values that are written into their shared variable's own storage.
+
+    That is so where nobody reads the old value any more, and nothing can fail
+    any more: all updates of a call happen or none.  ``late_checks``: sizes are
+    checked that are known only in the midst of the call.
+    """
+    sizes = grouping.sizes
+    target: dict[Variable, SharedVariable] = {}
+    last_failure = len(order) if late_checks else -1
+    readers: dict[Any, list[int]] = {}
+    for k, group in enumerate(order):
+        if _may_fail(group, storage):
+            last_failure = max(k, last_failure)
+        for leaf in _leaves(group, storage):
+            readers.setdefault(leaf, []).append(k)
+    place = {g: k for k, g in enumerate(order)}
+    outside = {storage.memory(v) for v in outputs}
+    sources = {storage.memory(v) for _, v in updates}
+    counts: dict[Variable, int] = {}
+    for _, v in updates:
+        counts[v] = counts.get(v, 0) + 1
+    for s, v in updates:
+        home = grouping.home.get(v)
+        if home is None or home not in place or v not in storage.stored:
+            continue
+        k = place[home]
+        if (
+            counts[v] > 1
+            or v in outputs
+            or s in outside
+            or s in sources
+            or v.type.dtype != s.type.dtype  # type: ignore[attr-defined]
+            or sizes.shape(v) != sizes.shape(s)
+            or k <= last_failure
+            or any(r > k for r in readers.get(s, ()))
+            or (k in readers.get(s, ()) and not _reads_aligned(home, v, s, grouping, storage))
+        ):
+            continue
+        target[v] = s
+    return target
+
+
+def _may_fail(group: Group, storage: Storage) -> bool:
+    if group.kind in ("host", "scatter"):
+        return True
+    seen: set[Variable] = set()
+    stack: list[Variable] = [*group.members, *group.terminals]
+    while stack:
+        v = stack.pop()
+        if v in seen or v.owner is None:
+            continue
+        seen.add(v)
+        if isinstance(v.owner.op, AdvancedSubtensor | AdvancedIncSubtensor):
+            return True
+        stack += [u for u in v.owner.inputs if storage.memory(u) is None or (u in group.members)]
+    return False
+
+
+def _leaves(group: Group, storage: Storage) -> set[Any]:
+    """The memory that the group reads."""
+    found: set[Any] = set()
+    seen: set[Variable] = set()
+    members = set(group.members)
+    stack: list[Variable] = [
+        u for v in (*group.members, *group.terminals) if v.owner is not None for u in v.owner.inputs
+    ]
+    while stack:
+        v = stack.pop()
+        if v in seen:
+            continue
+        seen.add(v)
+        memory = None if v in members else storage.memory(v)
+        if memory is not None:
+            found.add(memory)
+        elif v.owner is not None:
+            stack.extend(v.owner.inputs)
+    return found
+
+
+def _reads_aligned(
+    group: Group, v: Variable, s: SharedVariable, grouping: Grouping, storage: Storage
+) -> bool:
+    """Whether the group reads ``s`` only where it writes ``v`` in the same step."""
+    if group.kind == "scatter" or group.row_reductions or group.terminals or group.serial:
+        return False
+    if group.kind == "product":
+        product_node: Any = group.members[0].owner
+        for operand in product_node.inputs:
+            if storage.memory(grouping.operand_base(operand)) is s:
+                return False
+    own = tuple(range(group.rank))
+    members = set(group.members)
+    seen: set[Variable] = set()
+    stack: list[Variable] = [u for m in group.members for u in m.owner.inputs]  # type: ignore[union-attr]
+    while stack:
+        u = stack.pop()
+        if u in seen or u in members:
+            continue
+        seen.add(u)
+        if u is s:
+            # Read directly by a member, at the member's own index.
+            continue
+        if storage.memory(u) is s:
+            return False
+        if u.owner is None or storage.memory(u) is not None:
+            continue
+        if any(w is s for w in u.owner.inputs) and not grouping.sizes.is_host(u):
+            if not _is_elementwise(u):
+                return False
+        stack.extend(u.owner.inputs)
+    aligned = tuple(a for a in group.align.get(v, ()) if a is not None)
+    return aligned == own
+
+
+def _is_elementwise(v: Variable) -> bool:
+    return type(v.owner.op).__name__ in ("Elemwise", "SpecifyShape")  # type: ignore[union-attr]
