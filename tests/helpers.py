@@ -60,9 +60,7 @@ def refuses(outputs: Any, inputs: Any, error: type[Exception], match: str = "") 
     with pytest.raises(error, match=match):
         evaluate(wanted, given)
     if "native" in WAYS:
-        f = croton.function(
-            list(given), wanted, on_unused_input="ignore", no_default_updates=True
-        )
+        f = croton.function(list(given), wanted, on_unused_input="ignore", no_default_updates=True)
         with pytest.raises(error):
             f(*given.values())
 

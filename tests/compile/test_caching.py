@@ -10,7 +10,6 @@ import croton.tensor as T
 from croton.compile import kernels
 from croton.compile.caching import object_cache
 
-
 START = np.random.default_rng(1).random((3, 2), "float32")
 
 

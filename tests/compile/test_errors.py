@@ -52,7 +52,9 @@ def test_positions_out_of_bounds(matrix):
     x, i = T.fmatrix("x"), T.ivector("i")
     f = croton.function([x, i], x[i])
     for bad in (2, -3, 1000):
-        with pytest.raises(IndexError, match=rf"{bad} is out of bounds .* size 2[\s\S]*test_errors"):
+        with pytest.raises(
+            IndexError, match=rf"{bad} is out of bounds .* size 2[\s\S]*test_errors"
+        ):
             f(matrix, np.array([0, bad], "int32"))
     np.testing.assert_array_equal(f(matrix, np.array([-1, 1], "int32")), matrix)
     k = T.lscalar("k")
@@ -66,9 +68,7 @@ def test_a_failed_call_updates_nothing():
     v, i = T.fvector("v"), T.ivector("i")
     a = croton.shared(np.zeros(3, "float32"))
     b = croton.shared(np.zeros(3, "float32"))
-    f = croton.function(
-        [v, i], [], updates=[(a, a + v), (b, T.inc_subtensor(b[i], v))]
-    )
+    f = croton.function([v, i], [], updates=[(a, a + v), (b, T.inc_subtensor(b[i], v))])
     ones = np.ones(3, "float32")
     for arguments in [(ones, [0, 1, 7]), (ones[:2], [0, 1]), (ones, [0, 1])]:
         with pytest.raises((IndexError, ValueError)):
@@ -99,7 +99,15 @@ def test_a_failing_python_op_updates_nothing_and_says_where():
 
 @pytest.mark.parametrize(
     "value",
-    [None, "text", object(), [[1, 2], [3]], np.ones(3, "float32"), np.ones((2, 2), "complex64"), {}],
+    [
+        None,
+        "text",
+        object(),
+        [[1, 2], [3]],
+        np.ones(3, "float32"),
+        np.ones((2, 2), "complex64"),
+        {},
+    ],
 )
 def test_arguments_that_do_not_fit(value):
     x = T.fmatrix("x")

@@ -123,9 +123,7 @@ for axis in (0, 1, 2, None):
 
 def check(build, arrays, others=()):
     """Native code agrees with the reference on ``arrays`` and on each of ``others``."""
-    inputs = [
-        T.TensorType(a.dtype, (None,) * a.ndim)(f"x{k}") for k, a in enumerate(arrays)
-    ]
+    inputs = [T.TensorType(a.dtype, (None,) * a.ndim)(f"x{k}") for k, a in enumerate(arrays)]
     outputs = build(*inputs)
     reference = croton.function(inputs, outputs, mode="reference")
     native = croton.function(inputs, outputs)

@@ -97,4 +97,3 @@ def _op_key(op: Op) -> Any:
     if props is None or not type(op).__module__.startswith("croton."):
         return None
     return (type(op).__module__, type(op).__qualname__, *(repr(getattr(op, p)) for p in props))
-

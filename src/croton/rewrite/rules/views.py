@@ -62,8 +62,10 @@ def _function_of_scalars(m: Match) -> Any:
     for v in m.inputs:
         if isinstance(v, Constant) and v.data.size == 1:
             inputs.append(constant(v.data.reshape(())))
-        elif v.owner is not None and isinstance(v.owner.op, DimShuffle) and not (
-            v.owner.inputs[0].type.ndim
+        elif (
+            v.owner is not None
+            and isinstance(v.owner.op, DimShuffle)
+            and not (v.owner.inputs[0].type.ndim)
         ):
             inputs.append(v.owner.inputs[0])
         else:
