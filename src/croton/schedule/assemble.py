@@ -291,7 +291,7 @@ class _Assembly:
         for t, chunks in zip(maker.terminals, maker.chunks, strict=True):
             self.chunks[t.v] = chunks
             for key, dtype in t.parts():
-                self._new_buffer(key, dtype, [chunks.count, chunks.width], False)
+                self._new_buffer(key, dtype, [chunks.parts, chunks.width], False)
         self._launch(plan)
 
     def _launch(self, plan: Plan) -> None:

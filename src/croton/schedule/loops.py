@@ -108,12 +108,10 @@ class LoopKernel:
             return found
         if v in self.group.row_reductions:
             found = self.level_of(v.owner.inputs[0]) + 1  # type: ignore[union-attr]
-        elif v.owner is None or v in self.group.serial or self.in_memory(v):
-            found = 0
-        elif self.sizes.is_host(v):
-            found = 0
         else:
-            found = max((self.level_of(u) for u in v.owner.inputs), default=0)
+            known = v.owner is None or v in self.group.serial or self.in_memory(v)
+            inputs = [] if known or self.sizes.is_host(v) else v.owner.inputs  # type: ignore[union-attr]
+            found = max((self.level_of(u) for u in inputs), default=0)
         self.level[v] = found
         return found
 
@@ -168,7 +166,7 @@ class LoopKernel:
             per = sizes.operation(
                 "floordiv", Size.of(elements), sizes.operation("maximum", inner, ONE)
             )
-            # Each chunk of rows leaves as many parts as there are columns: few rows are not worth it.
+            # A chunk leaves as many parts as there are columns: few rows are not worth it.
             fewest = _FEWEST_ROWS if self._has_columns() else 1
             chunk = sizes.operation("maximum", per, Size.of(fewest))
             items = sizes.operation("ceildiv", rows, chunk)
@@ -253,16 +251,18 @@ class LoopKernel:
                 size(self.inner[-1]) if self.inner else build.index(1),
             )
         outer_first, outer_last = Var("first"), Var("last")
-        self.range = (start, stop) if flat else (outer_first, outer_last)
-        if not flat and not self.outer:
+        self.range: tuple[Expr, Expr] = (outer_first, outer_last)
+        if flat:
+            self.range = self.inner_range
+        elif not self.outer:
             self.range = (build.index(0), build.index(1))
         before, rows, after = self._row()
         if self.outer:
             row, total = Var("row"), size(product(self.outer))
             first, last = self.range
             body.append(Let(outer_first, build.mul(item, size(chunk))))
-            stop = build.op("minimum", build.add(first, size(chunk)), total)
-            body.append(Let(outer_last, stop))
+            end = build.op("minimum", build.add(first, size(chunk)), total)
+            body.append(Let(outer_last, end))
             names = self.axis_vars[: len(self.outer)]
             rows = [For(row, first, last, (*self._decode(row, names), *rows))]
         body += [*before, *rows, *after]
@@ -306,8 +306,8 @@ class LoopKernel:
         terminals: dict[int, list[Terminal]] = {}
         row_terminals: dict[int, list[Terminal]] = {}
         for t in self.terminals:
-            where = row_terminals if t.mode == "row" else terminals
-            where.setdefault(self.level_of(t.x), []).append(t)
+            table = row_terminals if t.mode == "row" else terminals
+            table.setdefault(self.level_of(t.x), []).append(t)
             before += t.begin()
         passes = 1 + max([0, *full_stores, *row_stores, *reductions, *terminals, *row_terminals])
         stash = Stash(
@@ -339,6 +339,7 @@ class LoopKernel:
         return before, rows, after
 
     def runs_inner(self, v: Variable) -> bool:
+        """Whether ``v`` runs along the inner axes (a row value does not)."""
         if not self.inner:
             return True
         if self.group.split is None:
@@ -347,6 +348,7 @@ class LoopKernel:
         return not self.group.is_row(alignment)
 
     def alignment(self, v: Variable) -> Alignment:
+        """The domain axis along which each dimension of ``v`` runs."""
         found = self.group.align.get(v)
         if found is not None:
             return found
@@ -438,10 +440,14 @@ class LoopKernel:
         for r, value in results:
             self.bind_reduction(r, value)
         for v, buffer in kept:
-            self.elements.bind(v, lambda _, buffer=buffer: Load(buffer, self._inner_place()))
+            self._bind_kept(v, buffer)
         return body
 
+    def _bind_kept(self, v: Variable, buffer: Buffer) -> None:
+        self.elements.bind(v, lambda _: Load(buffer, self._inner_place()))
+
     def bind_reduction(self, r: Variable, value: Expr) -> None:
+        """Let ``value`` stand for the reduction ``r`` from now on."""
         result = build.cast(value, r.type.dtype)  # type: ignore[attr-defined]
         self.elements.bind(r, lambda _: result)
 
@@ -459,6 +465,7 @@ class LoopKernel:
         return found
 
     def inner_loops(self, loop: Sequence[Stmt]) -> list[Stmt]:
+        """``loop`` for every place in a row, the innermost axis in lanes."""
         if not self.inner:
             return list(loop)
         start, stop = self.inner_range
@@ -475,6 +482,7 @@ class LoopKernel:
         return self.elements.place(self.inner, self.axis_vars[count:])
 
     def column_place(self) -> Expr:
+        """The current column's place among the parts of the item."""
         width = self.arguments.size(product(self.inner))
         return build.add(build.mul(Var("item"), width), self._inner_place())
 
@@ -559,8 +567,8 @@ class LoopKernel:
             adding: Body = (Assign(total, build.op("add", total, value)),)
             before += [Local(total, neutral(v, total.dtype)), *self._over(loops, adding)]
             before.append(Let(mean, build.op("div", total, count)))
-            d = build.op("sub", value, mean)
-            square = build.op("mul", d, d)
+            deviation = build.op("sub", value, mean)
+            square = build.op("mul", deviation, deviation)
             body = (*body[:-1], Assign(accumulator, build.op("add", accumulator, square)))
         self.bind_reduction(v, accumulator)
         return [*before, *self._over(loops, body)]
@@ -571,5 +579,6 @@ class LoopKernel:
         return body
 
     def name(self, base: str) -> str:
+        """A fresh name."""
         self.names += 1
         return f"{base}{self.names}"

@@ -77,8 +77,9 @@ class Stash:
         found = self._costs.get(v)
         if found is None:
             found = 0
-            if not self._is_given(v):
-                node = v.owner
-                found = cost(node.op) + sum(self._cost(u) for u in node.inputs)  # type: ignore[union-attr]
+            node = v.owner
+            if node is not None and not self._is_given(v):
+                below = [self._cost(u) for u in node.inputs]
+                found = cost(node.op) + sum(below)
             self._costs[v] = found
         return found

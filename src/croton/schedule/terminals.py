@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from croton.graph.variable import Variable
 from croton.kernel import build
+from croton.kernel.accumulate import identity
 from croton.kernel.nodes import (
     Assign,
     Buffer,
@@ -26,7 +27,6 @@ from croton.kernel.nodes import (
     Store,
     Var,
 )
-from croton.kernel.vectorise import identity
 from croton.schedule.moments import Combined, close, column_close, is_moment
 from croton.schedule.sizes import ONE, Size, product
 
@@ -48,7 +48,7 @@ class Chunks(NamedTuple):
     ``min(chunk, extent - k * chunk) * per`` elements.
     """
 
-    count: Size
+    parts: Size
     width: Size
     chunk: Size
     extent: Size
@@ -204,18 +204,18 @@ class MomentTerminal(Terminal):
                 Store(s2, place, build.op("add", Load(s2, place), build.op("mul", d, d))),
             ]
             return [], inside, []
-        s1, s2 = (Var(self.kernel.name("sum"), self.dtype) for _ in range(2))
+        d1, d2 = (Var(self.kernel.name("sum"), self.dtype) for _ in range(2))
         zero = neutral(self.v, self.dtype)
         return (
-            [Local(s1, zero), Local(s2, zero)],
+            [Local(d1, zero), Local(d2, zero)],
             [
                 Let(d, build.op("sub", self.operand(), self.shift)),
-                Assign(s1, build.op("add", s1, d)),
-                Assign(s2, build.op("add", s2, build.op("mul", d, d))),
+                Assign(d1, build.op("add", d1, d)),
+                Assign(d2, build.op("add", d2, build.op("mul", d, d))),
             ],
             [
-                Assign(self.first, build.op("add", self.first, build.cast(s1, self.wide))),
-                Assign(self.second, build.op("add", self.second, build.cast(s2, self.wide))),
+                Assign(self.first, build.op("add", self.first, build.cast(d1, self.wide))),
+                Assign(self.second, build.op("add", self.second, build.cast(d2, self.wide))),
             ],
         )
 
@@ -260,7 +260,7 @@ def finish(kernel: LoopKernel, v: Variable) -> list[Stmt]:
     if not is_moment(v):
         total = Var(kernel.name("sum"), wide)
         body: tuple[Stmt, ...] = (Assign(total, build.op(op.combine, total, part("", wide))),)
-        loop = For(k, build.index(0), size(chunks.count), body)
+        loop = For(k, build.index(0), size(chunks.parts), body)
         kernel.bind_reduction(v, total)
         return [Local(total, neutral(v, wide)), loop]
     combined = Combined(kernel.name("all"))
@@ -270,4 +270,4 @@ def finish(kernel: LoopKernel, v: Variable) -> list[Stmt]:
         build.cast(count, "float64"), part("mean", "float64"), part("squares", "float64")
     )
     kernel.bind_reduction(v, combined.squares)
-    return [*combined.begin(), For(k, build.index(0), size(chunks.count), tuple(added))]
+    return [*combined.begin(), For(k, build.index(0), size(chunks.parts), tuple(added))]
