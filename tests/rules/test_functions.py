@@ -755,6 +755,85 @@ def _():
     return T.inc_subtensor(x.zeros_like()[1:, 0], x[:-1, 1]) + T.exp(x), given
 
 
+@example("part_of_function")
+def _():
+    x, given = matrix()
+    return T.exp(x)[1], given
+
+
+@example("part_of_function")
+def _():
+    x, given = matrix()
+    n = T.lscalar("n")
+    e = T.clip(x, x.sum(axis=0, keepdims=True), 2)
+    return e[n, ::-2], given | {n: np.array(-1)}
+
+
+@example("part_of_function", applies=False)
+def _():
+    x, given = matrix()
+    v = T.dvector("v")
+    return (x + v)[1, ::-2], given | {v: normal(4, seed=1)}
+
+
+@example("part_of_function")
+def _():
+    x, given = matrix()
+    v = T.dvector("v")
+    return (x + v)[1], given | {v: normal(4, seed=1)}
+
+
+@example("part_of_function")
+def _():
+    x, given = matrix()
+    v = T.dvector("v")
+    return (x * v.dimshuffle(0, "x"))[:, 1:2], given | {v: normal(3, seed=1)}
+
+
+@example("part_of_function")
+def _():
+    v, w = T.dvector("v"), T.tensor("float64", (1, None), name="w")
+    return (v.dimshuffle(0, "x") + w)[2], {v: normal(3), w: normal(1, 4, seed=1)}
+
+
+@example("part_of_function")
+def _():
+    w = T.tensor("float64", (1, None), name="w")
+    return T.exp(w)[1:, 0], {w: normal(1, 4)}
+
+
+@example("part_of_function", applies=False)
+def _():
+    x, given = matrix()
+    e = T.exp(x)
+    return e[1] + e[2], given
+
+
+@example("part_of_reduction")
+def _():
+    x = T.dtensor3("x")
+    return x.max(axis=1)[1, 1:], {x: normal(3, 4, 5)}
+
+
+@example("part_of_reduction")
+def _():
+    x = T.dtensor3("x")
+    n = T.lscalar("n")
+    return x.sum(axis=(0, 2))[n], {x: normal(3, 4, 5), n: np.int64(3)}
+
+
+@example("part_of_dimshuffle")
+def _():
+    x, given = matrix()
+    return T.exp(x).T[1:, 0], given
+
+
+@example("part_of_dimshuffle")
+def _():
+    x, given = matrix()
+    return x.sum(axis=1, keepdims=True)[-1], given
+
+
 # Picking one element a row
 
 

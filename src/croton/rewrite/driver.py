@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from croton.graph import Apply, Constant, Variable, trace
+from croton.graph.traversal import toposort
 from croton.rewrite.intern import Table
 from croton.rewrite.pattern import App, Number, Pattern, Var
 from croton.rewrite.report import Report
@@ -108,10 +109,29 @@ class Pass:
         self._forward: dict[int, Variable] = {}
         self._by: dict[int, str] = {}
         self._rewrites = 0
+        self._uses: dict[int, int] = {}
         self.number = knowledge.number
         self.arguments = knowledge.arguments
         self.function = knowledge.function
         self.serial = knowledge.serial
+
+    def count_uses(self, outputs: Iterable[Variable]) -> None:
+        """Count how often each variable is used on the way to ``outputs``."""
+        outputs = list(outputs)
+        uses = self._uses
+        for v in outputs:
+            uses[id(v)] = uses.get(id(v), 0) + 1
+        for node in toposort(outputs):
+            for i in node.inputs:
+                uses[id(i)] = uses.get(id(i), 0) + 1
+
+    def uses(self, v: Variable) -> int:
+        """How often ``v`` was used when the pass began; 0 for what is new since."""
+        return self._uses.get(id(v), 0)
+
+    def _used_for(self, old: Variable, new: Variable) -> None:
+        if new is not old:
+            self._uses[id(new)] = self._uses.get(id(new), 0) + self._uses.get(id(old), 0)
 
     def leave(self, variables: Iterable[Variable]) -> None:
         """Take interned variables as they are."""
@@ -158,6 +178,7 @@ class Pass:
                 new = self._table.apply(node.op, inputs, like=node)
                 for old, out in zip(node.outputs, new.outputs, strict=True):
                     forward[id(old)] = _sharp_as(old, out, self._table)
+                    self._used_for(old, out)
                 continue
             replaced = self._apply_rules(node)
             if replaced is None:
@@ -166,6 +187,7 @@ class Pass:
             else:
                 for out, new_out in zip(node.outputs, replaced, strict=True):
                     forward[id(out)] = new_out
+                    self._used_for(out, new_out)
         return final[id(root)]
 
     def _enter(self, v: Variable, stack: list[Variable]) -> None:

@@ -20,6 +20,7 @@ from croton.rewrite.ruleset import RuleSet, select
 FAST_RUN: tuple[str, ...] = (
     "canonicalise+shapes+indexing+stabilise",
     "expand+canonicalise+shapes+indexing+specialise",
+    "select:canonicalise+shapes+indexing",
 )
 FAST_COMPILE: tuple[str, ...] = ("expand+shapes",)
 _SIZES = "canonicalise+shapes+indexing"
@@ -35,7 +36,8 @@ def rewrite(
     """``outputs`` as new, interned, simplified expressions, and a report of what was done.
 
     ``groups`` are phases, each the names of groups of rules joined by ``+``, run one after the
-    other (none: only equal subexpressions are merged).  ``excluding`` and ``including`` name
+    other (none: only equal subexpressions are merged).  A phase ``"a:b+c"`` is left out if no
+    rule of ``a`` can apply.  ``excluding`` and ``including`` name
     rules or groups to leave out or to add to the first phase, with those of
     ``config.optimizer_excluding`` and ``config.optimizer_including``.  ``replacements`` gives
     variables that others take the place of, all at once.  Variables without owner stay the
@@ -52,8 +54,12 @@ def rewrite(
         knowledge = Knowledge(table)
         for k, phase in enumerate(groups):
             begin = perf_counter()
-            rules = _rules("+".join([phase, *added]) if k == 0 else phase, without)
-            run = Pass(knowledge, rules, report)
+            decisive, colon, rest = phase.partition(":")
+            if colon and not _rules(decisive, without).may_apply(toposort(current)):
+                continue
+            names = [*filter(None, (decisive, rest)), *(added if k == 0 else ())]
+            run = Pass(knowledge, _rules("+".join(names), without), report)
+            run.count_uses(current)
             current = [run.simplify(v) for v in current]
             report.phases.append((phase, perf_counter() - begin))
     report.nodes_after = len(toposort(current))

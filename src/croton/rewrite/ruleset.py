@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from croton.graph import Apply, Constant, Op, Variable
@@ -81,6 +81,14 @@ class RuleSet:
                 self.numbers.update(a.value for a in p.args or () if isinstance(a, Number))
         # Rules keep the order in which they are given, whatever head they are found by.
         self._order = {id(rule): k for k, rule in enumerate(rules)}
+
+    def may_apply(self, nodes: Iterable[Apply]) -> bool:
+        """Whether some node is of an op, and its first input of one, that a rule looks for."""
+        for node in nodes:
+            found = tuple(self.heads(v, None) for v in looked_at(node))
+            if any(rule.group != ALWAYS for rule, _ in self.candidates(node, found)):
+                return True
+        return False
 
     def heads(self, v: Variable, number: Any) -> Heads:
         """What patterns may call ``v``; ``number`` is its value if it is a uniform constant."""

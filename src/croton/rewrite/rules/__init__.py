@@ -15,6 +15,7 @@ from croton.rewrite.rules import (
     matrices,
     powers,
     reductions,
+    selection,
     sizes,
     softmax,
     vectors,
@@ -37,6 +38,7 @@ RULES: tuple[Rule, ...] = (
     *powers.RULES,
     *matrices.RULES,
     *reductions.RULES,
+    *selection.RULES,
     *vectors.RULES,
     *expansion.RULES,
 )
