@@ -17,6 +17,10 @@ class Container:
     def __init__(self, value: Any) -> None:
         self.value = value
 
+    def copy(self) -> Any:
+        """A copy of the value."""
+        return copy.deepcopy(self.value)
+
 
 class SharedVariable(Variable):
     """A variable with a value that functions read and may update.
@@ -34,8 +38,7 @@ class SharedVariable(Variable):
 
     def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> Any:
         """The value: a copy, or with ``borrow`` the very storage, which later calls may change."""
-        value = self.container.value
-        return value if borrow else copy.deepcopy(value)
+        return self.container.value if borrow else self.container.copy()
 
     def set_value(self, new_value: Any, borrow: bool = False) -> None:
         """Set the value; without ``borrow`` it is copied.  TypeError if it is of another type."""
