@@ -1018,3 +1018,18 @@ def test_a_reduction_keeps_its_op():
     (after,), _ = rewrite([x.T.sum(axis=0)])
     (node,) = toposort([after])
     assert node.op == Reduce("sum", (1,), "float64")
+
+
+def test_large_constants_are_folded_but_nothing_larger_is_made_of_them():
+    data = np.arange(10_000, dtype="uint8")
+    (after,), _ = rewrite([T.constant(data) / np.float32(255)])
+    np.testing.assert_array_equal(after.data, data / np.float32(255))
+    column = T.constant(np.ones((5_000, 1)))
+    (after,), _ = rewrite([column + T.constant(np.ones((1, 5_000)))])
+    assert after.owner is not None
+
+
+def test_what_fails_is_left_to_the_call():
+    (after,), _ = rewrite([T.constant([1.0, 2.0])[T.constant([5])]])
+    with pytest.raises(IndexError):
+        evaluate([after], {})

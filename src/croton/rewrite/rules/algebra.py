@@ -17,7 +17,6 @@ from croton.rewrite.rules.conditions import (
     is_signed,
     is_sound,
     x_is_whole,
-    y_is_whole,
 )
 from croton.tensor import dtypes
 
@@ -68,7 +67,6 @@ _neutral = (
     _rule("reciprocal", reciprocal(x), 1 / x),
     _rule("one_over_quotient", 1 / (1 / x), x, note=_ROUNDING),
     _rule("over_reciprocal", x / (1 / y), x * y, note=_ROUNDING),
-    _rule("times_reciprocal", x * (1 / y), x / y, y_is_whole, _ROUNDING),
 )
 
 _signs = (

@@ -62,11 +62,6 @@ def x_is_whole(m: Match) -> bool:
     return bool(m.x.type.broadcastable == m.out.type.broadcastable)
 
 
-def y_is_whole(m: Match) -> bool:
-    """``y`` is as large as the result."""
-    return bool(m.y.type.broadcastable == m.out.type.broadcastable)
-
-
 def is_sound(combine: Callable[[Any, Any], Any]) -> Callable[[Match], bool]:
     """``combine`` of the constants a and b is exact, or a float without over- or underflow."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from croton.tensor.creation import Alloc, ARange
 from croton.tensor.elementwise import Elemwise, cast
 from croton.tensor.type import TensorType
 
+# A result may be of this size, or of that of the largest constant that it is computed from.
 _LARGEST = 4096
 
 # A filled array or a range costs nothing in a kernel; as a constant it takes memory.
@@ -27,26 +29,26 @@ def _fold(m: Match) -> Any:
     asked = getattr(o, "do_constant_folding", None)
     if asked is not None and not asked(node):
         return None
-    if not all(isinstance(v.type, TensorType) and _small(v.type) for v in node.outputs):
+    limit = max(_LARGEST, *(np.size(v.data) for v in node.inputs))  # type: ignore[attr-defined]
+    if not all(isinstance(v.type, TensorType) and _size(v.type) <= limit for v in node.outputs):
         return None
     storage: list[list[Any]] = [[None] for _ in node.outputs]
     try:
         o.perform(node, [v.data for v in node.inputs], storage)  # type: ignore[attr-defined]
-    except (ValueError, IndexError, ZeroDivisionError, NotImplementedError):
+    except Exception:
         # The call will raise it, if it ever gets there.
         return None
     results = []
     for (value,), v in zip(storage, node.outputs, strict=True):
         data = np.array(value, v.type.dtype)  # type: ignore[attr-defined]
-        if data.size > _LARGEST:
+        if data.size > limit:
             return None
         results.append(constant(data))
     return results
 
 
-def _small(type_: TensorType) -> bool:
-    known = [n for n in type_.shape if n is not None]
-    return int(np.prod(known, dtype=np.int64)) <= _LARGEST
+def _size(type_: TensorType) -> int:
+    return math.prod(n for n in type_.shape if n is not None)
 
 
 def _one_dtype(m: Match) -> Any:

@@ -27,8 +27,9 @@ x, y = var("x y")
 # A sum of products of variables: the variables' serial numbers, sorted, and a factor.
 Polynomial = dict[tuple[int, ...], int]
 
+# Longer sums stay as they are.
 _LONGEST = 24
-_TOO_LONG: Polynomial = {}
+_RING = frozenset(("add", "sub", "mul", "neg", "sqr"))
 
 
 class _Reader:
@@ -38,20 +39,22 @@ class _Reader:
         self._m = m
         self.atoms: dict[int, Any] = {}
 
-    def read(self, v: Any) -> Polynomial:
+    def read(self, v: Any, depth: int = _LONGEST) -> Polynomial:
         """The polynomial of ``v``."""
         number = self._m.number(v)
         if number is not None:
             return {(): int(number)} if number else {}
         node = v.owner
         name = node.op.name if node is not None and isinstance(node.op, Elemwise) else ""
+        if name not in _RING or not depth:
+            name = ""
         if name in ("add", "sub"):
-            a, b = map(self.read, node.inputs)
+            a, b = (self.read(i, depth - 1) for i in node.inputs)
             return _sum(a, b, 1 if name == "add" else -1)
         if name == "neg":
-            return _sum({}, self.read(node.inputs[0]), -1)
+            return _sum({}, self.read(node.inputs[0], depth - 1), -1)
         if name in ("mul", "sqr"):
-            a, b = self.read(node.inputs[0]), self.read(node.inputs[-1])
+            a, b = (self.read(node.inputs[k], depth - 1) for k in (0, -1))
             if len(a) * len(b) <= _LONGEST:
                 return _times(a, b)
         key = self._m.context.serial(v)
@@ -109,7 +112,7 @@ def _times(a: Polynomial, b: Polynomial) -> Polynomial:
     return total
 
 
-def never_negative(v: Any, m: Match) -> bool:
+def never_negative(v: Any, m: Match, depth: int = _LONGEST) -> bool:
     """Whether an int64 scalar is known to be 0 or more."""
     number = m.number(v)
     if number is not None:
@@ -119,16 +122,16 @@ def never_negative(v: Any, m: Match) -> bool:
         return False
     if isinstance(node.op, Shape_i):
         return True
-    if not isinstance(node.op, Elemwise):
+    if not isinstance(node.op, Elemwise) or not depth:
         return False
     inputs = node.inputs
     name = node.op.name
     if name in ("add", "mul", "minimum", "int_div", "mod"):
-        return all(never_negative(i, m) for i in inputs)
+        return all(never_negative(i, m, depth - 1) for i in inputs)
     if name == "maximum":
-        return any(never_negative(i, m) for i in inputs)
+        return any(never_negative(i, m, depth - 1) for i in inputs)
     if name == "switch":
-        return all(never_negative(i, m) for i in inputs[1:])
+        return all(never_negative(i, m, depth - 1) for i in inputs[1:])
     if name.startswith("Cast{"):
         return inputs[0].type.dtype in ("bool", *dtypes.UNSIGNED)
     return bool(name == "sqr")
