@@ -53,7 +53,7 @@ def compare(outputs: list[Any], given: dict[Any, Any], found: list[Any], ulp: fl
             np.testing.assert_array_equal(got, want, err_msg=str(v))
 
 
-def refuses(outputs: Any, inputs: Any, error: type[Exception], match: str = "") -> None:
+def refuses(outputs: Any, inputs: Any, error: type[Exception], match: str = ".") -> None:
     """AssertionError unless ``inputs`` raise ``error``, by NumPy and by compiled code."""
     wanted = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
     given = {v: v.type.filter(x) for v, x in (inputs or {}).items()}

@@ -45,7 +45,10 @@ class Alloc(Op):
 
     def perform(self, node: Apply, inputs: Sequence[Any], outputs: Sequence[list[Any]]) -> None:
         """NumPy's broadcasting."""
-        value, sizes = inputs[0], tuple(int(s) for s in inputs[1:])
+        value, sizes = np.asarray(inputs[0]), tuple(int(s) for s in inputs[1:])
+        flags = node.inputs[0].type.shape  # type: ignore[attr-defined]
+        if any(d != 1 and n != m for d, n, m in zip(flags, value.shape, sizes, strict=True)):
+            raise ValueError(f"cannot repeat an array of shape {value.shape} to {sizes}")
         outputs[0][0] = np.array(np.broadcast_to(value, sizes))
 
     def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
@@ -175,15 +178,16 @@ class ARange(Op):
 
     @staticmethod
     def _length(start: Any, stop: Any, step: Any) -> Any:
+        discrete = all(v.type.dtype in dtypes.DISCRETE for v in (start, stop, step))
         if all(isinstance(v, Constant) for v in (start, stop, step)):
             if step.data == 0:
                 raise ValueError("arange with a step of 0")
-            span = (float(stop.data) - float(start.data)) / float(step.data)
-            if start.type.dtype in dtypes.DISCRETE:
+            if discrete:
                 a, b, s = int(start.data), int(stop.data), int(step.data)
                 return constant(np.int64(np.maximum(0, -((a - b) // s))))
+            span = (float(stop.data) - float(start.data)) / float(step.data)
             return constant(np.int64(np.maximum(0, np.ceil(span))))
-        if all(v.type.dtype in dtypes.DISCRETE for v in (start, stop, step)):
+        if discrete:
             a, b, s = (cast(v, "int64") for v in (start, stop, step))
             return maximum(-((a - b) // s), np.int64(0))
         return cast(maximum(ceil((stop - start) / step), 0.0), "int64")
@@ -205,6 +209,13 @@ class ARange(Op):
     def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
         """The number of steps that fit."""
         return [(self._length(*node.inputs),)]
+
+    def checks(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
+        """The step is not 0."""
+        step: Any = node.inputs[2]
+        if isinstance(step, Constant) or step.type.dtype not in dtypes.DISCRETE:
+            return []
+        return [("nonzero", cast(step, "int64"), None, "arange step")]
 
     def lower(self, node: Apply, inputs: Sequence[Any], index: Sequence[Expr], _: Any) -> Expr:
         """``start + index * step``."""
@@ -285,8 +296,7 @@ def tri(n: Any, m: Any = None, k: Any = 0, dtype: Any = None) -> Any:
 def tril(x: Any, k: Any = 0) -> Any:
     """The part of a matrix on and below diagonal ``k``; the rest 0."""
     x = as_tensor_variable(x)
-    n, m = shape_tuple(x)
-    return x * tri(n, m, k=k, dtype=x.type.dtype)
+    return tri(*shape_tuple(x), k=k, dtype="bool").where(x, x.zeros_like())
 
 
 def triu(x: Any, k: Any = 0) -> Any:

@@ -534,15 +534,23 @@ def squeeze(x: Any, axis: Any = None) -> Any:
     if axis is None:
         drop = {d for d, n in enumerate(x.type.shape) if n == 1}
     else:
-        drop = {a % x.type.ndim for a in (axis if isinstance(axis, tuple | list) else (axis,))}
+        given = axis if isinstance(axis, tuple | list) else (axis,)
+        drop = {_position(a, x.type.ndim) for a in given}
     return dimshuffle(x, [d for d in range(x.type.ndim) if d not in drop])
+
+
+def _position(axis: int, ndim: int) -> int:
+    if not -ndim <= axis < ndim:
+        raise IndexError(f"axis {axis} is out of range for rank {ndim}")
+    return axis % ndim
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """``x`` with two dimensions exchanged."""
     x = as_tensor_variable(x)
+    a, b = (_position(axis, x.type.ndim) for axis in (axis1, axis2))
     order = list(range(x.type.ndim))
-    order[axis1], order[axis2] = order[axis2], order[axis1]
+    order[a], order[b] = b, a
     return dimshuffle(x, order)
 
 
@@ -550,6 +558,6 @@ def moveaxis(x: Any, source: int, destination: int) -> Any:
     """``x`` with dimension ``source`` moved to ``destination``."""
     x = as_tensor_variable(x)
     order = list(range(x.type.ndim))
-    taken = order.pop(source)
-    order.insert(destination % x.type.ndim, taken)
+    taken = order.pop(_position(source, x.type.ndim))
+    order.insert(_position(destination, x.type.ndim), taken)
     return dimshuffle(x, order)

@@ -270,7 +270,7 @@ class TensorOperators:
 
     def stack_with(self, parts: Any) -> Any:
         """The elements of a (nested) list, one of which holds this variable, as one tensor."""
-        given = [p[0].stack_with(p) if _is_nested(p) else p for p in parts]
+        given = [self.stack_with(p) if _is_nested(p) else p for p in parts]
         return joining.stack(list(given))
 
     # Conversion

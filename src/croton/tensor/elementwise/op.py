@@ -108,7 +108,13 @@ class Elemwise(Op):
             }
             if len(sizes) > 1:
                 shapes = ", ".join(str(np.shape(v)) for v in inputs)
-                raise ValueError(f"shapes do not fit in {node.op}: {shapes}")
+                hint = (
+                    "; only a dimension known to be 1 when building broadcasts (declare it so, or "
+                    "use T.addbroadcast)"
+                )
+                raise ValueError(
+                    f"shapes do not fit in {node.op}: {shapes}" + (hint if 1 in sizes else "")
+                )
 
     def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
         """For each dimension the size of the first input that does not broadcast there."""
