@@ -478,7 +478,12 @@ def specify_shape(x: Any, sizes: Any) -> Any:
     """``x``, promised to have these sizes (None: any); otherwise a call raises ValueError."""
     x = as_tensor_variable(x)
     given = tuple(None if s is None else known_size(as_size(s)) for s in sizes)
-    return x if given == x.type.shape else SpecifyShape(given)(x)
+    known = x.type.shape
+    if len(given) == len(known) and all(
+        n is None or n == have for n, have in zip(given, known, strict=True)
+    ):
+        return x
+    return SpecifyShape(given)(x)
 
 
 def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Any:

@@ -76,6 +76,8 @@ def _dimshuffle_alloc(m: Match) -> Any:
     inner = m.x
     value, *sizes = inner.owner.inputs
     order = m.op.new_order
+    # What is repeated once has the size 1, known or not.
+    value = value.specify_shape([1 if n == 1 else None for n in inner.type.shape])
     moved = dimshuffle(value, order)
     if all(n == 1 for n in m.out.type.shape):
         return moved

@@ -51,7 +51,10 @@ def index(x: Any, key: Any) -> Any:
     """
     x = as_tensor_variable(x)
     result = _index(x, list(key) if isinstance(key, tuple) else [key])
-    if result is not x and result.owner is not None and result.owner.inputs[:1] != [x]:
+    if result is x:
+        # set_subtensor(x[:], y) must find what was indexed.
+        return Subtensor(())(x)
+    if result.owner is not None and result.owner.inputs[:1] != [x]:
         result.tag.indexed = x
     return result
 

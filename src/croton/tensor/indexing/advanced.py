@@ -16,6 +16,7 @@ from croton.kernel.nodes import Expr
 from croton.tensor import dtypes
 from croton.tensor.convert import as_tensor_variable
 from croton.tensor.elementwise.op import broadcast_shape
+from croton.tensor.indexing.basic import check_part
 from croton.tensor.type import TensorType
 
 
@@ -171,6 +172,7 @@ class AdvancedIncSubtensor(Op):
         x, y, *indices = inputs
         out = np.array(x)
         where = (slice(None),) * self.start + tuple(indices)
+        check_part(node.inputs[1], np.shape(y), np.shape(out[where]))
         if self.set_instead_of_inc:
             out[where] = y
         else:

@@ -124,6 +124,13 @@ def _bounds(node: Apply, entries: Sequence[Entry], scalars: Any, sizes: Any) -> 
     return checks
 
 
+def check_part(y: Any, given: tuple[int, ...], selected: tuple[int, ...]) -> None:
+    """ValueError unless ``y`` of sizes ``given`` may be put where an index selects ``selected``."""
+    for known, have, want in zip(y.type.shape, given, selected, strict=True):
+        if known != 1 and have != want:
+            raise ValueError(f"cannot put an array of shape {given} where {selected} is selected")
+
+
 class Subtensor(Op):
     """``x[index]`` with integers and slices; parts that are not known are inputs after ``x``."""
 
@@ -234,6 +241,7 @@ class IncSubtensor(Op):
         x, y = inputs[:2]
         out = np.array(x)
         where = _numpy_index(self.entries, inputs[2:])
+        check_part(node.inputs[1], np.shape(y), np.shape(out[where]))
         if self.set_instead_of_inc:
             out[where] = y
         else:
