@@ -9,7 +9,6 @@ from croton.tensor.indexing import AdvancedIncSubtensor
 from croton.tensor.shapes import shape_i
 from rule_examples import example, matrix, normal
 
-
 # Constants and dtypes
 
 

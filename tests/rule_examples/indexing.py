@@ -7,7 +7,6 @@ from croton.tensor.indexing import AdvancedIncSubtensor, IncSubtensor
 from croton.tensor.shapes import shape_i
 from rule_examples import example, matrix, normal
 
-
 # Indexing
 
 

@@ -10,7 +10,6 @@ from croton.tensor.indexing.basic import Slice
 from croton.tensor.shapes import DimShuffle, Reshape, SpecifyShape, shape_i
 from rule_examples import example, matrix, normal, size
 
-
 # Sizes
 
 

@@ -4,7 +4,6 @@ import croton.tensor as T
 from croton.tensor.shapes import shape_i
 from rule_examples import example, matrix, normal
 
-
 # Reductions
 
 
