@@ -193,12 +193,12 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
         theirs: Sequence[int] = range(int(axes))
     else:
         ours, theirs = (x if isinstance(x, list | tuple) else [x] for x in axes)
-    ours = [x % a.type.ndim for x in ours]
-    theirs = [x % b.type.ndim for x in theirs]
     if len(ours) != len(theirs):
         raise ValueError(f"tensordot over {len(ours)} and {len(theirs)} dimensions")
     normalise_axis(tuple(ours), a.type.ndim)
     normalise_axis(tuple(theirs), b.type.ndim)
+    ours = [x % a.type.ndim for x in ours]
+    theirs = [x % b.type.ndim for x in theirs]
     free_a = [d for d in range(a.type.ndim) if d not in ours]
     free_b = [d for d in range(b.type.ndim) if d not in theirs]
     sa, sb = shape_tuple(a), shape_tuple(b)

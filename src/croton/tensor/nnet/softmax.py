@@ -36,7 +36,7 @@ class Softmax(Op):
         """With the maximum taken off first."""
         (x,) = inputs
         with np.errstate(all="ignore"):
-            e = np.exp(x - x.max(axis=self.axis, keepdims=True)) if x.size else x
+            e = np.exp(x - x.max(axis=self.axis, keepdims=True))
             outputs[0][0] = np.asarray(e / e.sum(axis=self.axis, keepdims=True), x.dtype)
 
     def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
@@ -76,7 +76,7 @@ class LogSoftmax(Op):
         """With the maximum taken off first."""
         (x,) = inputs
         with np.errstate(all="ignore"):
-            shifted = x - x.max(axis=self.axis, keepdims=True) if x.size else x
+            shifted = x - x.max(axis=self.axis, keepdims=True)
             total = np.log(np.exp(shifted).sum(axis=self.axis, keepdims=True))
             outputs[0][0] = np.asarray(shifted - total, x.dtype)
 
