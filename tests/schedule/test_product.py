@@ -114,6 +114,16 @@ def test_small_sizes_in_every_layout(compiled, seed):
         close(compiled(a, b), a, b)
 
 
+@pytest.mark.parametrize("shape", [(64, 1030, 1000), (33, 513, 600), (300, 257, 520), (7, 50, 900)])
+def test_pieces_of_the_inner_index(compiled, shape):
+    m, n, k = shape
+    rng = np.random.default_rng(0)
+    for left, right in (("rows", "rows"), ("columns", "columns")):
+        a = matrix(rng, 1, m, k, compiled.store.dtype, left)
+        b = matrix(rng, 1, k, n, compiled.store.dtype, right)
+        close(compiled(a, b), a, b)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_larger_sizes(compiled, seed):
     rng = np.random.default_rng(seed)

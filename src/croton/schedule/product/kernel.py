@@ -3,7 +3,8 @@
 An item goes over the inner index in pieces; for each piece it goes over its
 panels of columns, copies a panel of the right factor where that pays, and runs
 the innermost loop on the rows, as many at a time as registers hold.  The left
-factor has been copied into strips before, or is read where it lies.
+factor has been copied into strips before, or is read where it lies; so may the right
+one have been copied.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from croton.kernel.nodes import (
     Var,
 )
 from croton.schedule.product import tile
-from croton.schedule.product.micro import STEP, Left, Right, Target, block
+from croton.schedule.product.micro import STEP, Left, Right, Shape, Target, block
 from croton.schedule.product.pack import Copy, Source, below, pack
 from croton.schedule.product.strips import (
     BATCH,
@@ -48,13 +49,13 @@ from croton.schedule.product.strips import (
 from croton.schedule.product.tiling import Tiling
 
 #: Of every kernel: extents, strides in elements, rows and columns of an item, how much
-#: of the inner index to take at a time, whether the left factor has been copied, and
-#: whether to read the right factor where it lies.
+#: of the inner index to take at a time, whether the left factor has been copied into
+#: strips, whether the right one has been copied into panels, or else is read where it lies.
 SIZES = (
     "m", "n", "k",
     "a_row", "a_inner", "a_batch",
     "b_inner", "b_column", "b_batch",
-    "rows", "columns", "depth", "strips", "direct",
+    "rows", "columns", "depth", "strips", "panels", "direct",
 )  # fmt: skip
 #: Of a kernel that stores its result: its strides, and whether to add to what is there.
 STORE_SIZES = ("c_row", "c_batch", "accumulate")
@@ -68,8 +69,9 @@ K0, PIECE, P0, WIDE = Var("k0"), Var("piece"), Var("p0"), Var("wide")
 BASE, ADDS = Var("base"), Var("adds", "bool")
 #: ... the block of rows, the first of them and how many there are, ...
 BLOCK, AT, PRESENT = Var("block"), Var("at"), Var("present")
-#: ... and where the panel begins that comes next.
-AHEAD, AHEAD_PITCH = Var("ahead"), Var("ahead_pitch")
+#: ... and where the panel begins that comes next, its strides, and the lines of it to ask for.
+AHEAD, AHEAD_ROW, AHEAD_COLUMN = Var("ahead"), Var("ahead_row"), Var("ahead_column")
+LINE, LINE_PITCH = Var("ahead_line"), Var("ahead_pitch")
 
 
 def scratch_bytes(t: Tiling) -> int:
@@ -89,6 +91,7 @@ class _Product:
         self.a = Buffer("a", t.dtype)
         self.b = Buffer("b", t.dtype)
         self.p = Buffer("p", t.dtype)
+        self.q = Buffer("q", t.dtype)
         self.c = Buffer("tile" if epilogue else "c", t.dtype)
         self.sums = Buffer("sums", t.dtype)
         self.panel = Buffer("panel", t.dtype)
@@ -103,7 +106,7 @@ class _Product:
         """All items of ``[lo, hi)``."""
         name = f"product_{self.t.dtype}" + ("_epilogue" if self.epilogue else "")
         last = self.callee if self.epilogue else self.c
-        buffers = (self.a, self.b, self.p, last)
+        buffers = (self.a, self.b, self.p, self.q, last)
         return Function(name, buffers, tuple(self.size.values()), self.items())
 
     def items(self) -> Body:
@@ -181,15 +184,17 @@ class _Product:
     def columns(self) -> Body:
         """One panel of columns, for one piece of the inner index."""
         s, t = self.size, self.t
-        start, packed = Var("start"), Var("packed", "bool")
-        right, first, pitch = Buffer("right", t.dtype), Var("first"), Var("pitch")
+        start, packed, copied = Var("start"), Var("packed", "bool"), Var("copied", "bool")
+        where, panel_start = Var("where_b"), Var("panel_start")
+        lies, right = Buffer("lies", t.dtype), Buffer("right", t.dtype)
+        first, pitch = Var("first"), Var("pitch")
         part = op("lt", WIDE, index(t.panel))
         if t.masks:
             # Blocks that read the left factor where it lies load with masks.
             part = op("and", part, op("ne", s["strips"], ZERO))
+        packs = op("and", op("or", op("eq", s["direct"], ZERO), part), op("not", copied))
         source = Source(self.b, start, s["b_column"], s["b_inner"], WIDE, PIECE)
         whole = mul(ceildiv(WIDE, index(t.lanes)), index(t.lanes))
-        copy = Copy(self.panel, ZERO, index(t.panel), whole)
         if self.epilogue:
             base, adds = sub(P0, N0), op("gt", K0, ZERO)
         else:
@@ -198,15 +203,43 @@ class _Product:
         return (
             Let(start, total((BATCH, s["b_batch"]), (K0, s["b_inner"]), (P0, s["b_column"]))),
             Let(WIDE, op("minimum", sub(N1, P0), index(t.panel))),
-            Let(packed, op("or", op("eq", s["direct"], ZERO), part)),
-            If(packed, pack(t, source, copy)),
-            Choose(right, packed, self.panel, self.b),
-            Let(first, select(packed, ZERO, start)),
-            Let(pitch, select(packed, index(t.panel), s["b_inner"])),
+            Let(copied, op("ne", s["panels"], ZERO)),
+            Let(packed, packs),
+            If(packed, pack(t, source, Copy(self.panel, ZERO, index(t.panel), whole))),
+            Choose(lies, copied, self.q, self.b),
+            Choose(right, packed, self.panel, lies),
+            Let(panel_start, self.panel_start(P0, K0)),
+            Let(where, select(copied, panel_start, start)),
+            Let(first, select(packed, ZERO, where)),
+            Let(
+                pitch,
+                select(op("or", copied, packed), index(t.panel), s["b_inner"]),
+            ),
             Let(BASE, base),
             Let(ADDS, adds),
+            *self.ahead(copied, lies),
             *(Let(m, below(WIDE, index(v * t.lanes), t.lanes)) for v, m in enumerate(self.masks)),
             *self.rows(Right(right, first, pitch, ())),
+        )
+
+    def panel_start(self, column: Expr, k: Expr) -> Expr:
+        """Where the panel that starts at ``column`` holds row ``k`` of the right factor."""
+        s, t = self.size, self.t
+        return add(strip_start(t, s["b_batch"], s["n"], column), mul(k, index(t.panel)))
+
+    def ahead(self, copied: Expr, lies: Buffer) -> Body:
+        """Where the panel that comes next begins."""
+        s, t = self.size, self.t
+        k, column = Var("next_k"), Var("next_column")
+        following = add(K0, s["depth"])
+        more = op("lt", following, s["k"])
+        start = total((BATCH, s["b_batch"]), (k, s["b_inner"]), (column, s["b_column"]))
+        return (
+            Let(k, select(more, following, ZERO)),
+            Let(column, select(more, P0, add(P0, index(t.panel)))),
+            Let(AHEAD, select(copied, self.panel_start(column, k), start)),
+            Let(AHEAD_ROW, select(copied, index(t.panel), s["b_inner"])),
+            Let(AHEAD_COLUMN, select(copied, ONE, s["b_column"])),
         )
 
     def rows(self, right: Right) -> Body:
@@ -241,15 +274,21 @@ class _Product:
 
     def strips(self, height: int, vectors: int, right: Right, first: Expr, number: Var) -> Stmt:
         """``number`` blocks of strips, the first of them at row ``first`` of the item."""
-        origin = Var("origin")
+        s, origin = self.size, Var("origin")
         rows = tuple(index(r) for r in range(height))
-        left = Left(self.p, origin, rows, index(height))
+        left = Left(self.p, ((origin, rows),), index(height))
         head: list[Stmt] = [
-            Let(origin, add(strip_start(self.t, add(M0, AT)), mul(K0, index(height))))
+            Let(
+                origin,
+                add(
+                    strip_start(self.t, s["a_batch"], s["m"], add(M0, AT)),
+                    mul(K0, index(height)),
+                ),
+            )
         ]
         main = number is MANY and vectors == self.t.vectors
         if main:
-            head += self.ahead()
+            head += self.line_ahead()
         return self.blocks(vectors, left, right, first, number, tuple(head), main)
 
     def direct(
@@ -263,18 +302,28 @@ class _Product:
     ) -> Stmt:
         """``number`` blocks of rows read where they lie; ``masks``: of the last vectors."""
         s, t = self.size, self.t
-        origin = Var("origin")
-        offsets = [Var(f"r{r}") for r in range(height)]
-        # Rows that are not there are read as the last one that is.
-        places = [op("minimum", index(r), sub(PRESENT, ONE)) for r in range(height)]
+        origin, triple = Var("origin"), Var("triple")
         start = total((BATCH, s["a_batch"]), (add(M0, AT), s["a_row"]), (K0, s["a_inner"]))
-        head = (
-            *(Let(v, mul(place, s["a_row"])) for v, place in zip(offsets, places, strict=True)),
-            Let(origin, start),
-        )
-        left = Left(self.a, origin, tuple(offsets), s["a_inner"])
+        row = s["a_row"]
+        head: list[Stmt] = [Let(origin, start)]
+        if number is SOME:
+            # Few registers for many rows: multiples of the stride are a part of an access.
+            head.append(Let(triple, mul(row, index(3))))
+            reach = (ZERO, row, mul(row, index(2)), triple)
+            starts = [Var(f"origin{r}") for r in range(0, height, 4)]
+            head += [Let(v, add(origin, mul(row, index(4 * g)))) for g, v in enumerate(starts)]
+            groups = tuple((v, reach[: height - 4 * g]) for g, v in enumerate(starts))
+        else:
+            # Rows that are not there are read as the last one that is.
+            offsets = [Var(f"r{r}") for r in range(1, height)]
+            head += [
+                Let(v, mul(op("minimum", index(r), sub(PRESENT, ONE)), row))
+                for r, v in enumerate(offsets, 1)
+            ]
+            groups = ((origin, (ZERO, *offsets)),)
+        left = Left(self.a, groups, s["a_inner"])
         right = right._replace(masks=tuple(masks) if t.masks else ())
-        return self.blocks(vectors, left, right, first, number, head, False)
+        return self.blocks(vectors, left, right, first, number, tuple(head), False)
 
     def blocks(
         self,
@@ -288,7 +337,7 @@ class _Product:
     ) -> Stmt:
         """``number`` blocks of equal height; ``main``: those that do nearly all of the work."""
         t = self.t
-        height = len(left.rows)
+        height = left.height
         where = Var("where")
         aside, starts = Var("aside", "bool"), Var("starts", "bool")
         # What does not go straight to the result is brought there in a second step.
@@ -300,6 +349,7 @@ class _Product:
         if not main:
             reasons.append(ADDS)
         every_step = self.prefetch() if main else ()
+        shape = Shape(vectors, t.lanes, 2 if height * vectors <= 8 else 1)
         place: Body = (
             Let(AT, add(first, mul(BLOCK, index(height)))),
             Let(PRESENT, op("minimum", index(height), sub(COUNT, AT))),
@@ -308,7 +358,7 @@ class _Product:
         )
         if not reasons:
             target = Target(self.c, where, self.pitch, ADDS)
-            body = block(vectors, t.lanes, PIECE, left, right, target, every_step)
+            body = block(shape, PIECE, left, right, target, every_step)
             return For(BLOCK, ZERO, number, (*place, *body))
         reason = reasons[0]
         for other in reasons[1:]:
@@ -322,7 +372,7 @@ class _Product:
             Let(start, select(aside, ZERO, where)),
             Let(pitch, select(aside, index(t.panel), self.pitch)),
         )
-        body = block(vectors, t.lanes, PIECE, left, right, target, every_step)
+        body = block(shape, PIECE, left, right, target, every_step)
         last = If(aside, self.finish(vectors, where))
         return For(BLOCK, ZERO, number, (*place, *choice, *body, last))
 
@@ -344,25 +394,19 @@ class _Product:
             ]
         return (For(line, ZERO, PRESENT, tuple(body)),)
 
-    def ahead(self) -> Body:
-        """Where the panel that comes next begins, and which part of it this block asks for.
+    def line_ahead(self) -> Body:
+        """Which part of the panel that comes next this block asks for.
 
         Four blocks ask for all of it: two for the first lines of its rows, two for the last.
         """
-        s, t = self.size, self.t
-        following = add(K0, s["depth"])
-        more = op("lt", following, s["k"])
-        column = select(more, P0, add(P0, index(t.panel)))
-        start = total(
-            (BATCH, s["b_batch"]),
-            (select(more, following, ZERO), s["b_inner"]),
-            (column, s["b_column"]),
-            (mul(op("shr", BLOCK, ONE), op("shr", PIECE, ONE)), s["b_inner"]),
-            (mul(op("and", BLOCK, ONE), index(t.panel - 1)), s["b_column"]),
-        )
-        pitch = select(op("lt", BLOCK, index(4)), s["b_inner"], ZERO)
-        return (Let(AHEAD, start), Let(AHEAD_PITCH, pitch))
+        t = self.t
+        half = mul(op("shr", BLOCK, ONE), op("shr", PIECE, ONE))
+        last = mul(op("and", BLOCK, ONE), index(t.panel - 1))
+        start = add(AHEAD, total((half, AHEAD_ROW), (last, AHEAD_COLUMN)))
+        pitch = select(op("lt", BLOCK, index(4)), AHEAD_ROW, ZERO)
+        return (Let(LINE, start), Let(LINE_PITCH, pitch))
 
     def prefetch(self) -> Body:
         """Ask for a line of the next panel at every other step: no more are under way at once."""
-        return (Prefetch(self.b, add(AHEAD, mul(op("shr", STEP, ONE), AHEAD_PITCH))),)
+        lies = Buffer("lies", self.t.dtype)
+        return (Prefetch(lies, add(LINE, mul(op("shr", STEP, ONE), LINE_PITCH))),)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from croton.kernel.build import add, broadcast, const, index, mul, op
+from croton.kernel.build import add, broadcast, const, index, mul, op, sub
 from croton.kernel.nodes import (
     Assign,
     Body,
@@ -30,12 +30,19 @@ STEP = Var("step")
 
 
 class Left(NamedTuple):
-    """Element (i, k) of the left factor is ``buffer[start + rows[i] + k * pitch]``."""
+    """Element (i, k) of the left factor is ``buffer[start + row + k * pitch]``.
+
+    ``groups`` are starts with the rows that are reached from there, from the first to the last.
+    """
 
     buffer: Buffer
-    start: Expr
-    rows: tuple[Expr, ...]
+    groups: tuple[tuple[Expr, tuple[Expr, ...]], ...]
     pitch: Expr
+
+    @property
+    def height(self) -> int:
+        """How many rows there are."""
+        return sum(len(rows) for _, rows in self.groups)
 
 
 class Right(NamedTuple):
@@ -59,39 +66,73 @@ class Target(NamedTuple):
     add: Expr | None = None
 
 
+class Shape(NamedTuple):
+    """A block's vectors of columns, their lanes, and its sums per element.
+
+    With two sums per element, for even and for odd steps, there are enough of them
+    to keep the machine's adders busy where a block is small.
+    """
+
+    vectors: int
+    lanes: int
+    phases: int = 1
+
+
 def block(
-    vectors: int,
-    lanes: int,
-    depth: Expr,
-    left: Left,
-    right: Right,
-    target: Target,
-    every_step: Body = (),
+    shape: Shape, depth: Expr, left: Left, right: Right, target: Target, every_step: Body = ()
 ) -> Body:
     """One block of the product; ``every_step`` runs along with the inner index."""
-    dtype = left.buffer.dtype
-    height = len(left.rows)
-    sums = [[Var(f"s{i}_{v}", dtype, lanes) for v in range(vectors)] for i in range(height)]
+    vectors, lanes, phases = shape
+    dtype, height = left.buffer.dtype, left.height
+    sums = [
+        [[Var(f"s{i}_{v}_{p}", dtype, lanes) for v in range(vectors)] for i in range(height)]
+        for p in range(phases)
+    ]
     places = [
         (s, add(add(target.start, mul(index(i), target.pitch)), index(v * lanes)))
-        for i, row_sums in enumerate(sums)
+        for i, row_sums in enumerate(sums[0])
         for v, s in enumerate(row_sums)
     ]
-    x_at, y_at = Var("x_at"), Var("y_at")
-    body: list[Stmt] = [Local(s, const(0.0, dtype, lanes)) for s, _ in places]
+    body: list[Stmt] = [
+        Local(s, const(0.0, dtype, lanes)) for phase in sums for row in phase for s in row
+    ]
     if target.add is not None:
         present = tuple(Assign(s, Load(target.buffer, at, lanes)) for s, at in places)
         body.append(If(target.add, present))
-    body += [Local(x_at, left.start), Local(y_at, right.start)]
-    columns = [Var(f"y{v}", dtype, lanes) for v in range(vectors)]
-    step: list[Stmt] = []
+    starts = [Var(f"x_at{g}") for g in range(len(left.groups))]
+    y_at = Var("y_at")
+    body += [Local(at, start) for at, (start, _) in zip(starts, left.groups, strict=True)]
+    body.append(Local(y_at, right.start))
+    rows = [
+        add(at, row) for at, (_, group) in zip(starts, left.groups, strict=True) for row in group
+    ]
     masks = (*[None] * (vectors - len(right.masks)), *right.masks)
-    for v, (y, mask) in enumerate(zip(columns, masks, strict=True)):
-        step.append(Let(y, Load(right.buffer, add(y_at, index(v * lanes)), lanes, mask)))
-    for at, row_sums in zip(left.rows, sums, strict=True):
-        x = broadcast(Load(left.buffer, add(x_at, at)), lanes)
-        step += [Assign(s, op("fma", x, y, s)) for s, y in zip(row_sums, columns, strict=True)]
-    step += [Assign(x_at, add(x_at, left.pitch)), Assign(y_at, add(y_at, right.pitch))]
-    body.append(For(STEP, index(0), depth, (*every_step, *step)))
+
+    def step(phase: int) -> list[Stmt]:
+        columns = [Var(f"y{v}_{phase}", dtype, lanes) for v in range(vectors)]
+        found: list[Stmt] = [
+            Let(y, Load(right.buffer, add(y_at, index(v * lanes)), lanes, mask))
+            for v, (y, mask) in enumerate(zip(columns, masks, strict=True))
+        ]
+        for row, row_sums in zip(rows, sums[phase], strict=True):
+            x = broadcast(Load(left.buffer, row), lanes)
+            found += [Assign(s, op("fma", x, y, s)) for s, y in zip(row_sums, columns, strict=True)]
+        return [
+            *found,
+            *(Assign(at, add(at, left.pitch)) for at in starts),
+            Assign(y_at, add(y_at, right.pitch)),
+        ]
+
+    whole = sub(depth, index(phases - 1))
+    steps = tuple(s for phase in range(phases) for s in step(phase))
+    body.append(For(STEP, index(0), whole, (*every_step, *steps), step=index(phases)))
+    if phases == 2:
+        odd = op("ne", op("and", depth, index(1)), index(0))
+        body.append(If(odd, tuple(step(0))))
+        body += [
+            Assign(s, op("add", s, other))
+            for row, others in zip(*sums, strict=True)
+            for s, other in zip(row, others, strict=True)
+        ]
     body += [Store(target.buffer, at, s) for s, at in places]
     return tuple(body)

@@ -10,7 +10,7 @@ from croton.kernel.nodes import Function
 from croton.schedule.product import tile
 from croton.schedule.product.counts import Count, count
 from croton.schedule.product.kernel import SIZES, STORE_SIZES, kernel, scratch_bytes
-from croton.schedule.product.strips import PACK_SIZES, pack_kernel
+from croton.schedule.product.strips import pack_kernel, room
 from croton.schedule.product.tiling import Tiling, tiling
 
 #: What the sizes of a product are called: its batch and extents, and the strides of
@@ -63,48 +63,82 @@ def plan(
     t = tiling(dtype, machine)
     functions = _functions(t, epilogue)
     big = t.heights[0]
-    # A tile is as wide as random numbers have neighbours that share their counters.
-    columns = t.leading if epilogue else t.panel
+    columns = t.panel
     across = count("ceildiv", "n", columns)
-    strips = count("and", count("le", 32, "m"), count("le", 4 * t.panel, "n"))
-    direct = count("and", count("eq", "b_column", 1), count("lt", "m", 64))
+    strips = _all(
+        count("le", 32, "m"),
+        count("le", 8 * t.panel, "n"),
+        count("le", 1 << 14, count("mul", "m", "k")),
+    )
     rows = _rows(across, strips, big)
     down = count("ceildiv", "m", rows)
-    depth = t.depth
+    panels = _all(strips, count("lt", 1, down))
+    direct = _all(
+        count("eq", "b_column", 1),
+        count("or", count("lt", "m", 96), count("le", "n", t.lanes)),
+    )
+    depth = _depth(t, count("select", strips, 0, direct))
     values: dict[str, Count] = {
         "rows": rows,
         "columns": columns,
         "depth": depth,
         "strips": strips,
+        "panels": panels,
         "direct": direct,
-        "slots": count("add", count("ceildiv", rows, big), 1),
         "accumulate": int(accumulate),
     }
-    panel = scratch_bytes(t)
-    below = tile.FREE + max(panel, spare) if epilogue else panel
-    work = count("mul", count("mul", rows, columns), "k")
-    product_sizes = SIZES if epilogue else SIZES + STORE_SIZES
-    pitch = count("add", "k", t.lanes)
-    copied = _mul("batch", count("add", "m", big), pitch)
-    packing = Step(
-        functions[0].name,
-        ("a", "packed"),
-        tuple(values.get(name, name) for name in PACK_SIZES),
-        count("select", strips, _mul("batch", down, values["slots"]), 0),
-        count("add", 1, count("floordiv", 1 << 14, count("mul", big, "k"))),
-        64,
-    )
+    own = scratch_bytes(t)
+    below = tile.FREE + max(own, spare) if epilogue else own
     product = Step(
         functions[1].name,
-        ("a", "b", "packed", "epilogue" if epilogue else "c"),
-        tuple(values.get(name, name) for name in product_sizes),
+        ("a", "b", "strips", "panels", "epilogue" if epilogue else "c"),
+        tuple(values.get(name, name) for name in (SIZES if epilogue else SIZES + STORE_SIZES)),
         _mul("batch", down, across),
-        count("add", 1, count("floordiv", 1 << 17, work)),
+        count("add", 1, count("floordiv", 1 << 17, _mul(rows, columns, "k"))),
         64 + below,
     )
+    slots = count("add", count("ceildiv", rows, big), 1)
+    left = _copy(t, functions[0], "a", "strips", strips, _mul(down, slots))
+    right = _copy(t, functions[0], "b", "panels", panels, across)
+    left_sizes = ("m", "k", "a_row", "a_inner", "a_batch", rows, slots, 0)
+    right_sizes = ("n", "k", "b_column", "b_inner", "b_batch", "n", across, t.panel)
     return Plan(
-        dtype, functions, (("packed", count("select", strips, copied, 0)),), (packing, product)
+        dtype,
+        functions,
+        (
+            ("strips", _copied(t, strips, "a_batch", "m")),
+            ("panels", _copied(t, panels, "b_batch", "n")),
+        ),
+        (left._replace(sizes=left_sizes), right._replace(sizes=right_sizes), product),
     )
+
+
+def _copies(batch: str) -> Count:
+    """How many matrices of a factor are different."""
+    return count("select", count("eq", batch, 0), 1, "batch")
+
+
+def _copied(t: Tiling, wanted: Count, batch: str, rows: str) -> Count:
+    """Elements of the copy of a factor."""
+    size = _mul(_copies(batch), count("add", rows, room(t)), count("add", "k", t.lanes))
+    return count("select", wanted, size, 0)
+
+
+def _copy(
+    t: Tiling, function: Function, factor: str, copy: str, wanted: Count, strips: Count
+) -> Step:
+    """The launch that copies a factor, if that is wanted."""
+    items = count("select", wanted, _mul(_copies(f"{factor}_batch"), strips), 0)
+    grain = count("add", 1, count("floordiv", 1 << 14, _mul(t.panel, "k")))
+    return Step(function.name, (factor, copy), (), items, grain, 64)
+
+
+def _depth(t: Tiling, direct: Count) -> Count:
+    """How much of the inner index to take at a time: pieces of one size, if any."""
+    pieces = count("ceildiv", "k", t.depth)
+    even = _mul(count("ceildiv", count("ceildiv", "k", pieces), t.lanes), t.lanes)
+    even = count("select", count("le", "k", t.depth), t.depth, even)
+    return count("select", direct, count("maximum", "k", 1), even) if t.masks else even
 
 
 @lru_cache(maxsize=32)
@@ -119,6 +153,13 @@ def _rows(across: Count, strips: Count, big: int) -> Count:
     down = count("maximum", count("ceildiv", "m", most), wanted)
     even = count("ceildiv", "m", down)
     return count("select", strips, count("mul", count("ceildiv", even, big), big), even)
+
+
+def _all(*conditions: Count) -> Count:
+    result = conditions[0]
+    for condition in conditions[1:]:
+        result = count("and", result, condition)
+    return result
 
 
 def _mul(*factors: Count) -> Count:

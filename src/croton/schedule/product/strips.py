@@ -1,7 +1,8 @@
-"""How rows are cut into what registers hold, and the kernel that copies the left factor so.
+"""How factors are cut into what registers hold, and the kernel that copies them so.
 
-A strip is as many rows as the innermost loop takes at a time.  Element (i, k) of
-the strip that starts at row r and has h rows lies at ``r * pitch + k * h + i``.
+A strip is as many rows of the left factor, or columns of the right one (then it is
+called a panel), as the innermost loop takes at a time.  Element (i, k) of the strip
+that starts at row r and has h rows lies at ``r * pitch + k * h + i``.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from croton.schedule.product.tiling import Tiling
 
 ZERO, ONE = index(0), index(1)
 
-#: Sizes of the kernel: ``slots`` is how many strips an item's rows have at most.
-PACK_SIZES = ("m", "k", "a_row", "a_inner", "a_batch", "rows", "slots")
+#: Sizes of the kernel: its source has ``m`` rows, which items take ``rows`` at a time;
+#: they have at most ``slots`` strips.  Strips have ``height`` rows, or the two larger
+#: heights of a block if that is 0.
+PACK_SIZES = ("m", "k", "row", "inner", "batch_pitch", "rows", "slots", "height")
 
 #: The first row of an item, and how many rows it has; how many blocks of each height
 #: cover them; the matrix.
@@ -39,21 +42,23 @@ def ceildiv(a: Expr, b: Expr) -> Expr:
 def split(t: Tiling, strips: Expr) -> Body:
     """How many blocks of each height cover ``COUNT`` rows.
 
-    Strips have the two larger heights, rows that are read where they lie the two smaller.
+    Strips have the two larger heights, the last may lack rows.  Rows that are read where
+    they lie have the two smaller heights, of which the smallest may lack rows.
     """
     big, middle, small = t.heights
     whole, left, after = Var("whole"), Var("left"), Var("after")
     # Two blocks of the middle height are better than a big one and a rest of one or two.
     even = op("and", op("gt", left, ZERO), op("le", left, index(2 * middle - big)))
     even = op("and", even, op("gt", whole, ZERO))
-    least = select(strips, index(middle - 1), index(middle - 1 - small))
+    least = select(strips, index(middle - 1), ZERO)
+    rest = sub(after, mul(SOME, index(middle)))
     return (
         Let(whole, select(strips, op("floordiv", COUNT, index(big)), ZERO)),
         Let(left, sub(COUNT, mul(whole, index(big)))),
         Let(MANY, select(even, sub(whole, ONE), whole)),
         Let(after, sub(COUNT, mul(MANY, index(big)))),
         Let(SOME, op("floordiv", add(after, least), index(middle))),
-        Let(FEW, select(op("lt", mul(SOME, index(middle)), after), ONE, ZERO)),
+        Let(FEW, op("floordiv", add(op("maximum", rest, ZERO), index(small - 1)), index(small))),
     )
 
 
@@ -62,35 +67,47 @@ def strip_pitch(t: Tiling, k: Expr) -> Expr:
     return add(k, index(t.lanes))
 
 
-def strip_start(t: Tiling, row: Expr) -> Expr:
-    """Where the strip that starts at ``row`` lies."""
-    height = index(t.heights[0])
-    return mul(add(mul(BATCH, add(Var("m"), height)), row), strip_pitch(t, Var("k")))
+def room(t: Tiling) -> int:
+    """Rows behind the last one of a matrix that its strips may take."""
+    return max(t.panel, *t.heights)
+
+
+def strip_start(t: Tiling, batch: Expr, rows: Expr, row: Expr) -> Expr:
+    """Where the strip that starts at ``row`` of a matrix of ``rows`` lies.
+
+    ``batch`` is what its batch index is multiplied with in the source: a matrix that
+    is the same for the whole batch is copied once.
+    """
+    matrix = select(op("eq", batch, ZERO), ZERO, BATCH)
+    return mul(add(mul(matrix, add(rows, index(room(t)))), row), strip_pitch(t, Var("k")))
 
 
 def pack_kernel(t: Tiling) -> Function:
-    """The kernel that copies the left factor; an item is a strip."""
+    """The kernel that copies a factor; an item is a strip."""
     size = {name: Var(name) for name in PACK_SIZES}
     a, p = Buffer("a", t.dtype), Buffer("p", t.dtype)
     item, slot, rest, down = Var("item"), Var("slot"), Var("rest"), Var("down")
-    first, height, present = Var("first"), Var("height"), Var("present")
+    first, wide, present = Var("first"), Var("wide"), Var("present")
     big, middle, _ = t.heights
+    equal = op("ne", size["height"], ZERO)
     early = op("lt", slot, MANY)
     # Behind the strips of the big height come those of the middle one.
     later = mul(op("maximum", sub(slot, MANY), ZERO), index(big - middle))
+    uneven = sub(mul(slot, index(big)), later)
     source = Source(
         a,
-        total((BATCH, size["a_batch"]), (first, size["a_row"])),
-        size["a_row"],
-        size["a_inner"],
+        total((BATCH, size["batch_pitch"]), (first, size["row"])),
+        size["row"],
+        size["inner"],
         present,
         size["k"],
     )
+    start = strip_start(t, size["batch_pitch"], size["m"], first)
     strip: Body = (
-        Let(height, select(early, index(big), index(middle))),
-        Let(first, add(M0, sub(mul(slot, index(big)), later))),
-        Let(present, op("minimum", height, sub(size["m"], first))),
-        *pack(t, source, Copy(p, strip_start(t, first), height, height)),
+        Let(wide, select(equal, size["height"], select(early, index(big), index(middle)))),
+        Let(first, add(M0, select(equal, mul(slot, size["height"]), uneven))),
+        Let(present, op("minimum", wide, sub(size["m"], first))),
+        *pack(t, source, Copy(p, start, wide, wide)),
     )
     body: Body = (
         Let(rest, op("floordiv", item, size["slots"])),
@@ -100,7 +117,7 @@ def pack_kernel(t: Tiling) -> Function:
         Let(M0, mul(sub(rest, mul(BATCH, down)), size["rows"])),
         Let(COUNT, op("minimum", size["rows"], sub(size["m"], M0))),
         *split(t, op("eq", ZERO, ZERO)),
-        If(op("lt", slot, add(MANY, SOME)), strip),
+        If(op("or", equal, op("lt", slot, add(MANY, SOME))), strip),
     )
     items = For(item, Var("lo"), Var("hi"), body)
     return Function(f"product_{t.dtype}_pack", (a, p), tuple(size.values()), (items,))
