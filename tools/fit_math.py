@@ -134,10 +134,14 @@ def fit(spec: Fit, dtype: str) -> tuple[tuple[float, ...], float]:
     remainder = list(exact)
     done: list[float] = []
     if spec.paired:
-        c = solve_exchange(xs, remainder, weights, powers)[0]
+        free = not spec.fixed
+        c = solve_exchange(xs, remainder, weights, powers)[0] if free else mpf(spec.fixed[0])
         high = round_to(c, dtype)
+        if abs(high) > abs(c):  # both parts have one sign: their products with infinity agree
+            high = float(np.nextafter(np.dtype(dtype).type(high), np.dtype(dtype).type(0)))
         extra = round_to(c - mpf(high), dtype)
-        remainder = [r - high - extra for r in remainder]
+        both = mpf(high) + mpf(extra)
+        remainder = [r - both * x**spec.first for r, x in zip(remainder, xs, strict=True)]
         done.append(high)
     while len(done) < len(powers):
         if len(done) < len(spec.fixed):
@@ -299,6 +303,7 @@ SPECS = [
         1,
         (1 / mp.log(10),),
         {"float32": 9, "float64": 21},
+        paired=True,
     ),
     Fit(
         "SIN",

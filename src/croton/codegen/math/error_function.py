@@ -57,8 +57,8 @@ def erfc(x: Term) -> Term:
 def _erfc_single(x: Term) -> Term:
     size = at_most(abs(x), ERFC_LIMIT["float32"])
     inverse = 1.0 / (size + 3.0)
-    first, _, *rest = ERFC["float32"]
-    ratio = polynomial(fma(inverse, -6.0, 1.0), (first, *rest)) * inverse
+    first, first_low, *rest = ERFC["float32"]
+    ratio = polynomial(fma(inverse, -6.0, 1.0), (first + first_low, *rest)) * inverse
     n, shifted = rounded(size * size, -1 / math.log(2), x.format.bias)
     r = fma(n, -math.log(2), -(size * size))
     value = polynomial(r, EXP_NEAR["float32"]) * power_of_two(shifted, x.format) * ratio

@@ -81,11 +81,12 @@ def log2(x: Term) -> Term:
 def log10(x: Term) -> Term:
     """The logarithm to base 10."""
     g, minus_e = parts(x)
-    first, *rest = LOG10[x.dtype]
+    first, first_low, *rest = LOG10[x.dtype]
     square = g * g
     high, low = (-c / 2.0**x.format.mantissa for c in LOG10_2[x.dtype])
     e = minus_e.cast(x.dtype)
-    value = fma(g, first, fma(series(g, square, tuple(rest)), square, e * low))
+    value = fma(series(g, square, tuple(rest)), square, fma(g, first_low, e * low))
+    value = fma(g, first, value)
     return domain(fma(e, high, value), x, 0.0)
 
 

@@ -23,14 +23,16 @@ SIGMOID_LIMIT = {"float32": 17.4, "float64": 37.5}
 TANH_LIMIT = {"float32": 9.1, "float64": 19.1}
 
 
-def share(e: Term, small: Term) -> Term:
+def share(e: Term, small: Term, steps: int = 1) -> Term:
     """``e / (1 + e)``; ``small`` tells where e is below about a third.
 
-    There ``e - e**2 / (1 + e)`` is closer: the roundings of ``1 + e`` and of the
-    quotient fade.
+    There ``e - e**2 / (1 + e)`` is closer, more so with each of the ``steps``: the
+    roundings of ``1 + e`` and of the quotient fade.
     """
-    quotient = e / (e + 1.0)
-    return select(small, fma(-e, quotient, e), quotient)
+    quotient = close = e / (e + 1.0)
+    for _ in range(steps):
+        close = fma(-e, close, e)
+    return select(small, close, quotient)
 
 
 def sigmoid(x: Term) -> Term:
@@ -41,8 +43,9 @@ def sigmoid(x: Term) -> Term:
 def softplus(x: Term) -> Term:
     """``log(1 + exp(x))`` as ``max(x, 0) + log1p(exp(-|x|))``."""
     z = exp_of_small(-abs(x))
-    rest = series(z, z * z, SOFTPLUS[x.dtype][1:])
-    return fma(z * rest, z, z) + at_least(x, 0.0)
+    _, second, *others = SOFTPLUS[x.dtype]
+    rest = fma(z, series(z, z * z, tuple(others)), second)
+    return fma(z * rest, z, at_least(x, 0.0)) + z
 
 
 def tanh(x: Term) -> Term:
@@ -50,11 +53,10 @@ def tanh(x: Term) -> Term:
     form = x.format
     size = at_most(abs(x), TANH_LIMIT[x.dtype])
     n, shifted = rounded(size, 2.0 / math.log(2), form.bias)
+    scale = power_of_two(shifted, form)
     high, low = LN2[x.dtype]
     r = fma(n, -high / 2, size)
     if x.dtype == "float64":  # float32's log 2 happens to be good enough: e's error fades with n
         r = fma(n, -low / 2, r)
-    q = expm1_reduced(r, TANH[x.dtype])
-    scale = power_of_two(shifted, form)
-    e = fma(scale, q, fma(scale, 0.5, -0.5))
-    return copysign(share(e, size < 0.26), x)
+    e = fma(scale, expm1_reduced(r, TANH[x.dtype]), fma(scale, 0.5, -0.5))
+    return copysign(share(e, size < 0.26, 1 if x.dtype == "float32" else 2), x)
