@@ -107,9 +107,7 @@ def _of_reduction(m: Match) -> Any:
     inner = whole.owner.inputs[0]
     axes = whole.owner.op.axis
     rest = iter(_entries(m, whole.type.ndim))
-    entries: list[Entry] = [
-        _WHOLE if d in axes else next(rest) for d in range(inner.type.ndim)
-    ]
+    entries: list[Entry] = [_WHOLE if d in axes else next(rest) for d in range(inner.type.ndim)]
     part = _part(inner, entries, list(m.inputs[1:]))
     gone = [d for d, e in enumerate(entries) if not isinstance(e, Slice)]
     moved = tuple(a - sum(1 for g in gone if g < a) for a in axes)
