@@ -173,7 +173,8 @@ def _():
     x, given = matrix()
     s, t = T.dscalars("s", "t")
     return x + T.exp(s.dimshuffle("x", "x") / t.dimshuffle("x", "x")), given | {
-        s: np.array(2.0), t: np.array(0.5)
+        s: np.array(2.0),
+        t: np.array(0.5),
     }
 
 
