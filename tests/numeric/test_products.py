@@ -143,7 +143,7 @@ def test_sizes_that_do_not_fit():
 
 
 def test_batched_dot():
-    for a, b in [
+    for a, b in itertools.product([(5, 2, 3), (5, 3)], [(5, 3, 4), (5, 3)]):
         ((5, 2, 3), (5, 3, 4)),
         ((5, 3), (5, 3, 4)),
         ((5, 2, 3), (5, 3)),

@@ -240,6 +240,20 @@ class ARange(Op):
         count = arange(shape_tuple(g)[0], dtype=self.dtype)
         return [g.sum(), disconnected(), (g * count).sum()]
 
+    def R_op(self, inputs: Sequence[Any], directions: Sequence[Any]) -> Any:
+        """Start moves every element, step moves element k by k."""
+        moved_start, _, moved_step = directions
+        if self.dtype in dtypes.DISCRETE or (moved_start is None and moved_step is None):
+            return [None]
+        out = self(*inputs)
+        count = arange(shape_tuple(out)[0], dtype=self.dtype)
+        total = out.zeros_like()
+        if moved_start is not None:
+            total = total + moved_start
+        if moved_step is not None:
+            total = total + count * moved_step
+        return [cast(total, self.dtype)]
+
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Any:
     """Evenly spaced numbers from ``start`` (default 0) until below ``stop``.

@@ -184,13 +184,13 @@ def _power_kernel(base: Expr, exponent: Expr) -> Expr:
 
 def _power_derivative(x: Sequence[Any], y: Any, g: Any) -> Sequence[Any]:
     base, exponent = x
-    from_base = g * exponent * power(base, exponent - 1)
-    if constant_scalar(exponent) is not None:
-        return from_base, None
+    known = constant_scalar(exponent)
+    if known is not None:
+        # x ** 0 is 1 for every x, though 0 * 0 ** -1 is not 0.
+        return g * exponent * power(base, exponent - 1) if known else g.zeros_like(), None
     zero = y.zeros_like()
-    logarithm = log_of(base)
-    from_exponent = g * _where(_eq(base, 0), zero, y * logarithm)
-    return from_base, from_exponent
+    slope = _where(_eq(exponent, 0), zero, exponent * power(base, exponent - 1))
+    return g * slope, g * _where(_eq(base, 0), zero, y * log_of(base))
 
 
 power = define(

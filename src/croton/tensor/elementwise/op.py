@@ -184,6 +184,8 @@ class Elemwise(Op):
     def R_op(self, inputs: Sequence[Any], directions: Sequence[Any]) -> Any:
         """The sum of each partial derivative times its direction."""
         output = self(*inputs)
+        if output.type.dtype in _DISCRETE or all(d is None for d in directions):
+            return [None]
         total = None
         for i, direction in enumerate(directions):
             if direction is None:
@@ -193,7 +195,12 @@ class Elemwise(Op):
             term = self.scalar_op.derivative(inputs, output, direction)[i]  # type: ignore[misc]
             if term is not None:
                 total = term if total is None else total + term
-        return [total]
+        if total is None:
+            return [output.zeros_like()]
+        total = as_tensor_variable(total, ndim=output.ndim)
+        if total.type.broadcastable != output.type.broadcastable:
+            total = total + output.zeros_like()
+        return [total if total.dtype == output.dtype else total.astype(output.dtype)]
 
     def __str__(self) -> str:
         kind = "inplace" if self.inplace_pattern else "no_inplace"
