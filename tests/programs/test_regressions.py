@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import croton
 import croton.tensor as T
@@ -46,3 +47,22 @@ def test_a_size_is_given_to_a_python_op():
 
     x = T.fvector("x")
     assert croton.function([x], Square()(x.shape[0]))(np.zeros(5, "float32")) == 25
+
+
+EMPTY = [(0, 3), (3, 0), (0, 0), (2, 2)]
+
+
+@pytest.mark.parametrize("shape", EMPTY)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_softmax_and_sums_of_nothing(shape, dtype):
+    x = T.tensor(dtype, (None, None), "x")
+    outputs = [
+        T.nnet.softmax(x, axis=0), T.nnet.logsoftmax(x, axis=0), T.log(T.exp(x).sum(0)),
+        T.logsumexp(x, 0), T.exp(x) / T.exp(x).sum((0, 1), keepdims=True),
+    ]  # fmt: skip
+    data = np.ones(shape, dtype)
+    agree([x], outputs, data, rtol=1e-3)
+    # The sum of nothing is 0, not -0.
+    assert np.all(croton.function([x], 1 / x.sum(0))(data) > 0)
+    assert croton.function([x], 1 / x.sum())(data) > 0
+    assert np.all(croton.function([x], 1 / T.dot(x, x.T))(data) > 0)

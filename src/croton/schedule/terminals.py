@@ -28,7 +28,7 @@ from croton.kernel.nodes import (
     Var,
 )
 from croton.schedule.moments import Combined, close, column_close, is_moment
-from croton.schedule.sizes import ONE, Size, product
+from croton.schedule.sizes import ONE, Size, Sizes, product
 
 if TYPE_CHECKING:
     from croton.schedule.loops import LoopKernel
@@ -74,6 +74,15 @@ def neutral(v: Variable, dtype: str) -> Const:
     """What changes nothing when the reduction ``v`` combines it."""
     op: Any = v.owner.op  # type: ignore[union-attr]
     return Const(identity(op.combine, dtype), dtype)
+
+
+def reduced_sizes(v: Variable, sizes: Sizes) -> list[Size]:
+    """The sizes of the dimensions over which ``v`` reduces."""
+    node: Any = v.owner
+    shape = sizes.shape(node.inputs[0])
+    if getattr(node.op, "loop", None) == "product":
+        return [shape[-1]]
+    return [shape[d] for d in node.op.axis]
 
 
 class Terminal:

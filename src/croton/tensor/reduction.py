@@ -39,6 +39,8 @@ KINDS: dict[str, tuple[Any, str]] = {
     "prod": (np.multiply.reduce, "mul"),
     "max": (np.maximum.reduce, "maximum"),
     "min": (np.minimum.reduce, "minimum"),
+    # The maximum of floats that is -infinity for no elements.
+    "supremum": (np.maximum.reduce, "maximum"),
     "all": (np.logical_and.reduce, "and"),
     "any": (np.logical_or.reduce, "or"),
 }
@@ -101,6 +103,8 @@ class Reduce(Op):
                 result = function(x, axis=self.axis, dtype=wide)
             elif self.kind in ("all", "any"):
                 result = function(x, axis=self.axis)
+            elif self.kind == "supremum":
+                result = function(x, axis=self.axis, initial=-np.inf)
             elif 0 in [x.shape[a] for a in self.axis]:
                 raise ValueError(f"{self.kind} over no elements: shape {x.shape}, axes {self.axis}")
             else:
@@ -142,7 +146,7 @@ class Reduce(Op):
         spread = _keep(g, self.axis, x.ndim)
         if self.kind == "sum":
             return [(spread + x.zeros_like()).astype(x.dtype)]
-        if self.kind in ("max", "min"):
+        if self.kind in ("max", "min", "supremum"):
             hit = eq(x, _keep(out, self.axis, x.ndim))
             return [switch(hit, spread, spread.zeros_like()).astype(x.dtype)]
         if self.kind == "prod":
@@ -252,6 +256,11 @@ def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 amax, amin = max, min
+
+
+def supremum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The largest float over ``axis``; of no elements: -infinity."""
+    return _reduce("supremum", x, axis, keepdims)
 
 
 def _count(x: Any, axes: tuple[int, ...], dtype: str) -> Any:
@@ -415,7 +424,9 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """``log(sum(exp(x)))`` without overflow."""
     x = as_tensor_variable(x)
     axes = normalise_axis(axis, x.type.ndim)
-    top = max(x, axes, keepdims=True)
+    if x.type.dtype in dtypes.DISCRETE:
+        x = cast(x, dtypes.to_float(x.type.dtype))
+    top = supremum(x, axes, keepdims=True)
     top = switch(eq(abs_(top), np.float32("inf")), maximum(top, top).zeros_like(), top)
     total = sum((x - top).exp(), axis=axes, keepdims=True).log() + top
     return total if keepdims else dimshuffle(total, [k for k in range(x.ndim) if k not in axes])

@@ -54,7 +54,7 @@ def exponential_over_sum(e: Any, total: Any, m: Match) -> Any:
 
 def without_maximum(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
     """The maximum of ``x`` over ``axes`` (0 where it is infinite), and ``x`` without it."""
-    top = Reduce("max", axes, x.type.dtype)(x)
+    top = Reduce("supremum", axes, x.type.dtype)(x)
     finite = switch(isinf(top), 0, top)
     return finite, sub(x, dimshuffle(finite, keeping(axes, x.type.ndim)))
 
@@ -84,7 +84,7 @@ def _is_maximum(v: Any, m: Match) -> bool:
         if node is None:
             return False
         if isinstance(node.op, Reduce):
-            return bool(node.op.kind == "max")
+            return bool(node.op.kind in ("max", "supremum"))
         choice = m.arguments(v, "switch")
         if choice is not None:
             v = choice[2]

@@ -76,7 +76,6 @@ RULES = (
     ),
     Rule(
         "log_sum_exp", log(reduction("sum", exp(x), bind="r")), _log_sum_exp, "stabilise",
-        note="where exp overflows or underflows the result is right, not infinite; of no "
-        "elements it is an error",
+        note="where exp overflows or underflows the result is right, not infinite",
     ),
 )  # fmt: skip

@@ -12,8 +12,8 @@ from croton.graph.op import Op
 from croton.tensor import dtypes
 from croton.tensor.convert import as_tensor_variable
 from croton.tensor.elementwise import exp, log, sub
-from croton.tensor.reduction import max as tensor_max
 from croton.tensor.reduction import sum as tensor_sum
+from croton.tensor.reduction import supremum
 from croton.tensor.type import TensorType
 
 
@@ -36,7 +36,7 @@ class Softmax(Op):
         """With the maximum taken off first."""
         (x,) = inputs
         with np.errstate(all="ignore"):
-            e = np.exp(x - x.max(axis=self.axis, keepdims=True))
+            e = np.exp(x - _top(x, self.axis))
             outputs[0][0] = np.asarray(e / e.sum(axis=self.axis, keepdims=True), x.dtype)
 
     def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
@@ -46,7 +46,7 @@ class Softmax(Op):
     def expand(self, node: Apply) -> list[Any]:
         """In elementwise functions and reductions."""
         x = as_tensor_variable(node.inputs[0])
-        e = exp(sub(x, tensor_max(x, self.axis, keepdims=True)))
+        e = exp(sub(x, supremum(x, self.axis, keepdims=True)))
         return [e / tensor_sum(e, self.axis, keepdims=True)]
 
     def L_op(self, inputs: Sequence[Any], outputs: Sequence[Any], gradients: Sequence[Any]) -> Any:
@@ -76,14 +76,14 @@ class LogSoftmax(Op):
         """With the maximum taken off first."""
         (x,) = inputs
         with np.errstate(all="ignore"):
-            shifted = x - x.max(axis=self.axis, keepdims=True)
+            shifted = x - _top(x, self.axis)
             total = np.log(np.exp(shifted).sum(axis=self.axis, keepdims=True))
             outputs[0][0] = np.asarray(shifted - total, x.dtype)
 
     def expand(self, node: Apply) -> list[Any]:
         """In elementwise functions and reductions."""
         x = as_tensor_variable(node.inputs[0])
-        shifted = sub(x, tensor_max(x, self.axis, keepdims=True))
+        shifted = sub(x, supremum(x, self.axis, keepdims=True))
         return [shifted - log(tensor_sum(exp(shifted), self.axis, keepdims=True))]
 
     def L_op(self, inputs: Sequence[Any], outputs: Sequence[Any], gradients: Sequence[Any]) -> Any:
@@ -97,6 +97,10 @@ class LogSoftmax(Op):
         if d is None:
             return [None]
         return [d - tensor_sum(Softmax(self.axis)(x) * d, self.axis, keepdims=True)]
+
+
+def _top(x: Any, axis: int) -> Any:
+    return x.max(axis=axis, keepdims=True, initial=-np.inf)
 
 
 def _axis(x: Any, axis: Any) -> int:
