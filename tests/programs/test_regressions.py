@@ -66,3 +66,11 @@ def test_softmax_and_sums_of_nothing(shape, dtype):
     assert np.all(croton.function([x], 1 / x.sum(0))(data) > 0)
     assert croton.function([x], 1 / x.sum())(data) > 0
     assert np.all(croton.function([x], 1 / T.dot(x, x.T))(data) > 0)
+
+
+@pytest.mark.parametrize("mode", ["reference", "FAST_RUN"])
+def test_batches_of_other_sizes_do_not_fit(mode):
+    a, b = T.tensor("float32", (1, None, None)), T.ftensor3()
+    f = croton.function([a, b], T.batched_dot(a, b), mode=mode)
+    with pytest.raises(ValueError, match=r"1 and 3|batch"):
+        f(np.ones((1, 2, 2), "float32"), np.ones((3, 2, 2), "float32"))

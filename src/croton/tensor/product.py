@@ -56,6 +56,8 @@ class Dot(Op):
     def perform(self, node: Apply, inputs: Sequence[Any], outputs: Sequence[list[Any]]) -> None:
         """NumPy's matmul."""
         a, b = inputs
+        if self.batched and a.shape[0] != b.shape[0]:
+            raise ValueError(f"batches of {a.shape[0]} and {b.shape[0]} matrices do not fit in dot")
         with np.errstate(all="ignore"):
             outputs[0][0] = np.asarray(np.matmul(a, b), node.outputs[0].type.dtype)  # type: ignore[attr-defined]
 
