@@ -47,7 +47,7 @@ def test_softmax_at_infinity_and_of_nothing():
     want = [[1, 0], [np.nan, np.nan], [np.nan, np.nan]]
     np.testing.assert_array_equal(compute(nnet.softmax(x), {x: value}), want)
     assert compute(nnet.softmax(x), {x: np.zeros((0, 3))}).shape == (0, 3)
-    refuses(nnet.softmax(x), {x: np.zeros((3, 0))}, ValueError)
+    assert compute(nnet.softmax(x), {x: np.zeros((3, 0))}).shape == (3, 0)
 
 
 def test_softmax_with_bias():

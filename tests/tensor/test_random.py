@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from helpers import compute
+from helpers import compute, refuses
 from scipy import stats
 
 import croton.tensor as T
 from croton.gradient import DisconnectedInputError, grad
 from croton.kernel import philox
 from croton.tensor.random import MRG_RandomStreams, RandomBits, RandomStreams
+from croton.tensor.random.quantile import quantile
 from croton.tensor.shared_randomstreams import RandomStreams as SharedRandomStreams
 
 FLOATS = ["float16", "float32", "float64"]
@@ -244,6 +245,98 @@ def test_choice():
     assert compute(streams.choice(a=4)).shape == ()
 
 
+def test_choice_without_replacement():
+    streams = RandomStreams(30)
+    x = compute(streams.choice((6,), 6, replace=False))
+    assert sorted(x) == list(range(6))
+    names = T.constant([1.5, 2.5, 3.5])
+    y = compute(streams.choice((2,), names, replace=False))
+    assert len(set(y)) == 2 and set(y) <= {1.5, 2.5, 3.5}
+    assert compute(streams.choice(a=4, replace=False)).shape == ()
+    n = T.lscalar("n")
+    z = streams.choice((n,), 5, replace=False)
+    assert len(set(compute(z, {n: 4}))) == 4
+    refuses(z, {n: 6}, ValueError)
+
+
+def test_choices_by_row():
+    rows = np.tile([[0.0, 0.2, 0.8], [0.5, 0.5, 0.0]], (3000, 1))
+    p = T.dmatrix("p")
+    streams = MRG_RandomStreams(31)
+    once = compute(streams.choice(1, p=p, replace=False), {p: rows})[:, 0]
+    counts = np.bincount(once[::2], minlength=3)
+    assert counts[0] == 0 and stats.chisquare(counts[1:], [600, 2400]).pvalue > LEVEL
+    both = compute(streams.multinomial_wo_replacement(n=2, pvals=p), {p: rows})
+    assert both.shape == (6000, 2) and np.all(np.sort(both[1::2], axis=1) == [0, 1])
+    again = compute(streams.choice(4, p=p), {p: rows})
+    assert again.shape == (6000, 4) and not np.any(again[::2] == 0)
+    assert stats.chisquare(np.bincount(again[1::2].ravel(), minlength=2)).pvalue > LEVEL
+
+
+def test_permutations():
+    streams = RandomStreams(32)
+    x = compute(streams.permutation((4000,), n=4))
+    assert x.dtype == np.int64 and np.array_equal(np.sort(x, axis=1), np.tile(range(4), (4000, 1)))
+    numbers = np.bincount(x @ [64, 16, 4, 1])
+    assert stats.chisquare(numbers[numbers > 0]).pvalue > LEVEL and np.sum(numbers > 0) == 24
+    n = T.lscalar("n")
+    assert sorted(compute(streams.permutation(n=n), {n: 10})) == list(range(10))
+    assert compute(streams.permutation((2, 3), n=0)).shape == (2, 3, 0)
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 6), (2, 3, 4), (0, 3)])
+def test_shuffled_rows(shape):
+    x = T.TensorType("float64", (None,) * len(shape))("x")
+    value = np.arange(np.prod(shape)).reshape(shape).astype(float)
+    y = RandomStreams(33).shuffle_row_elements(x)
+    got, gradient = compute([y, grad((y * y).sum(), x)], {x: value})
+    assert np.array_equal(np.sort(got, axis=-1), value) and got.shape == shape
+    assert np.array_equal(gradient, 2 * value)
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.3, 4.5, 80.0, 3000.5])
+def test_poisson(lam):
+    rate = T.dscalar("rate")
+    x = compute(RandomStreams(34).poisson((20_000,), lam=rate), {rate: lam})
+    assert x.dtype == np.int64 and x.min() >= 0
+    if lam == 0:
+        assert not x.any()
+        return
+    low, high = stats.poisson.ppf([1e-3, 1 - 1e-3], lam)
+    edges = np.unique(np.linspace(low, high + 1, 12).astype(int))
+    found = np.diff([0, *np.searchsorted(np.sort(x), edges), x.size])
+    cumulative = stats.poisson.cdf(edges - 1, lam)
+    expected = np.diff([0, *cumulative, 1]) * x.size
+    large = expected > 5
+    chi = np.sum((found - expected)[large] ** 2 / expected[large])
+    assert stats.chi2.sf(chi, large.sum() - 1) > LEVEL
+
+
+def test_poisson_of_several_rates():
+    x = compute(RandomStreams(35).poisson(lam=np.tile([0.0, 1.0, 10.0], (3000, 1))))
+    assert x.shape == (3000, 3) and np.all(np.abs(x.mean(axis=0) - [0, 1, 10]) < 0.5)
+    rate = T.dscalar("rate")
+    refuses(RandomStreams(1).poisson((3,), rate), {rate: -1.0}, ValueError)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_truncated_normal(dtype):
+    x = compute(RandomStreams(36).truncated_normal((50_000,), 1.0, 2.0, dtype=dtype))
+    z = (x.astype(float) - 1) / 2
+    assert x.dtype == dtype and np.abs(z).max() <= 2 + 1e-3
+    if dtype != "float16":
+        assert np.abs(z).max() <= 2 and stats.kstest(z, "truncnorm", (-2, 2)).pvalue > LEVEL
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_quantiles(dtype):
+    p = T.TensorType(dtype, (None,))("p")
+    value = np.concatenate([np.linspace(0.001, 0.999, 999), 10.0 ** -np.arange(4, 10)])
+    got = compute(quantile(p), {p: value.astype(dtype)}, ulp=20)
+    want = stats.norm.ppf(value.astype(dtype).astype(float))
+    np.testing.assert_allclose(got, want, rtol=1e-6 if dtype == "float32" else 1e-14, atol=1e-9)
+
+
 # -- sizes, dtypes, errors ---------------------------------------------------------------
 
 
@@ -305,7 +398,9 @@ def test_dtypes_follow_the_parameters_and_float_x(monkeypatch):
         (lambda s: s.multinomial(pvals=0.5), ValueError, "vector"),
         (lambda s: s.multinomial((), pvals=T.dmatrix("p")), ValueError, "leading"),
         (lambda s: s.choice((2,), T.dmatrix("a")), ValueError, "vector"),
-        (lambda s: s.choice((2,), 3, p=T.dmatrix("p")), ValueError, "vector"),
+        (lambda s: s.choice((2,), 3, p=T.dtensor3("p")), ValueError, "vector"),
+        (lambda s: s.choice((2, 2), 5, replace=False), ValueError, "one number"),
+        (lambda s: s.shuffle_row_elements(T.dscalar("x")), ValueError, "scalar"),
     ],
 )
 def test_what_makes_no_sense_is_refused(draw, error, message):

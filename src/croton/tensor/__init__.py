@@ -1,6 +1,6 @@
 """The language: what a user writes expressions with (``import croton.tensor as T``)."""
 
-from croton.tensor import elementwise, nnet
+from croton.tensor import elementwise, nnet, random, shared_randomstreams
 from croton.tensor.constructors import constructors, tensor
 from croton.tensor.convert import as_tensor_variable, constant
 from croton.tensor.creation import (
@@ -178,6 +178,7 @@ __all__ = [
     "shape_padaxis",
     "shape_padleft",
     "shape_padright",
+    "shared_randomstreams",
     "sign",
     "specify_shape",
     "split",

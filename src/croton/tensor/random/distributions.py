@@ -15,15 +15,25 @@ import numpy as np
 from croton.graph.variable import Variable
 from croton.tensor import dtypes
 from croton.tensor.convert import as_tensor_variable, constant
-from croton.tensor.creation import arange
-from croton.tensor.elementwise import cast, eq, log, lt
+from croton.tensor.creation import alloc, arange
+from croton.tensor.elementwise import cast, clip, eq, log, lt
 from croton.tensor.elementwise.op import broadcast_shape
 from croton.tensor.random.bits import RandomBits
 from croton.tensor.random.convert import BELOW, BERNOULLI, FRACTION, NORMAL
+from croton.tensor.random.order import PoissonCount, RandomOrder
+from croton.tensor.random.quantile import quantile
 from croton.tensor.reduction import argmin
 from croton.tensor.reduction import max as tensor_max
 from croton.tensor.reduction import sum as tensor_sum
-from croton.tensor.shapes import as_size, as_sizes, known_size, shape_padright, shape_tuple
+from croton.tensor.shapes import (
+    as_size,
+    as_sizes,
+    known_size,
+    product,
+    reshape,
+    shape_padright,
+    shape_tuple,
+)
 
 _ONE = constant(np.int64(1))
 
@@ -252,20 +262,97 @@ def choice(
     """Elements of the vector ``a`` (a number: of ``arange(a)``), with probabilities ``p``.
 
     Without ``replace`` no position is taken twice, and ``size`` is one number.
+    Rows of probabilities give rows of choices, of ``size`` positions each.
     """
+    p = None if p is None else _probabilities(p)
+    if p is not None and p.type.ndim not in (1, 2):
+        raise ValueError(f"the probabilities are a vector or rows of them, got {p.type}")
+    sizes = sizes_of(() if size is None else size, ndim, ())
+    if p is not None and p.type.ndim == 2:
+        return cast(_choice_by_row(state, sizes, replace, p), dtypes.check(dtype))
     a = as_tensor_variable(a)
     if a.type.ndim > 1:
         raise ValueError(f"expected a number or a vector to choose from, got {a.type}")
     count = as_size(a) if a.type.ndim == 0 else shape_tuple(a)[0]
-    sizes = sizes_of(() if size is None else size, ndim, ())
     if not replace:
-        raise NotImplementedError("choice without replacement is not there; pass replace=True")
-    if p is None:
-        zero = constant(np.int64(0))
-        place = random_integers(state, sizes, zero, count - _ONE)
+        if len(sizes) > 1:
+            raise ValueError(f"without replacement the size is one number, got {size}")
+        weights = alloc(np.float64(1), count) if p is None else p
+        place = RandomOrder(0)(state, weights)
+        place = _first(place, sizes[0]) if sizes else place[0]
+    elif p is None:
+        place = random_integers(state, sizes, constant(np.int64(0)), count - _ONE)
     else:
-        p = as_tensor_variable(p)
-        if p.type.ndim != 1:
-            raise ValueError(f"the probabilities are a vector, got {p.type}")
         place = categorical(state, sizes, p)
     return cast(place, dtypes.check(dtype)) if a.type.ndim == 0 else a[place]
+
+
+def _choice_by_row(state: Any, sizes: Sequence[Any], replace: bool, p: Any) -> Any:
+    if len(sizes) > 1:
+        raise ValueError("with rows of probabilities the size is one number")
+    count = sizes[0] if sizes else _ONE
+    rows = shape_tuple(p)[0]
+    if not replace:
+        return _first(RandomOrder(1)(state, p, rows), count)
+    return categorical(state, [rows, count], p.dimshuffle(0, "x", 1))
+
+
+def _first(order: Any, count: Any) -> Any:
+    """The first ``count`` positions of each row; ValueError if there are not so many."""
+    taken = order[..., :count]
+    rank, known = order.type.ndim, known_size(count)
+    if known is not None:
+        return taken.specify_shape([None] * (rank - 1) + [known])
+    return reshape(taken, [*shape_tuple(order)[:-1], count])
+
+
+def permutation(
+    state: Any, size: Any = None, n: Any = 1, ndim: int | None = None, dtype: Any = "int64"
+) -> Any:
+    """The numbers of 0 ... n - 1 in random order, in rows of the given sizes."""
+    sizes = sizes_of(() if size is None else size, ndim, ())
+    weights = alloc(np.float64(1), as_size(n))
+    return cast(RandomOrder(len(sizes))(state, weights, *sizes), dtypes.check(dtype))
+
+
+def shuffle_row_elements(state: Any, input: Any) -> Any:
+    """``input`` with the elements along its last dimension in random order, row by row."""
+    x = as_tensor_variable(input)
+    if x.type.ndim == 0:
+        raise ValueError(f"cannot shuffle the elements of the scalar {x}")
+    sizes = shape_tuple(x)
+    rows = product(sizes[:-1])
+    order = RandomOrder(1)(state, alloc(np.float64(1), sizes[-1]), rows)
+    flat = reshape(x, [rows, sizes[-1]])
+    return reshape(flat[shape_padright(arange(rows)), order], list(sizes))
+
+
+def poisson(
+    state: Any, size: Any = None, lam: Any = 1.0, ndim: int | None = None, dtype: Any = "int64"
+) -> Any:
+    """How many events of a rate happen, of which ``lam`` are expected."""
+    lam = as_tensor_variable(1.0 if lam is None else lam)
+    u = fraction(state, sizes_of(size, ndim, (lam,)), "float64")
+    return cast(PoissonCount()(u, lam), dtypes.check(dtype))
+
+
+#: What lies below two standard deviations.
+_BELOW_TWO = 0.022750131948179207
+
+
+def truncated_normal(
+    state: Any,
+    size: Any = None,
+    avg: Any = 0.0,
+    std: Any = 1.0,
+    ndim: int | None = None,
+    dtype: Any = None,
+) -> Any:
+    """Normal, of which only what is within two standard deviations is drawn."""
+    avg, std = as_tensor_variable(avg), as_tensor_variable(std)
+    kind = _float_dtype(dtype, (avg, std))
+    wide = "float64" if kind == "float64" else "float32"
+    u = fraction(state, sizes_of(size, ndim, (avg, std)), wide, open_ends=True)
+    span, low = (np.dtype(wide).type(v) for v in (1 - 2 * _BELOW_TWO, _BELOW_TWO))
+    z = cast(clip(quantile(u * span + low), np.int8(-2), np.int8(2)), kind)
+    return z * cast(std, kind) + cast(avg, kind)

@@ -161,9 +161,38 @@ class RandomStreams:
         p: Any = None,
         ndim: int | None = None,
         dtype: Any = "int64",
+        nstreams: Any = None,
     ) -> Any:
         """Elements of ``a`` (a number: of ``arange(a)``), with probabilities ``p``."""
         return self._draw(distributions.choice, size, a, replace, p, ndim, dtype)
+
+    def permutation(
+        self, size: Any = None, n: Any = 1, ndim: int | None = None, dtype: Any = "int64"
+    ) -> Any:
+        """The numbers of 0 ... n - 1 in random order, in rows of the given sizes."""
+        return self._draw(distributions.permutation, size, n, ndim, dtype)
+
+    def shuffle_row_elements(self, input: Any) -> Any:
+        """``input`` with the elements along its last dimension in random order, row by row."""
+        return self._draw(distributions.shuffle_row_elements, input)
+
+    def poisson(
+        self, size: Any = None, lam: Any = 1.0, ndim: int | None = None, dtype: Any = "int64"
+    ) -> Any:
+        """How many events happen, of which ``lam`` are expected."""
+        return self._draw(distributions.poisson, size, lam, ndim, dtype)
+
+    def truncated_normal(
+        self,
+        size: Any = None,
+        avg: Any = 0.0,
+        std: Any = 1.0,
+        ndim: int | None = None,
+        dtype: Any = None,
+        nstreams: Any = None,
+    ) -> Any:
+        """Normal within two standard deviations of the mean."""
+        return self._draw(distributions.truncated_normal, size, avg, std, ndim, dtype)
 
 
 class MRG_RandomStreams(RandomStreams):
@@ -180,3 +209,15 @@ class MRG_RandomStreams(RandomStreams):
     def set_rstate(self, seed: Any) -> None:
         """Theano's name for :meth:`seed`."""
         self.seed(seed)
+
+    def multinomial_wo_replacement(
+        self,
+        size: Any = None,
+        n: Any = 1,
+        pvals: Any = None,
+        ndim: int | None = None,
+        dtype: Any = "int64",
+        nstreams: Any = None,
+    ) -> Any:
+        """In each row ``n`` different positions, with the probabilities ``pvals``."""
+        return self._draw(distributions.choice, n, 2, False, pvals, None, dtype)
