@@ -1,6 +1,7 @@
 """The language: what a user writes expressions with (``import croton.tensor as T``)."""
 
-from croton.tensor import elementwise, nnet, random, shared_randomstreams
+from croton.tensor import elementwise, nnet, shared_randomstreams
+from croton.tensor import random as random
 from croton.tensor.constructors import constructors, tensor
 from croton.tensor.convert import as_tensor_variable, constant
 from croton.tensor.creation import (
