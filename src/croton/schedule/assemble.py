@@ -26,7 +26,7 @@ from croton.schedule.scatter import scatter_kernel
 from croton.schedule.sizes import Size, Sizes, product
 from croton.schedule.storage import Storage, order_groups
 from croton.schedule.terminals import Chunks
-from croton.schedule.unify import find_checks, unify
+from croton.schedule.unify import find_checks, sizes_read_from_memory, unify
 from croton.tensor.convert import constant_scalar
 from croton.tensor.type import TensorType
 
@@ -105,7 +105,8 @@ class _Assembly:
         checks = find_checks(wanted, raw)
         self.sizes = Sizes()
         self.sizes.equal = unify(checks, raw)
-        grouping = Grouping(wanted, self.sizes, frozenset(("float32", "float64")))
+        read = sizes_read_from_memory(wanted, (raw, self.sizes))
+        grouping = Grouping(wanted, self.sizes, frozenset(("float32", "float64")), read)
         merge_groups(grouping)
         self.grouping = grouping
         self.storage = Storage(grouping, wanted)

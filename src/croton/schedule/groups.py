@@ -22,7 +22,7 @@ from typing import Any
 from croton.graph.apply import Apply
 from croton.graph.traversal import toposort
 from croton.graph.variable import Constant, Variable
-from croton.schedule.sizes import ONE, Size, Sizes
+from croton.schedule.sizes import ONE, ShapeOf, Size, Sizes
 from croton.schedule.views import free_inputs, is_free, is_whole_range
 from croton.tensor.creation import Alloc
 from croton.tensor.deviations import SquaredDeviations
@@ -71,17 +71,48 @@ class Group:
 class Grouping:
     """Forms the groups of a graph, in one walk from inputs to outputs."""
 
-    def __init__(self, outputs: Sequence[Variable], sizes: Sizes, products: frozenset[str]) -> None:
+    def __init__(
+        self,
+        outputs: Sequence[Variable],
+        sizes: Sizes,
+        products: frozenset[str],
+        read: Sequence[Variable] = (),
+    ) -> None:
         self.sizes = sizes
         self.products = products  # the dtypes that have product kernels
         self.groups: list[Group] = []
         self.home: dict[Variable, Group] = {}
         self.forced: set[Variable] = set()
         self._readers: dict[Variable, list[Group]] = {}
-        self.order = toposort(outputs)
-        self._mark_forced(outputs)
+        wanted = [*outputs, *read]
+        self.order = toposort(wanted)
+        self._mark_forced(wanted)
         for node in self.order:
             self._place(node)
+        if read:
+            self._need_sizes()
+
+    def _need_sizes(self) -> None:
+        """Groups whose sizes are read from memory come behind the groups that compute these."""
+        for group in self.groups:
+            seen: set[Variable] = set()
+            stack = [*group.members, *group.terminals]
+            while stack:
+                v = stack.pop()
+                if v in seen or not isinstance(v.type, TensorType):
+                    continue
+                seen.add(v)
+                known = list(self.sizes.shape(v))
+                node = v.owner
+                if node is not None and hasattr(node.op, "scalars"):
+                    shapes = [ShapeOf(u) for u in node.inputs]
+                    known += [self.sizes.of(u) for u in node.op.scalars(node, shapes)]
+                for value in self.sizes.values_in(known):
+                    home = self.home.get(value)
+                    if home is not None and home is not group:
+                        group.needs.add(home)
+                if node is not None and (v in group.members or v not in self.home):
+                    stack.extend(node.inputs)
 
     # Values that must be in memory whatever reads them.
 

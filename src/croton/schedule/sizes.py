@@ -265,27 +265,39 @@ class Sizes:
         owner = v.owner
         if owner is not None and isinstance(owner.op, Shape_i):
             return self.shape(owner.inputs[0])[owner.op.i]
-        if owner is not None and isinstance(owner.op, Elemwise):
+        if owner is not None and isinstance(owner.op, Elemwise) and _is_integer(owner):
+            # Down to what is no arithmetic any more: equal sizes have equal atoms.
             name = owner.op.name
-            if name in ("gt", "ge") and self._is_condition(v):
-                a, b = (self.of(u) for u in owner.inputs)
-                return self.operation({"gt": "lt", "ge": "le"}[name], b, a)
-            if self.is_host(v) or self._is_condition(v):
-                args = [self.of(u) for u in owner.inputs]
-                if name == "add":
-                    return args[0] + args[1]
-                if name == "sub":
-                    return args[0] - args[1]
-                if name == "mul":
-                    return args[0] * args[1]
-                if name == "sqr":
-                    return args[0] * args[0]
-                if name == "neg":
-                    return -args[0]
-                if name in ("identity", "Cast{int64}"):
-                    return args[0]
-                return self.operation(_OPERATIONS[name], *args)
+            args = [self.of(u) for u in owner.inputs]
+            if name == "add":
+                return args[0] + args[1]
+            if name == "sub":
+                return args[0] - args[1]
+            if name == "mul":
+                return args[0] * args[1]
+            if name == "sqr":
+                return args[0] * args[0]
+            if name == "neg":
+                return -args[0]
+            if name in ("identity", "Cast{int64}"):
+                return args[0]
+            if name in ("gt", "ge"):
+                return self.operation({"gt": "lt", "ge": "le"}[name], args[1], args[0])
+            return self.operation(_OPERATIONS[name], *args)
         return self._atom(("value", v), lambda: Atom("value", v))
+
+    def values_in(self, sizes: Sequence[Size]) -> set[Variable]:
+        """The variables that must be read from memory to know ``sizes``."""
+        found: set[Variable] = set()
+        stack = list(sizes)
+        while stack:
+            for monomial, _ in stack.pop().terms:
+                for number in monomial:
+                    atom = self.atoms[number]
+                    if atom.kind == "value":
+                        found.add(atom.what)
+                    stack.extend(atom.args)
+        return found
 
     def shape(self, v: Variable) -> tuple[Size, ...]:
         """The sizes of a tensor."""
@@ -345,6 +357,21 @@ class Sizes:
                 total[k] = total[k] + c if k in total else c
             return {k: c for k, c in total.items() if c != ZERO}, a[1] + b[1]
         return None
+
+
+_ARITHMETIC = frozenset(
+    (*_OPERATIONS, "gt", "ge", "add", "sub", "mul", "neg", "sqr", "identity", "Cast{int64}")
+)
+
+
+def _is_integer(node: Any) -> bool:
+    """Whether an elementwise application is arithmetic of integer scalars that sizes know."""
+    if node.op.name not in _ARITHMETIC or node.outputs[0].type.dtype not in ("int64", "bool"):
+        return False
+    return all(
+        v.type.ndim == 0 and np.dtype(v.type.dtype).kind in "iub" and v.type.dtype != "uint64"
+        for v in node.inputs
+    )
 
 
 class ShapeOf:

@@ -161,3 +161,31 @@ def _plain(size: Size | None, sizes: Sizes) -> Any:
         if atom.kind == "dimension":
             return atom.what
     return None
+
+
+def sizes_read_from_memory(outputs: Sequence[Variable], tables: Sequence[Sizes]) -> list[Variable]:
+    """The integer scalars that a call must compute and read to know its sizes.
+
+    They hang on the values of arrays; some are not in the graph yet, since
+    they are made from shapes.
+    """
+    found: list[Variable] = []
+    while True:
+        order = toposort([*outputs, *found])
+        for node in order:
+            scalars = getattr(node.op, "scalars", None)
+            shapes = [ShapeOf(v) if isinstance(v.type, TensorType) else None for v in node.inputs]
+            for sizes in tables:
+                for v in node.outputs:
+                    if isinstance(v.type, TensorType):
+                        sizes.shape(v)
+                if scalars is not None:
+                    for v in scalars(node, shapes):
+                        sizes.of(v)
+        before = len(found)
+        for sizes in tables:
+            for atom in sizes.atoms:
+                if atom.kind == "value" and atom.what.owner is not None and atom.what not in found:
+                    found.append(atom.what)
+        if len(found) == before:
+            return found

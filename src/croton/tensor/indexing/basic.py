@@ -63,6 +63,11 @@ class _Region:
                 self.count.append(None)
 
     @property
+    def scalars(self) -> list[Any]:
+        """All that says where the region lies."""
+        return [v for v in (*self.first, *self.step, *self.count) if v is not None]
+
+    @property
     def shape(self) -> tuple[Any, ...]:
         """The sizes of what is selected."""
         return tuple(c for c in self.count if c is not None)
@@ -157,6 +162,10 @@ class Subtensor(Op):
     def checks(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
         """Integers are within their dimension."""
         return _bounds(node, self.entries, node.inputs[1:], shapes[0])
+
+    def scalars(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
+        """The integer scalars that ``lower`` asks for."""
+        return _Region(self.entries, node.inputs[1:], shapes[0]).scalars
 
     def lower(self, node: Apply, inputs: Sequence[Any], index: Sequence[Expr], ctx: Any) -> Expr:
         """The element at ``first + index * step`` in each dimension."""
@@ -262,6 +271,10 @@ class IncSubtensor(Op):
             if static != 1:
                 found.append(("eq", have, want, "set_subtensor"))
         return found
+
+    def scalars(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
+        """The integer scalars that ``lower`` asks for."""
+        return _Region(self.entries, node.inputs[2:], shapes[0]).scalars
 
     def lower(self, node: Apply, inputs: Sequence[Any], index: Sequence[Expr], ctx: Any) -> Expr:
         """Inside the region the new value, outside the old one."""
