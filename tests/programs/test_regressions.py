@@ -74,3 +74,15 @@ def test_batches_of_other_sizes_do_not_fit(mode):
     f = croton.function([a, b], T.batched_dot(a, b), mode=mode)
     with pytest.raises(ValueError, match=r"1 and 3|batch"):
         f(np.ones((1, 2, 2), "float32"), np.ones((3, 2, 2), "float32"))
+
+
+def test_an_element_of_a_row_that_is_kept():
+    x = T.fvector("x")
+    rows = T.alloc(x, x.shape[0], x.shape[0])
+    rows = T.inc_subtensor(rows[3::-2, 1 : rows.shape[1] // 2 : -1], 1)
+    loss = T.nnet.categorical_crossentropy(T.nnet.softmax(rows), np.array([1, 0]))
+    agree([x], [loss], np.array([0.3, 1.0], "float32"))
+    m = T.fmatrix("m")
+    centred = T.exp(T.tanh(m)) - T.exp(T.tanh(m)).mean(1, keepdims=True)
+    picked = centred[T.arange(m.shape[0]), np.array([4, -1, 0])]
+    agree([m], [picked], np.random.default_rng(0).random((3, 5), "float32"))

@@ -445,7 +445,16 @@ class LoopKernel:
         return body
 
     def _bind_kept(self, v: Variable, buffer: Buffer) -> None:
-        self.elements.bind(v, lambda _: Load(buffer, self._inner_place()))
+        group = self.group
+        outer = sum(len(run) for run in self.axis_runs[: len(self.outer)])
+        where = {a: d for d, a in enumerate(self.alignment(v))}
+
+        def load(index: Index) -> Expr:
+            # An element of the row that may be another than the current one (x[i, y[i]]).
+            inner = [index[where[a]] for a in range(outer, group.rank)]
+            return Load(buffer, self.elements.place(group.domain[outer:], inner))
+
+        self.elements.bind(v, load)
 
     def bind_reduction(self, r: Variable, value: Expr) -> None:
         """Let ``value`` stand for the reduction ``r`` from now on."""
