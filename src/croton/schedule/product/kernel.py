@@ -9,7 +9,9 @@ one have been copied.
 
 from __future__ import annotations
 
-from croton.kernel.build import add, index, mul, op, select, sub
+from collections.abc import Sequence
+
+from croton.kernel.build import add, index, mul, op, ramp, select, sub
 from croton.kernel.nodes import (
     Allocate,
     Assign,
@@ -30,6 +32,7 @@ from croton.kernel.nodes import (
     Var,
 )
 from croton.schedule.product import tile
+from croton.schedule.product.dot import COLUMNS, Lines, dot_block
 from croton.schedule.product.micro import STEP, Left, Right, Shape, Target, block
 from croton.schedule.product.pack import Copy, Source, below, pack
 from croton.schedule.product.strips import (
@@ -50,19 +53,27 @@ from croton.schedule.product.tiling import Tiling
 
 #: Of every kernel: extents, strides in elements, rows and columns of an item, how much
 #: of the inner index to take at a time, whether the left factor has been copied into
-#: strips, whether the right one has been copied into panels, or else is read where it lies.
+#: strips, whether the right one has been copied into panels, or else is read where it lies,
+#: whether to add up products along the inner index, and whether to compute the transposed
+#: result.  In that case ``rows`` and ``columns`` are those of the transposed result.
 SIZES = (
     "m", "n", "k",
     "a_row", "a_inner", "a_batch",
     "b_inner", "b_column", "b_batch",
-    "rows", "columns", "depth", "strips", "panels", "direct",
+    "rows", "columns", "depth", "strips", "panels", "direct", "dot", "turn",
 )  # fmt: skip
 #: Of a kernel that stores its result: its strides, and whether to add to what is there.
 STORE_SIZES = ("c_row", "c_batch", "accumulate")
 
+#: Sizes that change places where the transposed result is computed.
+TURNED = (("m", "n"), ("a_row", "b_column"), ("a_inner", "b_inner"), ("a_batch", "b_batch"))
+
 #: Names of the kernel's variables: the block of the result that an item is, ...
 ROW, COLUMN, ITEM_BATCH = Var("row"), Var("column"), Var("item_batch")
 M1, N0, N1 = Var("m1"), Var("n0"), Var("n1")
+DOT, TURN = Var("dots", "bool"), Var("turned", "bool")
+#: ... what is added to a place in the result to go to the next row, and column, ...
+DOWN, ACROSS = Var("c_down"), Var("c_across")
 #: ... the piece of the inner index, the panel of columns, and how many of them there are, ...
 K0, PIECE, P0, WIDE = Var("k0"), Var("piece"), Var("p0"), Var("wide")
 #: ... where the panel begins in the result, whether there is something to add to, ...
@@ -74,9 +85,14 @@ AHEAD, AHEAD_ROW, AHEAD_COLUMN = Var("ahead"), Var("ahead_row"), Var("ahead_colu
 LINE, LINE_PITCH = Var("ahead_line"), Var("ahead_pitch")
 
 
+def line_pitch(t: Tiling) -> int:
+    """Elements from line to line of a panel that is copied for dot products."""
+    return t.depth + t.lanes
+
+
 def scratch_bytes(t: Tiling) -> int:
     """Bytes of scratch for the sums of a block and a panel of the right factor."""
-    return (t.heights[0] + t.depth + t.lanes) * t.panel * t.itemsize
+    return (t.heights[0] + line_pitch(t)) * t.panel * t.itemsize
 
 
 def kernel(t: Tiling, epilogue: bool) -> Function:
@@ -88,8 +104,8 @@ class _Product:
     def __init__(self, t: Tiling, epilogue: bool) -> None:
         self.t = t
         self.epilogue = epilogue
-        self.a = Buffer("a", t.dtype)
-        self.b = Buffer("b", t.dtype)
+        self.a = Buffer("left", t.dtype)
+        self.b = Buffer("right", t.dtype)
         self.p = Buffer("p", t.dtype)
         self.q = Buffer("q", t.dtype)
         self.c = Buffer("tile" if epilogue else "c", t.dtype)
@@ -97,17 +113,39 @@ class _Product:
         self.panel = Buffer("panel", t.dtype)
         self.callee = Buffer("epilogue", "int64")
         self.below = Buffer("below", "int64")
-        names = SIZES if epilogue else SIZES + STORE_SIZES
-        self.size = {name: Var(name) for name in names}
+        #: The sizes, with those of the factors in the roles that they have.
+        self.size: dict[str, Var] = {n: Var(n) for n in SIZES + STORE_SIZES}
+        self.size |= {name: Var(f"own_{name}") for pair in TURNED for name in pair}
         self.masks = [Var(f"lanes{v}", "bool", t.lanes) for v in range(t.vectors)]
+        #: From row to row of the result as it is stored.
         self.pitch: Expr = index(t.leading) if epilogue else self.size["c_row"]
 
     def function(self) -> Function:
         """All items of ``[lo, hi)``."""
         name = f"product_{self.t.dtype}" + ("_epilogue" if self.epilogue else "")
         last = self.callee if self.epilogue else self.c
-        buffers = (self.a, self.b, self.p, self.q, last)
-        return Function(name, buffers, tuple(self.size.values()), self.items())
+        a, b = Buffer("a", self.t.dtype), Buffer("b", self.t.dtype)
+        names = SIZES if self.epilogue else SIZES + STORE_SIZES
+        body = (*self.roles(a, b), *self.scratch(), *self.items())
+        buffers = (a, b, self.p, self.q, last)
+        return Function(name, buffers, tuple(Var(n) for n in names), body)
+
+    def roles(self, a: Buffer, b: Buffer) -> Body:
+        """Which factor is the left one, and what follows from that."""
+        body: list[Stmt] = [
+            Let(TURN, op("ne", self.size["turn"], ZERO)),
+            Let(DOT, op("ne", self.size["dot"], ZERO)),
+            Choose(self.a, TURN, b, a),
+            Choose(self.b, TURN, a, b),
+        ]
+        for x, y in TURNED:
+            body.append(Let(self.size[x], select(TURN, Var(y), Var(x))))
+            body.append(Let(self.size[y], select(TURN, Var(x), Var(y))))
+        return (
+            *body,
+            Let(DOWN, select(TURN, ONE, self.pitch)),
+            Let(ACROSS, select(TURN, self.pitch, ONE)),
+        )
 
     def items(self) -> Body:
         """Go over the items: columns first, then rows, then the batch."""
@@ -133,7 +171,6 @@ class _Product:
             If(op("ge", COLUMN, s["n"]), next_row),
         )
         return (
-            *self.scratch(),
             Local(ROW, ZERO),
             Local(COLUMN, ZERO),
             Local(ITEM_BATCH, ZERO),
@@ -174,11 +211,15 @@ class _Product:
         ]
         if self.epilogue:
             header = tile.HEADER // 8
+            lo, hi, first, last = (
+                select(TURN, turned, straight)
+                for turned, straight in ((N0, M0), (N1, M1), (M0, N0), (M1, N1))
+            )
             body += [
                 Store(self.below, index(header + at), value)
-                for at, value in ((tile.N0, N0), (tile.N1, N1), (tile.BATCH, BATCH))
+                for at, value in ((tile.N0, first), (tile.N1, last), (tile.BATCH, BATCH))
             ]
-            body.append(Call(self.callee, M0, M1, self.below))
+            body.append(Call(self.callee, lo, hi, self.below))
         return tuple(body)
 
     def columns(self) -> Body:
@@ -186,26 +227,36 @@ class _Product:
         s, t = self.size, self.t
         start, packed, copied = Var("start"), Var("packed", "bool"), Var("copied", "bool")
         where, panel_start = Var("where_b"), Var("panel_start")
-        lies, right = Buffer("lies", t.dtype), Buffer("right", t.dtype)
+        lies, right = Buffer("lies", t.dtype), Buffer("rows_of_right", t.dtype)
         first, pitch = Var("first"), Var("pitch")
         part = op("lt", WIDE, index(t.panel))
         if t.masks:
             # Blocks that read the left factor where it lies load with masks.
             part = op("and", part, op("ne", s["strips"], ZERO))
         packs = op("and", op("or", op("eq", s["direct"], ZERO), part), op("not", copied))
-        source = Source(self.b, start, s["b_column"], s["b_inner"], WIDE, PIECE)
-        whole = mul(ceildiv(WIDE, index(t.lanes)), index(t.lanes))
+        packs = select(DOT, op("ne", s["b_inner"], ONE), packs)
+        # For dot products the copy has the columns as lines, else the rows.
+        source = Source(
+            self.b,
+            start,
+            select(DOT, s["b_inner"], s["b_column"]),
+            select(DOT, s["b_column"], s["b_inner"]),
+            select(DOT, PIECE, WIDE),
+            select(DOT, WIDE, PIECE),
+        )
+        line, whole = index(line_pitch(t)), mul(ceildiv(WIDE, index(t.lanes)), index(t.lanes))
+        copy = Copy(self.panel, ZERO, select(DOT, line, index(t.panel)), select(DOT, PIECE, whole))
         if self.epilogue:
-            base, adds = sub(P0, N0), op("gt", K0, ZERO)
+            base, adds = mul(sub(P0, N0), ACROSS), op("gt", K0, ZERO)
         else:
-            base = add(total((BATCH, s["c_batch"]), (M0, s["c_row"])), P0)
+            base = total((BATCH, s["c_batch"]), (M0, DOWN), (P0, ACROSS))
             adds = op("or", op("gt", K0, ZERO), op("ne", s["accumulate"], ZERO))
         return (
             Let(start, total((BATCH, s["b_batch"]), (K0, s["b_inner"]), (P0, s["b_column"]))),
             Let(WIDE, op("minimum", sub(N1, P0), index(t.panel))),
             Let(copied, op("ne", s["panels"], ZERO)),
             Let(packed, packs),
-            If(packed, pack(t, source, Copy(self.panel, ZERO, index(t.panel), whole))),
+            If(packed, pack(t, source, copy)),
             Choose(lies, copied, self.q, self.b),
             Choose(right, packed, self.panel, lies),
             Let(panel_start, self.panel_start(P0, K0)),
@@ -219,8 +270,40 @@ class _Product:
             Let(ADDS, adds),
             *self.ahead(copied, lies),
             *(Let(m, below(WIDE, index(v * t.lanes), t.lanes)) for v, m in enumerate(self.masks)),
-            *self.rows(Right(right, first, pitch, ())),
+            If(
+                DOT,
+                self.dots(right, first, select(packed, line, s["b_column"])),
+                self.rows(Right(right, first, pitch, ())),
+            ),
         )
+
+    def dots(self, right: Buffer, first: Expr, pitch: Expr) -> Body:
+        """All rows of the item, for one panel, by dot products."""
+        s, t = self.size, self.t
+        row, column, where = Var("dot_row"), Var("dot_column"), Var("where")
+        height, columns = t.dots, COLUMNS
+        rows = [Var(f"dot_a{i}") for i in range(height)]
+        lines = [Var(f"dot_b{j}") for j in range(columns)]
+        origin = total((BATCH, s["a_batch"]), (M0, s["a_row"]), (K0, s["a_inner"]))
+        # Lines that are not there are read as the last one that is.
+        places = [op("minimum", add(row, index(i)), sub(COUNT, ONE)) for i in range(height)]
+        across = [op("minimum", add(column, index(j)), sub(WIDE, ONE)) for j in range(columns)]
+        block: Body = (
+            *(Let(v, add(first, mul(c, pitch))) for v, c in zip(lines, across, strict=True)),
+            *dot_block(t, PIECE, Lines(self.a, tuple(rows)), Lines(right, tuple(lines)), self.sums),
+            Let(where, add(add(BASE, mul(row, self.pitch)), column)),
+            Let(PRESENT, op("minimum", index(height), sub(COUNT, row))),
+            Let(Var("dot_lanes", "bool", columns), below(WIDE, column, columns)),
+            *self.finish((Var("dot_lanes", "bool", columns),), where, columns, False),
+        )
+        body: Body = (
+            *(
+                Let(v, add(origin, mul(place, s["a_row"])))
+                for v, place in zip(rows, places, strict=True)
+            ),
+            For(column, ZERO, WIDE, block, step=index(columns)),
+        )
+        return (For(row, ZERO, COUNT, body, step=index(height)),)
 
     def panel_start(self, column: Expr, k: Expr) -> Expr:
         """Where the panel that starts at ``column`` holds row ``k`` of the right factor."""
@@ -243,156 +326,158 @@ class _Product:
         )
 
     def rows(self, right: Right) -> Body:
-        """All rows of the item, for one panel."""
-        t = self.t
+        """All rows of the item, for one panel, by blocks of the result."""
+        s, t = self.size, self.t
         big, middle, small = t.heights
+        early, late, wide = Var("early", "bool"), Var("late", "bool"), Var("two", "bool")
+        strips, aside, starts = Var("cut", "bool"), Var("aside", "bool"), Var("starts", "bool")
+        height, number = Var("height"), Var("number")
+        where, start, pitch = Var("where"), Var("target_start"), Var("target_pitch")
         second = mul(MANY, index(big))
         third = add(second, mul(SOME, index(middle)))
-        wide = op("gt", WIDE, index(t.lanes))
+        # Blocks of one vector are for narrow panels, but not the smallest of their kind.
+        single = op("and", op("not", wide), select(strips, early, op("not", late)))
+        full = select(single, index(t.lanes), index(t.panel))
+        # What does not go straight to the result is brought there in a second step.
+        indirect = op("or", op("lt", PRESENT, height), op("lt", WIDE, full))
+        indirect = op("or", indirect, TURN)
+        indirect = op("or", indirect, op("and", ADDS, op("not", op("and", early, wide))))
+        target = Target(Buffer("target", t.dtype), start, pitch)
+        main = target._replace(add=starts)
         one, two = t.vectors - 1, t.vectors
-        return (
+        cut = (
             If(
-                op("ne", self.size["strips"], ZERO),
+                early,
                 (
                     If(
                         wide,
-                        (self.strips(big, two, right, ZERO, MANY),),
-                        (self.strips(big, one, right, ZERO, MANY),),
+                        self.strips(big, two, right, main, self.prefetch()),
+                        self.strips(big, one, right, target),
                     ),
-                    self.strips(middle, two, right, second, SOME),
                 ),
+                self.strips(middle, two, right, target),
+            ),
+        )
+        uncut = (
+            If(
+                late,
+                self.few(small, right, target),
                 (
                     If(
                         wide,
-                        (self.direct(middle, two, right, second, SOME, self.masks[one:]),),
-                        (self.direct(middle, one, right, second, SOME, self.masks[:one]),),
+                        self.some(middle, two, right, target),
+                        self.some(middle, one, right, target),
                     ),
-                    self.direct(small, two, right, third, FEW, self.masks),
                 ),
             ),
         )
-
-    def strips(self, height: int, vectors: int, right: Right, first: Expr, number: Var) -> Stmt:
-        """``number`` blocks of strips, the first of them at row ``first`` of the item."""
-        s, origin = self.size, Var("origin")
-        rows = tuple(index(r) for r in range(height))
-        left = Left(self.p, ((origin, rows),), index(height))
-        head: list[Stmt] = [
+        body: Body = (
+            Let(early, op("lt", BLOCK, MANY)),
+            Let(late, op("ge", BLOCK, add(MANY, SOME))),
+            Let(height, select(early, index(big), select(late, index(small), index(middle)))),
+            Let(number, sub(BLOCK, select(late, add(MANY, SOME), select(early, ZERO, MANY)))),
             Let(
-                origin,
-                add(
-                    strip_start(self.t, s["a_batch"], s["m"], add(M0, AT)),
-                    mul(K0, index(height)),
-                ),
-            )
-        ]
-        main = number is MANY and vectors == self.t.vectors
-        if main:
-            head += self.line_ahead()
-        return self.blocks(vectors, left, right, first, number, tuple(head), main)
-
-    def direct(
-        self,
-        height: int,
-        vectors: int,
-        right: Right,
-        first: Expr,
-        number: Var,
-        masks: list[Var],
-    ) -> Stmt:
-        """``number`` blocks of rows read where they lie; ``masks``: of the last vectors."""
-        s, t = self.size, self.t
-        origin, triple = Var("origin"), Var("triple")
-        start = total((BATCH, s["a_batch"]), (add(M0, AT), s["a_row"]), (K0, s["a_inner"]))
-        row = s["a_row"]
-        head: list[Stmt] = [Let(origin, start)]
-        if number is SOME:
-            # Few registers for many rows: multiples of the stride are a part of an access.
-            head.append(Let(triple, mul(row, index(3))))
-            reach = (ZERO, row, mul(row, index(2)), triple)
-            starts = [Var(f"origin{r}") for r in range(0, height, 4)]
-            head += [Let(v, add(origin, mul(row, index(4 * g)))) for g, v in enumerate(starts)]
-            groups = tuple((v, reach[: height - 4 * g]) for g, v in enumerate(starts))
-        else:
-            # Rows that are not there are read as the last one that is.
-            offsets = [Var(f"r{r}") for r in range(1, height)]
-            head += [
-                Let(v, mul(op("minimum", index(r), sub(PRESENT, ONE)), row))
-                for r, v in enumerate(offsets, 1)
-            ]
-            groups = ((origin, (ZERO, *offsets)),)
-        left = Left(self.a, groups, s["a_inner"])
-        right = right._replace(masks=tuple(masks) if t.masks else ())
-        return self.blocks(vectors, left, right, first, number, tuple(head), False)
-
-    def blocks(
-        self,
-        vectors: int,
-        left: Left,
-        right: Right,
-        first: Expr,
-        number: Var,
-        head: Body,
-        main: bool,
-    ) -> Stmt:
-        """``number`` blocks of equal height; ``main``: those that do nearly all of the work."""
-        t = self.t
-        height = left.height
-        where = Var("where")
-        aside, starts = Var("aside", "bool"), Var("starts", "bool")
-        # What does not go straight to the result is brought there in a second step.
-        reasons: list[Expr] = []
-        if not self.epilogue:
-            reasons.append(op("lt", WIDE, index(vectors * t.lanes)))
-            if number is not MANY:
-                reasons.append(op("lt", sub(COUNT, AT), index(height)))
-        if not main:
-            reasons.append(ADDS)
-        every_step = self.prefetch() if main else ()
-        shape = Shape(vectors, t.lanes, 2 if height * vectors <= 8 else 1)
-        place: Body = (
-            Let(AT, add(first, mul(BLOCK, index(height)))),
-            Let(PRESENT, op("minimum", index(height), sub(COUNT, AT))),
-            Let(where, add(BASE, mul(AT, self.pitch))),
-            *head,
-        )
-        if not reasons:
-            target = Target(self.c, where, self.pitch, ADDS)
-            body = block(shape, PIECE, left, right, target, every_step)
-            return For(BLOCK, ZERO, number, (*place, *body))
-        reason = reasons[0]
-        for other in reasons[1:]:
-            reason = op("or", reason, other)
-        start, pitch = Var("target_start"), Var("target_pitch")
-        target = Target(Buffer("target", t.dtype), start, pitch, starts if main else None)
-        choice: Body = (
-            Let(aside, reason),
+                AT,
+                add(mul(number, height), select(late, third, select(early, ZERO, second))),
+            ),
+            Let(PRESENT, op("minimum", height, sub(COUNT, AT))),
+            Let(where, add(BASE, mul(AT, DOWN))),
+            Let(aside, indirect),
             Let(starts, op("and", ADDS, op("not", aside))),
             Choose(target.buffer, aside, self.sums, self.c),
             Let(start, select(aside, ZERO, where)),
-            Let(pitch, select(aside, index(t.panel), self.pitch)),
+            Let(pitch, select(aside, index(t.panel), DOWN)),
+            If(strips, cut, uncut),
+            If(aside, self.finish(self.masks, where, t.panel, True)),
         )
-        body = block(shape, PIECE, left, right, target, every_step)
-        last = If(aside, self.finish(vectors, where))
-        return For(BLOCK, ZERO, number, (*place, *choice, *body, last))
+        return (
+            Let(wide, op("gt", WIDE, index(t.lanes))),
+            Let(strips, op("ne", s["strips"], ZERO)),
+            For(BLOCK, ZERO, add(MANY, add(SOME, FEW)), body),
+        )
 
-    def finish(self, vectors: int, where: Expr) -> Body:
-        """Bring the sums of a block to where they belong."""
-        t = self.t
+    def strips(
+        self, height: int, vectors: int, right: Right, target: Target, every_step: Body = ()
+    ) -> Body:
+        """A block of a strip."""
+        s, origin = self.size, Var("origin")
+        rows = tuple(index(r) for r in range(height))
+        left = Left(self.p, ((origin, rows),), index(height))
+        strip = strip_start(self.t, s["a_batch"], s["m"], add(M0, AT))
+        return (
+            Let(origin, add(strip, mul(K0, index(height)))),
+            *(self.line_ahead() if every_step else ()),
+            *block(Shape(vectors, self.t.lanes), PIECE, left, right, target, every_step),
+        )
+
+    def some(self, height: int, vectors: int, right: Right, target: Target) -> Body:
+        """A block of rows that are all there, read where they lie."""
+        row, triple = self.size["a_row"], Var("triple")
+        # Few registers for many rows: multiples of the stride are a part of an access.
+        reach = (ZERO, row, mul(row, index(2)), triple)
+        starts = [Var(f"origin{first}") for first in range(0, height, len(reach))]
+        places = [add(self.origin(), mul(row, index(len(reach) * g))) for g in range(len(starts))]
+        groups = tuple((start, reach[: height - len(reach) * g]) for g, start in enumerate(starts))
+        masks = tuple(self.masks[vectors - 1 : vectors]) if self.t.masks else ()
+        return (
+            Let(triple, mul(row, index(3))),
+            *(Let(start, place) for start, place in zip(starts, places, strict=True)),
+            *self.direct(vectors, Left(self.a, groups, self.size["a_inner"]), right, masks, target),
+        )
+
+    def few(self, height: int, right: Right, target: Target) -> Body:
+        """A block of rows, the last of which may be missing, read where they lie."""
+        row, origin = self.size["a_row"], Var("origin")
+        offsets = [Var(f"r{r}") for r in range(1, height)]
+        # Rows that are not there are read as the last one that is.
+        places = [op("minimum", index(r), sub(PRESENT, ONE)) for r in range(1, height)]
+        left = Left(self.a, ((origin, (ZERO, *offsets)),), self.size["a_inner"])
+        masks = tuple(self.masks) if self.t.masks else ()
+        return (
+            Let(origin, self.origin()),
+            *(Let(v, mul(place, row)) for v, place in zip(offsets, places, strict=True)),
+            *self.direct(self.t.vectors, left, right, masks, target),
+        )
+
+    def origin(self) -> Expr:
+        """Where the block's part of the left factor begins."""
+        s = self.size
+        return total((BATCH, s["a_batch"]), (add(M0, AT), s["a_row"]), (K0, s["a_inner"]))
+
+    def direct(
+        self, vectors: int, left: Left, right: Right, masks: tuple[Var, ...], target: Target
+    ) -> Body:
+        """A block of rows that are read where they lie; ``masks``: of the last vectors."""
+        shape = Shape(vectors, self.t.lanes, 2 if left.height * vectors <= 8 else 1)
+        return block(shape, PIECE, left, right._replace(masks=masks), target)
+
+    def finish(self, masks: Sequence[Var], where: Expr, pitch: int, turns: bool) -> Body:
+        """Bring the sums of a block, ``pitch`` in a row, to where they belong."""
         line = Var("line")
-        body: list[Stmt] = []
-        for v in range(vectors):
-            value = Var(f"t{v}", t.dtype, t.lanes)
-            mask = None if self.epilogue else self.masks[v]
-            source = add(mul(line, index(t.panel)), index(v * t.lanes))
-            place = add(add(where, mul(line, self.pitch)), index(v * t.lanes))
-            present = Load(self.c, place, t.lanes, mask)
-            body += [
-                Local(value, Load(self.sums, source, t.lanes)),
-                If(ADDS, (Assign(value, op("add", value, present)),)),
-                Store(self.c, place, value, mask),
-            ]
-        return (For(line, ZERO, PRESENT, tuple(body)),)
+        straight: list[Stmt] = []
+        turned: list[Stmt] = []
+        for v, there in enumerate(masks):
+            lanes = there.lanes
+            source = add(mul(line, index(pitch)), index(v * lanes))
+            mask = None if self.epilogue else there
+            place = add(add(where, mul(line, self.pitch)), index(v * lanes))
+            straight += self.bring(v, source, place, lanes, mask)
+            places = op("mul", ramp(index(v * lanes), lanes), ACROSS)
+            turned += self.bring(v, source, op("add", places, add(where, line)), lanes, there)
+        body: Body = (If(TURN, tuple(turned), tuple(straight)),) if turns else tuple(straight)
+        return (For(line, ZERO, PRESENT, body),)
+
+    def bring(self, number: int, source: Expr, place: Expr, lanes: int, mask: Expr | None) -> Body:
+        """Bring a vector of sums to ``place``, one or many."""
+        value = Var(f"value{number}", self.t.dtype, lanes)
+        at = Var(f"place{number}", "int64", place.lanes)
+        present = Load(self.c, at, lanes, mask)
+        return (
+            Let(at, place),
+            Local(value, Load(self.sums, source, lanes)),
+            If(ADDS, (Assign(value, op("add", value, present)),)),
+            Store(self.c, at, value, mask),
+        )
 
     def line_ahead(self) -> Body:
         """Which part of the panel that comes next this block asks for.

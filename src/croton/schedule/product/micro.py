@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from croton.kernel.build import add, broadcast, const, index, mul, op, sub
+from croton.kernel.build import add, broadcast, const, index, op, sub
 from croton.kernel.nodes import (
     Assign,
     Body,
@@ -88,14 +88,17 @@ def block(
         [[Var(f"s{i}_{v}_{p}", dtype, lanes) for v in range(vectors)] for i in range(height)]
         for p in range(phases)
     ]
+    lines = [Var(f"line{i}") for i in range(height)]
     places = [
-        (s, add(add(target.start, mul(index(i), target.pitch)), index(v * lanes)))
-        for i, row_sums in enumerate(sums[0])
+        (s, add(line, index(v * lanes)))
+        for line, row_sums in zip(lines, sums[0], strict=True)
         for v, s in enumerate(row_sums)
     ]
     body: list[Stmt] = [
-        Local(s, const(0.0, dtype, lanes)) for phase in sums for row in phase for s in row
+        Let(line, add(lines[i - 1], target.pitch) if i else target.start)
+        for i, line in enumerate(lines)
     ]
+    body += [Local(s, const(0.0, dtype, lanes)) for phase in sums for row in phase for s in row]
     if target.add is not None:
         present = tuple(Assign(s, Load(target.buffer, at, lanes)) for s, at in places)
         body.append(If(target.add, present))

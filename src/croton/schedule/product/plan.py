@@ -8,6 +8,7 @@ from typing import NamedTuple
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
 from croton.schedule.product import tile
+from croton.schedule.product.choice import choose
 from croton.schedule.product.counts import Count, count
 from croton.schedule.product.kernel import SIZES, STORE_SIZES, kernel, scratch_bytes
 from croton.schedule.product.strips import pack_kernel, room
@@ -62,52 +63,28 @@ def plan(
         raise ValueError("a product with an epilogue has nothing to add to")
     t = tiling(dtype, machine)
     functions = _functions(t, epilogue)
-    big = t.heights[0]
-    columns = t.panel
-    across = count("ceildiv", "n", columns)
-    strips = _all(
-        count("le", 32, "m"),
-        count("le", 8 * t.panel, "n"),
-        count("le", 1 << 14, count("mul", "m", "k")),
-    )
-    rows = _rows(across, strips, big)
-    down = count("ceildiv", "m", rows)
-    panels = _all(strips, count("lt", 1, down))
-    direct = _all(
-        count("eq", "b_column", 1),
-        count("or", count("lt", "m", 96), count("le", "n", t.lanes)),
-    )
-    depth = _depth(t, count("select", strips, 0, direct))
-    values: dict[str, Count] = {
-        "rows": rows,
-        "columns": columns,
-        "depth": depth,
-        "strips": strips,
-        "panels": panels,
-        "direct": direct,
-        "accumulate": int(accumulate),
-    }
-    own = scratch_bytes(t)
-    below = tile.FREE + max(own, spare) if epilogue else own
+    way = choose(t, t.leading if epilogue else 16 * t.panel)
+    big, own = t.heights[0], scratch_bytes(t)
+    values: dict[str, Count] = way._asdict() | {"accumulate": int(accumulate)}
     product = Step(
         functions[1].name,
         ("a", "b", "strips", "panels", "epilogue" if epilogue else "c"),
         tuple(values.get(name, name) for name in (SIZES if epilogue else SIZES + STORE_SIZES)),
-        _mul("batch", down, across),
-        count("add", 1, count("floordiv", 1 << 17, _mul(rows, columns, "k"))),
-        64 + below,
+        _mul("batch", way.down, way.across),
+        count("add", 1, count("floordiv", 1 << 17, _mul(way.rows, way.columns, "k"))),
+        64 + (tile.FREE + max(own, spare) if epilogue else own),
     )
-    slots = count("add", count("ceildiv", rows, big), 1)
-    left = _copy(t, functions[0], "a", "strips", strips, _mul(down, slots))
-    right = _copy(t, functions[0], "b", "panels", panels, across)
-    left_sizes = ("m", "k", "a_row", "a_inner", "a_batch", rows, slots, 0)
-    right_sizes = ("n", "k", "b_column", "b_inner", "b_batch", "n", across, t.panel)
+    slots = count("add", count("ceildiv", way.rows, big), 1)
+    left = _copy(t, functions[0], "a", "strips", way.strips, _mul(way.down, slots))
+    right = _copy(t, functions[0], "b", "panels", way.panels, way.across)
+    left_sizes = ("m", "k", "a_row", "a_inner", "a_batch", way.rows, slots, 0)
+    right_sizes = ("n", "k", "b_column", "b_inner", "b_batch", "n", way.across, t.panel)
     return Plan(
         dtype,
         functions,
         (
-            ("strips", _copied(t, strips, "a_batch", "m")),
-            ("panels", _copied(t, panels, "b_batch", "n")),
+            ("strips", _copied(t, way.strips, "a_batch", "m")),
+            ("panels", _copied(t, way.panels, "b_batch", "n")),
         ),
         (left._replace(sizes=left_sizes), right._replace(sizes=right_sizes), product),
     )
@@ -133,33 +110,9 @@ def _copy(
     return Step(function.name, (factor, copy), (), items, grain, 64)
 
 
-def _depth(t: Tiling, direct: Count) -> Count:
-    """How much of the inner index to take at a time: pieces of one size, if any."""
-    pieces = count("ceildiv", "k", t.depth)
-    even = _mul(count("ceildiv", count("ceildiv", "k", pieces), t.lanes), t.lanes)
-    even = count("select", count("le", "k", t.depth), t.depth, even)
-    return count("select", direct, count("maximum", "k", 1), even) if t.masks else even
-
-
 @lru_cache(maxsize=32)
 def _functions(t: Tiling, epilogue: bool) -> tuple[Function, Function]:
     return pack_kernel(t), kernel(t, epilogue)
-
-
-def _rows(across: Count, strips: Count, big: int) -> Count:
-    """Rows of an item: few items where there is little work, else enough for several threads."""
-    most = tile.ROWS // big * big
-    wanted = count("minimum", count("ceildiv", 16, across), count("ceildiv", "m", 3 * big))
-    down = count("maximum", count("ceildiv", "m", most), wanted)
-    even = count("ceildiv", "m", down)
-    return count("select", strips, count("mul", count("ceildiv", even, big), big), even)
-
-
-def _all(*conditions: Count) -> Count:
-    result = conditions[0]
-    for condition in conditions[1:]:
-        result = count("and", result, condition)
-    return result
 
 
 def _mul(*factors: Count) -> Count:

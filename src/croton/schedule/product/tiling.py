@@ -15,7 +15,9 @@ class Tiling(NamedTuple):
 
     ``heights`` are the rows that one pass over the inner index may keep in
     registers, largest first; ``lanes`` times ``vectors`` are its columns (a panel).
-    ``depth`` is how much of the inner index is taken at a time.
+    ``depth`` is how much of the inner index is taken at a time.  ``masks``: loads and
+    stores of some lanes are as fast as of all.  ``dots`` are the rows of a block of dot
+    products.
     """
 
     dtype: str
@@ -24,6 +26,7 @@ class Tiling(NamedTuple):
     heights: tuple[int, int, int]
     depth: int
     masks: bool
+    dots: int
 
     @property
     def panel(self) -> int:
@@ -49,4 +52,6 @@ def tiling(dtype: str, machine: Machine) -> Tiling:
     heights = (14, 8, 4) if machine.registers >= 32 else (6, 4, 2)
     panel = 2 * lanes
     depth = max(64, min(512, (machine.l1 * 2 // 3 // (panel * size)) // lanes * lanes))
-    return Tiling(dtype, lanes, 2, heights, depth, machine.vector >= 64)
+    return Tiling(
+        dtype, lanes, 2, heights, depth, machine.vector >= 64, 4 if machine.registers >= 32 else 2
+    )
