@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 from croton.codegen.math.coefficients import LOG, LOG2, LOG10
-from croton.codegen.math.term import Format, Term, fma, select, series
+from croton.codegen.math.term import FORMATS, Format, Term, fma, select, series
 
 #: log10(2) as a short number, whose product with an exponent is exact, and the rest.
 LOG10_2 = {
@@ -33,6 +33,15 @@ def negated_exponent(x: Term) -> Term:
     return bits & -(1 << form.mantissa)
 
 
+def minus_exponent(minus_e: Term, dtype: str) -> tuple[Term, float]:
+    """``-e`` as a float, but for a factor, which is given as well."""
+    mantissa = FORMATS[dtype].mantissa
+    if dtype == "float32":
+        return minus_e.cast(dtype), 2.0**-mantissa
+    # Many processors convert 64-bit integers only one by one, unless they are known to be small.
+    return (minus_e >> mantissa).cast(dtype), 1.0
+
+
 def log_reduced(m: Term, minus_e: Term) -> Term:
     """``log(1 + m) + e log 2``; ``minus_e`` is in the exponent's place.
 
@@ -40,7 +49,8 @@ def log_reduced(m: Term, minus_e: Term) -> Term:
     """
     square = m * m
     value = fma(series(m, square, LOG[m.dtype][1:]), square, m)
-    return fma(minus_e.cast(m.dtype), -math.log(2) / 2.0**m.format.mantissa, value)
+    exponent, unit = minus_exponent(minus_e, m.dtype)
+    return fma(exponent, -math.log(2) * unit, value)
 
 
 def domain(result: Term, x: Term, pole: float) -> Term:
@@ -75,7 +85,8 @@ def log2(x: Term) -> Term:
     square = g * g
     # The largest term comes last: its product is not rounded on its own.
     value = fma(g, first, series(g, square, tuple(rest)) * square)
-    return domain(fma(minus_e.cast(x.dtype), -1 / 2.0**x.format.mantissa, value), x, 0.0)
+    exponent, unit = minus_exponent(minus_e, x.dtype)
+    return domain(fma(exponent, -unit, value), x, 0.0)
 
 
 def log10(x: Term) -> Term:
@@ -83,11 +94,11 @@ def log10(x: Term) -> Term:
     g, minus_e = parts(x)
     first, first_low, *rest = LOG10[x.dtype]
     square = g * g
-    high, low = (-c / 2.0**x.format.mantissa for c in LOG10_2[x.dtype])
-    e = minus_e.cast(x.dtype)
-    value = fma(series(g, square, tuple(rest)), square, fma(g, first_low, e * low))
-    value = fma(g, first, value)
-    return domain(fma(e, high, value), x, 0.0)
+    exponent, unit = minus_exponent(minus_e, x.dtype)
+    high, low = LOG10_2[x.dtype]
+    small = fma(g, first_low, exponent * (-low * unit))
+    value = fma(g, first, fma(series(g, square, tuple(rest)), square, small))
+    return domain(fma(exponent, -high * unit, value), x, 0.0)
 
 
 def log1p_parts(x: Term) -> tuple[Term, Term]:

@@ -11,7 +11,7 @@ import math
 
 from croton.codegen.math.coefficients import ATANH, EXP2, EXP2_NEAR, POW_EXP2, POW_LOG2
 from croton.codegen.math.exponentials import power_of_two, rounded
-from croton.codegen.math.logarithms import negated_exponent
+from croton.codegen.math.logarithms import minus_exponent, negated_exponent
 from croton.codegen.math.term import (
     Term,
     apply,
@@ -86,8 +86,8 @@ def _any(x: Term, y: Term) -> Term:
 def _split(x: Term) -> tuple[Term, Term]:
     """``m`` and the exponent (as a float) of a normal number ``m * 2**e``."""
     minus_e = negated_exponent(x)
-    exponent = minus_e.cast(x.dtype) * -(2.0**-x.format.mantissa)
-    return (x.bits() + minus_e).floats(), exponent
+    exponent, unit = minus_exponent(minus_e, x.dtype)
+    return (x.bits() + minus_e).floats(), exponent * -unit
 
 
 def _product_single(size: Term, y: Term) -> Term:

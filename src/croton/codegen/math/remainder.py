@@ -67,7 +67,7 @@ def _large_quotient(a: Term, b: Term) -> Term:
     # A subnormal divisor is made a normal number first; the dividend is far above it.
     tiny = b < 2.0**-900
     scaled = select(tiny, b * 2.0**100, b)
-    shift = select(tiny, b.like(100.0), 0.0)
+    shift = select(tiny, b.bits().like(100), 0)
     rest = _by_squaring(a, scaled, SQUARINGS["float64"], shift)
     return select(tiny, rest * 2.0**-100, rest)
 
@@ -86,7 +86,7 @@ def _by_squaring(a: Term, b: Term, squarings: int, shift: Term | None = None) ->
     small, small_exponent = _integer(b)
     distance = big_exponent - small_exponent
     if shift is not None:
-        distance = distance + shift.cast("int64")
+        distance = distance + shift
     modulus = _Modulus(small, 1.0 / small)
     start = ((distance >> squarings) + form.bias) << form.mantissa
     power = modulus.reduce(start.floats())
