@@ -104,8 +104,8 @@ def test_reading_parts_of_known_sizes():
 def test_slices_exhaustively(size):
     x = T.TensorType("int64", (None,))("x")
     value = np.arange(size)
-    bounds = [None, -7, -2, -1, 0, 1, 3, 7]
-    cases = list(itertools.product(bounds, bounds, [None, 1, 2, 3, -1, -2]))
+    bounds = [None, -7, -2, 0, 1, 7]
+    cases = list(itertools.product(bounds, bounds, [None, 2, -1, -3]))
     results = compute([x[slice(*c)] for c in cases], {x: value})
     for got, c in zip(results, cases, strict=True):
         assert np.array_equal(got, value[slice(*c)]), c
