@@ -310,7 +310,8 @@ def tri(n: Any, m: Any = None, k: Any = 0, dtype: Any = None) -> Any:
 def tril(x: Any, k: Any = 0) -> Any:
     """The part of a matrix on and below diagonal ``k``; the rest 0."""
     x = as_tensor_variable(x)
-    return tri(*shape_tuple(x), k=k, dtype="bool").where(x, x.zeros_like())
+    n, m = shape_tuple(x)
+    return tri(n, m, k=k, dtype="bool").where(x, x.zeros_like())
 
 
 def triu(x: Any, k: Any = 0) -> Any:
