@@ -269,14 +269,21 @@ class Values:
 
     def address(self, buffer: Buffer, index: Expr) -> str:
         """The address of ``buffer[index]``, ``index`` a scalar."""
-        base, offset = self.affine(index)
         try:
             pointer = self.pointers[buffer.name]
         except KeyError:
             raise KernelError(f"the buffer {buffer.name!r} is not bound") from None
         element = memory_type(buffer.dtype, 1)
-        if base != 0:
-            pointer = self.emit(f"getelementptr {element}, ptr {pointer}, i64 {base}")
+        parts: tuple[Expr, ...] = (index,)
+        if index.__class__ is Op and index.name == "add" and index.args[0].__class__ is Var:
+            # A place, and something beside it: many targets add in the access itself.
+            parts = index.args
+        offset = 0
+        for part in parts:
+            base, more = self.affine(part)
+            offset += more
+            if base != 0:
+                pointer = self.emit(f"getelementptr {element}, ptr {pointer}, i64 {base}")
         if offset != 0:
             pointer = self.emit(f"getelementptr {element}, ptr {pointer}, i64 {offset}")
         return pointer

@@ -50,8 +50,8 @@ for.col:
   %col = phi i64 [ 0, %then ], [ %col.next, %for.col ]
   %.35 = insertelement <32 x float> poison, float %fixed, i64 0
   %.36 = shufflevector <32 x float> %.35, <32 x float> poison, <32 x i32> zeroinitializer
-  %.37 = add i64 %.7, %col
-  %.38 = getelementptr float, ptr %c, i64 %.37
+  %.37 = getelementptr float, ptr %c, i64 %.7
+  %.38 = getelementptr float, ptr %.37, i64 %col
   store <32 x float> %.36, ptr %.38, align 4
   %col.sum = add nsw i64 %col, 32
   %col.next = call i64 @llvm.expect.i64(i64 %col.sum, i64 0)
@@ -69,8 +69,8 @@ for.col.1:
   %rest = icmp slt <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>, %.43
   %.45 = insertelement <16 x float> poison, float %fixed, i64 0
   %.46 = shufflevector <16 x float> %.45, <16 x float> poison, <16 x i32> zeroinitializer
-  %.47 = add i64 %.7, %col.1
-  %.48 = getelementptr float, ptr %c, i64 %.47
+  %.47 = getelementptr float, ptr %c, i64 %.7
+  %.48 = getelementptr float, ptr %.47, i64 %col.1
   call void @llvm.masked.store.v16f32.p0(<16 x float> %.46, ptr %.48, i32 4, <16 x i1> %rest)
   %col.sum.1 = add nsw i64 %col.1, 16
   %col.next.1 = call i64 @llvm.expect.i64(i64 %col.sum.1, i64 0)

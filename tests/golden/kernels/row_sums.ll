@@ -33,8 +33,8 @@ for.block:
 for.col:
   %col = phi i64 [ %block, %for.block ], [ %col.next, %for.col ]
   %total_lanes.1 = phi <64 x float> [ %total_lanes, %for.block ], [ %.18, %for.col ]
-  %.15 = add i64 %col, %fixed
-  %.16 = getelementptr float, ptr %a, i64 %.15
+  %.15 = getelementptr float, ptr %a, i64 %fixed
+  %.16 = getelementptr float, ptr %.15, i64 %col
   %.17 = load <64 x float>, ptr %.16, align 4
   %.18 = fadd <64 x float> %total_lanes.1, %.17
   %col.sum = add nsw i64 %col, 64
@@ -89,8 +89,8 @@ for.col.1:
   %.43 = insertelement <16 x i32> poison, i32 %.42, i64 0
   %.44 = shufflevector <16 x i32> %.43, <16 x i32> poison, <16 x i32> zeroinitializer
   %rest = icmp slt <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>, %.44
-  %.46 = add i64 %col.1, %fixed
-  %.47 = getelementptr float, ptr %a, i64 %.46
+  %.46 = getelementptr float, ptr %a, i64 %fixed
+  %.47 = getelementptr float, ptr %.46, i64 %col.1
   %.48 = call <16 x float> @llvm.masked.load.v16f32.p0(ptr %.47, i32 4, <16 x i1> %rest, <16 x float> zeroinitializer)
   %.49 = fadd <16 x float> %total_rest.1, %.48
   %.50 = select <16 x i1> %rest, <16 x float> %.49, <16 x float> %total_rest.1
