@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -173,12 +174,17 @@ def _long_integer(digits: str) -> list[str]:
 
 def write(tables: dict[str, tuple[str, dict[str, tuple[float, ...]]]]) -> None:
     """Write the module of coefficients."""
-    lines = ['"""Polynomials of vector math, lowest power first; made by tools/fit_math.py."""', ""]
+    lines = [
+        '"""Polynomials of vector math, lowest power first; made by tools/fit_math.py."""',
+        "",
+        "# fmt: off",
+    ]
     for name, (about, by_dtype) in tables.items():
         lines += [f"#: {about}", f"{name}: dict[str, tuple[float, ...]] = {{"]
         for dtype, values in by_dtype.items():
             lines.append(f'    "{dtype}": (')
-            lines += [f"        {value!r}," for value in values]
+            row = ", ".join(map(repr, values)) + ","
+            lines += textwrap.wrap(row, 96, initial_indent=" " * 8, subsequent_indent=" " * 8)
             lines.append("    ),")
         lines += ["}", ""]
     lines += ["#: The first 1200 bits of 2/pi behind the point.", "TWO_OVER_PI = ("]
