@@ -14,7 +14,9 @@ from croton.kernel.nodes import Allocate, Buffer, Fail, For, Function, If, Let, 
 from croton.kernel.verify import verify
 from croton.schedule import product
 from croton.schedule.product import tile
-from croton.schedule.product.run import Callee, run_product
+from croton.schedule.product.choice import choose
+from croton.schedule.product.run import Callee, run_product, sizes_of
+from croton.schedule.product.tiling import tiling
 
 DTYPES = ("float32", "float64")
 MACHINES = {
@@ -51,6 +53,7 @@ class Compiled:
     """The kernels of all plans for a dtype, loaded once."""
 
     def __init__(self, dtype, machine):
+        self.machine = machine
         self.store = product.plan(dtype, machine)
         self.add = product.plan(dtype, machine, accumulate=True)
         target = host()
@@ -134,6 +137,41 @@ def test_larger_sizes(compiled, seed):
     c = rng.standard_normal((1, m, n)).astype(dtype)
     start = c.astype(np.float64)
     close(compiled(a, b, c, accumulate=True), a, b, start)
+
+
+#: Sizes and layouts, and the way in which they are multiplied.
+WAYS = [
+    ((70, 3, 200), ("rows", "rows"), "dot"),
+    ((70, 1, 200), ("rows", "columns"), "dot"),
+    ((1, 45, 300), ("rows", "columns"), "dot"),
+    ((100, 10, 60), ("columns", "rows"), "turn"),
+    ((77, 16, 33), ("columns", "columns"), "turn"),
+    ((45, 300, 400), ("rows", "columns"), "strips"),
+    ((450, 260, 70), ("columns", "rows"), "panels"),
+    ((60, 70, 30), ("rows", "rows"), "direct"),
+]
+
+
+@pytest.mark.parametrize(("shape", "layouts", "way"), WAYS)
+@pytest.mark.parametrize("batch", [1, 2])
+def test_every_way(compiled, shape, layouts, way, batch):
+    m, n, k = shape
+    rng = np.random.default_rng(0)
+    a = matrix(rng, batch, m, k, compiled.store.dtype, layouts[0])
+    b = matrix(rng, batch, k, n, compiled.store.dtype, layouts[1])
+    choice = choose(tiling(compiled.store.dtype, compiled.machine), 1 << 10)
+    assert product.evaluate(getattr(choice, way), sizes_of(a, b))
+    close(compiled(a, b), a, b)
+    c = rng.standard_normal((batch, m, n)).astype(a.dtype)
+    start = c.astype(np.float64)
+    close(compiled(a, b, c, accumulate=True), a, b, start)
+
+
+def test_rows_of_a_large_factor_are_read_on(compiled):
+    rng = np.random.default_rng(0)
+    for m, n, k in ((3, 1100, 300), (9, 2000, 131)):
+        a, b = (matrix(rng, 1, *s, compiled.store.dtype, "rows") for s in ((m, k), (k, n)))
+        close(compiled(a, b), a, b)
 
 
 def test_long_inner_index(compiled):
@@ -235,17 +273,25 @@ def with_epilogue(request):
     return plan, target.load(target.compile(render(functions, target)))
 
 
-@pytest.mark.parametrize(
-    "shape", [(1, 5, 7, 3), (3, 40, 33, 0), (2, 130, 260, 700), (1, 900, 9, 30)]
-)
-def test_an_epilogue_sees_every_element_once(with_epilogue, shape):
+EPILOGUES = [
+    *((1, shape, layouts) for shape, layouts, _ in WAYS),
+    (1, (5, 7, 3), ("rows", "rows")),
+    (3, (40, 33, 0), ("rows", "rows")),
+    (2, (130, 260, 700), ("rows", "columns")),
+    (1, (900, 9, 30), ("rows", "rows")),
+    (2, (300, 12, 40), ("columns", "rows")),
+    (1, (3, 1100, 300), ("rows", "rows")),
+    (1, (70, 90, 1700), ("rows", "rows")),
+]
+
+
+@pytest.mark.parametrize(("batch", "shape", "layouts"), EPILOGUES)
+def test_an_epilogue_sees_every_element_once(with_epilogue, batch, shape, layouts):
     plan, library = with_epilogue
-    batch, m, n, k = shape
+    m, n, k = shape
     rng = np.random.default_rng(5)
-    a, b = (
-        matrix(rng, batch, m, k, plan.dtype, "rows"),
-        matrix(rng, batch, k, n, plan.dtype, "rows"),
-    )
+    a = matrix(rng, batch, m, k, plan.dtype, layouts[0])
+    b = matrix(rng, batch, k, n, plan.dtype, layouts[1])
     row, out = rng.standard_normal(n).astype(plan.dtype), np.zeros((batch, m, n), plan.dtype)
     callee = Callee(library.address("add_row"), [row, out], [m, n])
     assert run_product(plan, library.address, a, b, epilogue=callee) is None

@@ -51,15 +51,24 @@ def choose(t: Tiling, widest: int) -> Choice:
         count("le", 1 << 14, count("mul", "m", "k")),
     )
     panels = _all(strips, count("le", 400, "m"))
-    near = _any(count("lt", "m", 96), count("le", "n", t.lanes))
+    near = _any(count("lt", "m", 96), count("le", "n", t.panel))
     direct = _any(turn, _all(count("eq", "b_column", 1), near))
     # Rows of a large right factor are read on and on, not in short pieces.
     large = count("le", 1 << 20, count("mul", count("mul", "n", "k"), t.itemsize))
     thin = _all(few, direct, large) if widest >= 16 * t.panel else 0
-    columns = _select(turn, 2 * t.panel, _select(thin, 16 * t.panel, t.panel))
+    # Rows of a long left factor are read once for all columns.
+    long = _all(count("le", 1536, "k"), count("lt", "n", 8 * t.panel))
+    least = _mul(count("minimum", "m", 18 * big), "k", t.panel)
+    panels_each = count("add", 1, count("floordiv", 1 << 16, count("add", least, 1)))
+    panels_each = _select(_any(thin, long), 16, panels_each)
+    each = count("mul", t.panel, count("minimum", widest // t.panel, panels_each))
+    if widest == t.leading:
+        # An epilogue's block starts at a multiple of its tile's columns.
+        each = widest
+    columns = _select(turn, 2 * t.panel, each)
     across = count("ceildiv", _select(turn, "m", "n"), columns)
     most = _select(panels, 6 * big, 18 * big)
-    wanted = count("minimum", count("ceildiv", 16, across), count("ceildiv", "m", 3 * big))
+    wanted = count("minimum", count("ceildiv", 16, across), count("ceildiv", "m", 4 * big))
     blocks = count("maximum", count("ceildiv", "m", most), wanted)
     even = count("ceildiv", "m", blocks)
     whole = count("mul", count("ceildiv", even, big), big)
@@ -72,7 +81,7 @@ def choose(t: Tiling, widest: int) -> Choice:
 
 def _dot(t: Tiling) -> Count:
     narrow = _all(
-        count("le", "n", t.lanes // 2),
+        count("le", "n", max(4, t.lanes // 2)),
         count("le", count("add", 32, count("mul", 12, "n")), "k"),
     )
     low = _all(count("le", "m", 4), count("eq", "b_inner", 1), count("le", 128, "k"))
@@ -91,6 +100,10 @@ def _select(condition: Count, yes: Count, no: Count) -> Count:
     if isinstance(condition, int):
         return yes if condition else no
     return count("select", condition, yes, no)
+
+
+def _mul(*factors: Count) -> Count:
+    return _fold("mul", factors)
 
 
 def _all(*conditions: Count) -> Count:

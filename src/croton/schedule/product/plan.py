@@ -76,9 +76,10 @@ def plan(
     )
     slots = count("add", count("ceildiv", way.rows, big), 1)
     left = _copy(t, functions[0], "a", "strips", way.strips, _mul(way.down, slots))
-    right = _copy(t, functions[0], "b", "panels", way.panels, way.across)
+    panels = count("ceildiv", "n", t.panel)
+    right = _copy(t, functions[0], "b", "panels", way.panels, panels)
     left_sizes = ("m", "k", "a_row", "a_inner", "a_batch", way.rows, slots, 0)
-    right_sizes = ("n", "k", "b_column", "b_inner", "b_batch", "n", way.across, t.panel)
+    right_sizes = ("n", "k", "b_column", "b_inner", "b_batch", "n", panels, t.panel)
     return Plan(
         dtype,
         functions,
