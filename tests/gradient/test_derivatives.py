@@ -236,11 +236,9 @@ def test_forward(name):
     np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [n for n in CASES if len(CASES[n][1]) > 1])
 def test_forward_along_one_input(name):
     y, inputs, given = made(name)
-    if len(inputs) < 2:
-        pytest.skip("one input")
     rng = np.random.default_rng(3)
     for k, v in enumerate(inputs):
         d = 0.1 * rng.standard_normal(given[v].shape)
