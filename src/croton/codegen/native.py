@@ -9,6 +9,7 @@ parallel, each with a context and a machine of its own.
 from __future__ import annotations
 
 import ctypes
+import ctypes.util
 import os
 import struct
 import threading
@@ -156,6 +157,19 @@ class _Engine:
 
 _ENGINE_NAMES = 256
 _engines: list[_Engine] = []
+def _is_known(name: str) -> bool:
+    """Whether LLVM finds ``name`` in this process, or in the C library's mathematics."""
+    if llvm.address_of_symbol(name) is not None:
+        return True
+    # A processor without fused multiply-add calls fma and fmaf.
+    path = ctypes.util.find_library("m")
+    function = getattr(ctypes.CDLL(path), name, None) if path is not None else None
+    if function is None:
+        return False
+    llvm.add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
+    return True
+
+
 _loading = threading.Lock()
 
 
@@ -186,7 +200,7 @@ class Library:
             names.update(defined)
             for name in needed:
                 # LLVM would call the address 0.
-                if llvm.address_of_symbol(name) is None:
+                if not _is_known(name):
                     raise KernelError(f"the code of a kernel needs {name!r}, which is not there")
         with _loading:
             self._engine = _engine_for(names, settings)
