@@ -199,7 +199,7 @@ def test_outer_and_inner():
     assert compute(T.inner(x, x), {x: p}) == np.inner(p, p)
 
 
-@pytest.mark.parametrize("swap", itertools.product([False, True], repeat=2))
+@pytest.mark.parametrize("swap", list(itertools.product([False, True], repeat=2)))
 def test_products_of_transposed_parts(swap):
     p, q = array(6, 8), array(8, 6)
     x, y = variables(p, q)

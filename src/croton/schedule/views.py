@@ -26,7 +26,8 @@ _COST = {
     "sin": 25, "cos": 25, "tan": 35, "arcsin": 25, "arccos": 25, "arctan": 25, "arctan2": 35,
     "sinh": 30, "cosh": 25, "tanh": 25, "arcsinh": 35, "arccosh": 35, "arctanh": 30, "pow": 60,
     "erf": 30, "erfc": 40, "sigmoid": 22, "softplus": 40, "true_div": 5, "reciprocal": 5,
-    "sqrt": 6, "int_div": 12, "mod": 12,
+    "sqrt": 6, "int_div": 12, "mod": 12, "Normal{float32}": 45, "Normal{float64}": 90,
+    "Below": 15, "Bernoulli": 3,
 }  # fmt: skip
 HEAVY = 5
 
