@@ -5,6 +5,7 @@ import pytest
 from helpers import compute, refuses
 from scipy import stats
 
+import croton
 import croton.tensor as T
 from croton.gradient import DisconnectedInputError, grad
 from croton.kernel import philox
@@ -473,6 +474,28 @@ def test_no_seed_is_a_new_one_each_time():
 def test_a_seed_is_a_number():
     with pytest.raises(TypeError, match="seed"):
         RandomStreams("abc").uniform()
+
+
+def test_calls_advance_the_streams_that_they_use():
+    streams = RandomStreams(50)
+    x, y = streams.uniform((100,)), streams.normal((3, 70), dtype="float32")
+    f, g = croton.function([], [x, y]), croton.function([], x)
+    still = croton.function([], x, no_default_updates=True)
+    first = compute([x, y])
+    assert all(np.allclose(a, b, rtol=1e-5) for a, b in zip(f(), first, strict=True))
+    second = compute([x, y])
+    assert not np.any(second[0] == first[0])
+    assert np.array_equal(still(), second[0]) and np.array_equal(still(), second[0])
+    assert np.array_equal(g(), second[0])
+    assert [int(s.get_value()[1]) for s, _ in streams.updates()] == [2, 1]
+    streams.seed()
+    assert np.array_equal(g(), first[0])
+
+
+def test_a_draw_that_is_used_twice_is_the_same():
+    x = RandomStreams(51).uniform((1000,))
+    a, b = croton.function([], [x * 2, x.sum()])()
+    assert np.isclose(a.sum() / 2, b)
 
 
 # -- gradients ---------------------------------------------------------------------------

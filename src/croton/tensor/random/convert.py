@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from croton.kernel import build
-from croton.kernel.nodes import Expr
+from croton.kernel.nodes import Const, Expr
 from croton.tensor.elementwise.op import Elemwise
 from croton.tensor.elementwise.rounding import saturating
 from croton.tensor.elementwise.table import FUNCTIONS, ScalarFunction
@@ -100,8 +100,14 @@ def _bernoulli(bits: Any, p: Any) -> Any:
 
 
 def _bernoulli_kernel(bits: Expr, p: Expr) -> Expr:
-    limit = build.cast(build.op("mul", p, _literal(2.0**32, p)), "uint32")
-    return build.op("or", build.op("lt", bits, limit), build.op("ge", p, _literal(1.0, p)))
+    if isinstance(p, Const):
+        value = np.asarray(p.value, p.dtype)
+        if value >= 1:
+            return build.const(True, "bool", bits.lanes)
+        limit = saturating(value * value.dtype.type(2.0**32), "uint32")
+        return build.op("lt", bits, _literal(int(limit), bits))
+    scaled = build.cast(build.op("mul", p, _literal(2.0**32, p)), "uint32")
+    return build.op("or", build.op("lt", bits, scaled), build.op("ge", p, _literal(1.0, p)))
 
 
 def _bernoulli_into(given: Sequence[str]) -> tuple[str, ...]:
