@@ -37,7 +37,7 @@ class Choice(NamedTuple):
 
 def choose(t: Tiling, widest: int) -> Choice:
     """The choice for any sizes; an item has at most ``widest`` columns."""
-    big, few = t.heights[0], count("le", "m", 16)
+    big, few = t.strips[0], count("le", "m", 16)
     dot = _dot(t)
     turn = _all(
         count("eq", "a_row", 1),

@@ -58,7 +58,8 @@ def dot_block(t: Tiling, depth: Expr, left: Lines, right: Lines, sums: Buffer) -
         for start, row in zip(left.starts, totals, strict=True):
             x = Load(left.buffer, add(start, at), lanes, mask)
             found += [
-                Assign(total, op("fma", x, y, total)) for total, y in zip(row, columns, strict=True)
+                Assign(total, op("add", op("mul", x, y), total))
+                for total, y in zip(row, columns, strict=True)
             ]
         return tuple(found)
 

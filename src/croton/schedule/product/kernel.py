@@ -92,7 +92,7 @@ def line_pitch(t: Tiling) -> int:
 
 def scratch_bytes(t: Tiling) -> int:
     """Bytes of scratch for the sums of a block and a panel of the right factor."""
-    return (t.heights[0] + line_pitch(t)) * t.panel * t.itemsize
+    return (t.strips[0] + line_pitch(t)) * t.panel * t.itemsize
 
 
 def kernel(t: Tiling, epilogue: bool) -> Function:
@@ -128,7 +128,8 @@ class _Product:
         names = SIZES if self.epilogue else SIZES + STORE_SIZES
         body = (*self.roles(a, b), *self.scratch(), *self.items())
         buffers = (a, b, self.p, self.q, last)
-        return Function(name, buffers, tuple(Var(n) for n in names), body)
+        # Products and sums become one instruction where the machine has it.
+        return Function(name, buffers, tuple(Var(n) for n in names), body, contract=True)
 
     def roles(self, a: Buffer, b: Buffer) -> Body:
         """Which factor is the left one, and what follows from that."""
@@ -187,7 +188,7 @@ class _Product:
             # The callee's scratch is a part of ours, behind our own first bytes.
             parts = [Allocate(self.below, index(64)), Allocate(self.c, index(64 + tile.TILE))]
             start += tile.FREE
-        sums = t.heights[0] * t.panel * t.itemsize
+        sums = t.strips[0] * t.panel * t.itemsize
         parts += [Allocate(self.sums, index(start)), Allocate(self.panel, index(start + sums))]
         return tuple(parts)
 
@@ -328,13 +329,13 @@ class _Product:
     def rows(self, right: Right) -> Body:
         """All rows of the item, for one panel, by blocks of the result."""
         s, t = self.size, self.t
-        big, middle, small = t.heights
+        (big, middle), (tall, low) = t.strips, t.blocks
         early, late, wide = Var("early", "bool"), Var("late", "bool"), Var("two", "bool")
         strips, aside, starts = Var("cut", "bool"), Var("aside", "bool"), Var("starts", "bool")
         height, number = Var("height"), Var("number")
         where, start, pitch = Var("where"), Var("target_start"), Var("target_pitch")
         second = mul(MANY, index(big))
-        third = add(second, mul(SOME, index(middle)))
+        third = mul(SOME, index(tall))
         # Blocks of one vector are for narrow panels, but not the smallest of their kind.
         single = op("and", op("not", wide), select(strips, early, op("not", late)))
         full = select(single, index(t.lanes), index(t.panel))
@@ -361,12 +362,12 @@ class _Product:
         uncut = (
             If(
                 late,
-                self.few(small, right, target),
+                self.few(low, right, target),
                 (
                     If(
                         wide,
-                        self.some(middle, two, right, target),
-                        self.some(middle, one, right, target),
+                        self.some(tall, two, right, target),
+                        self.some(tall, one, right, target),
                     ),
                 ),
             ),
@@ -374,7 +375,14 @@ class _Product:
         body: Body = (
             Let(early, op("lt", BLOCK, MANY)),
             Let(late, op("ge", BLOCK, add(MANY, SOME))),
-            Let(height, select(early, index(big), select(late, index(small), index(middle)))),
+            Let(
+                height,
+                select(
+                    strips,
+                    select(early, index(big), index(middle)),
+                    select(late, index(low), index(tall)),
+                ),
+            ),
             Let(number, sub(BLOCK, select(late, add(MANY, SOME), select(early, ZERO, MANY)))),
             Let(
                 AT,
@@ -448,7 +456,9 @@ class _Product:
         self, vectors: int, left: Left, right: Right, masks: tuple[Var, ...], target: Target
     ) -> Body:
         """A block of rows that are read where they lie; ``masks``: of the last vectors."""
-        shape = Shape(vectors, self.t.lanes, 2 if left.height * vectors <= 8 else 1)
+        sums = left.height * vectors
+        room = self.t.registers - vectors - 1
+        shape = Shape(vectors, self.t.lanes, 2 if sums <= 8 and 2 * sums <= room else 1)
         return block(shape, PIECE, left, right._replace(masks=masks), target)
 
     def finish(self, masks: Sequence[Var], where: Expr, pitch: int, turns: bool) -> Body:

@@ -119,7 +119,10 @@ def block(
         ]
         for row, row_sums in zip(rows, sums[phase], strict=True):
             x = broadcast(Load(left.buffer, row), lanes)
-            found += [Assign(s, op("fma", x, y, s)) for s, y in zip(row_sums, columns, strict=True)]
+            found += [
+                Assign(s, op("add", op("mul", x, y), s))
+                for s, y in zip(row_sums, columns, strict=True)
+            ]
         return [
             *found,
             *(Assign(at, add(at, left.pitch)) for at in starts),

@@ -64,7 +64,7 @@ def plan(
     t = tiling(dtype, machine)
     functions = _functions(t, epilogue)
     way = choose(t, t.leading if epilogue else 16 * t.panel)
-    big, own = t.heights[0], scratch_bytes(t)
+    big, own = t.strips[0], scratch_bytes(t)
     values: dict[str, Count] = way._asdict() | {"accumulate": int(accumulate)}
     product = Step(
         functions[1].name,

@@ -16,7 +16,7 @@ ZERO, ONE = index(0), index(1)
 
 #: Sizes of the kernel: its source has ``m`` rows, which items take ``rows`` at a time;
 #: they have at most ``slots`` strips.  Strips have ``height`` rows, or the two larger
-#: heights of a block if that is 0.
+#: heights of strips if that is 0.
 PACK_SIZES = ("m", "k", "row", "inner", "batch_pitch", "rows", "slots", "height")
 
 #: The first row of an item, and how many rows it has; how many blocks of each height
@@ -42,23 +42,24 @@ def ceildiv(a: Expr, b: Expr) -> Expr:
 def split(t: Tiling, strips: Expr) -> Body:
     """How many blocks of each height cover ``COUNT`` rows.
 
-    Strips have the two larger heights, the last may lack rows.  Rows that are read where
-    they lie have the two smaller heights, of which the smallest may lack rows.
+    Strips have two heights, of which the last strip may lack rows.  Rows that are read
+    where they lie are cut into blocks of two heights, of which the smaller may lack rows.
     """
-    big, middle, small = t.heights
+    (big, middle), (tall, low) = t.strips, t.blocks
     whole, left, after = Var("whole"), Var("left"), Var("after")
-    # Two blocks of the middle height are better than a big one and a rest of one or two.
+    # Two strips of the middle height are better than a big one and a rest of one or two.
     even = op("and", op("gt", left, ZERO), op("le", left, index(2 * middle - big)))
     even = op("and", even, op("gt", whole, ZERO))
-    least = select(strips, index(middle - 1), ZERO)
-    rest = sub(after, mul(SOME, index(middle)))
+    rest = op("maximum", sub(after, mul(SOME, index(tall))), ZERO)
     return (
         Let(whole, select(strips, op("floordiv", COUNT, index(big)), ZERO)),
         Let(left, sub(COUNT, mul(whole, index(big)))),
         Let(MANY, select(even, sub(whole, ONE), whole)),
         Let(after, sub(COUNT, mul(MANY, index(big)))),
-        Let(SOME, op("floordiv", add(after, least), index(middle))),
-        Let(FEW, op("floordiv", add(op("maximum", rest, ZERO), index(small - 1)), index(small))),
+        Let(
+            SOME, select(strips, ceildiv(after, index(middle)), op("floordiv", after, index(tall)))
+        ),
+        Let(FEW, select(strips, ZERO, ceildiv(rest, index(low)))),
     )
 
 
@@ -69,7 +70,7 @@ def strip_pitch(t: Tiling, k: Expr) -> Expr:
 
 def room(t: Tiling) -> int:
     """Rows behind the last one of a matrix that its strips may take."""
-    return max(t.panel, *t.heights)
+    return max(t.panel, *t.strips)
 
 
 def strip_start(t: Tiling, batch: Expr, rows: Expr, row: Expr) -> Expr:
@@ -88,7 +89,7 @@ def pack_kernel(t: Tiling) -> Function:
     a, p = Buffer("a", t.dtype), Buffer("p", t.dtype)
     item, slot, rest, down = Var("item"), Var("slot"), Var("rest"), Var("down")
     first, wide, present = Var("first"), Var("wide"), Var("present")
-    big, middle, _ = t.heights
+    big, middle = t.strips
     equal = op("ne", size["height"], ZERO)
     early = op("lt", slot, MANY)
     # Behind the strips of the big height come those of the middle one.

@@ -13,8 +13,9 @@ ITEMSIZE = {"float32": 4, "float64": 8}
 class Tiling(NamedTuple):
     """How a product is cut.
 
-    ``heights`` are the rows that one pass over the inner index may keep in
-    registers, largest first; ``lanes`` times ``vectors`` are its columns (a panel).
+    ``strips`` are the heights of the strips that the left factor may be copied into,
+    ``blocks`` those of the blocks of rows that are read where they lie; ``lanes`` times
+    ``vectors`` are the columns of a panel: so much stays in ``registers``.
     ``depth`` is how much of the inner index is taken at a time.  ``masks``: loads and
     stores of some lanes are as fast as of all.  ``dots`` are the rows of a block of dot
     products.
@@ -23,7 +24,9 @@ class Tiling(NamedTuple):
     dtype: str
     lanes: int
     vectors: int
-    heights: tuple[int, int, int]
+    registers: int
+    strips: tuple[int, int]
+    blocks: tuple[int, int]
     depth: int
     masks: bool
     dots: int
@@ -49,9 +52,9 @@ def tiling(dtype: str, machine: Machine) -> Tiling:
     size = ITEMSIZE[dtype]
     lanes = machine.lanes(size)
     # All sums, one row of a panel and one element of the left factor stay in registers.
-    heights = (14, 8, 4) if machine.registers >= 32 else (6, 4, 2)
+    many = machine.registers >= 32
+    strips, blocks, dots = ((14, 8), (8, 4), 4) if many else ((6, 4), (6, 2), 2)
     panel = 2 * lanes
     depth = max(64, min(512, (machine.l1 * 2 // 3 // (panel * size)) // lanes * lanes))
-    return Tiling(
-        dtype, lanes, 2, heights, depth, machine.vector >= 64, 4 if machine.registers >= 32 else 2
-    )
+    masks = machine.vector >= 64
+    return Tiling(dtype, lanes, 2, machine.registers, strips, blocks, depth, masks, dots)
