@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from helpers import compute
 
+import croton
 import croton.tensor as T
 from croton.gradient import grad
 from croton.graph import Apply, Op
-from croton.printing import Print, debugprint, min_informative_str, pp, var_descriptor
+from croton.printing import Print, debugprint, draw, min_informative_str, pp, var_descriptor
 
 
 @pytest.fixture
@@ -203,3 +204,15 @@ def test_printing_by_a_function_of_ones_own():
     assert set(seen) == {("here", 2.5)}
     with pytest.raises(TypeError, match="variable"):
         Print()(3)
+
+
+def test_compiled_functions_show_their_rewritten_graph():
+    x = T.dvector("x")
+    f = croton.function([x], [T.exp(x) + x * 1, x.sum()])
+    text = debugprint(f, file="str")
+    assert "Elemwise{exp,no_inplace}" in text and "mul" not in text
+    orders = [int(line.rsplit(None, 1)[1]) for line in text.splitlines() if "no_inplace" in line]
+    assert sorted(orders, reverse=True) == orders
+    assert pp(f) == "[(exp(x) + x), sum(x)]"
+    assert "A. Elemwise{add" in min_informative_str(f)
+    assert "<svg" in draw(f)
