@@ -73,7 +73,8 @@ def fingerprint(
                 if not isinstance(v.type, TensorType):
                     return None
                 leaf(v)
-        parts.append((key, [number[v] for v in node.inputs]))
+        types = [(v.type.dtype, v.type.shape) for v in node.outputs]  # type: ignore[attr-defined]
+        parts.append((key, [number[v] for v in node.inputs], types))
         leaves.traces.append(node.trace)
         for v in node.outputs:
             number.setdefault(v, len(number))

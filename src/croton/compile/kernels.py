@@ -36,7 +36,8 @@ def _target_key() -> str:
 def kernel_key(function: Function) -> str:
     """What identifies the machine code of a kernel: its text without the name, and the target."""
     body = text(function._replace(name="kernel"))
-    return hashlib.sha256((_target_key() + body).encode()).hexdigest()
+    unseen = repr((function.contract, [b.align for b in function.buffers]))
+    return hashlib.sha256((_target_key() + unseen + body).encode()).hexdigest()
 
 
 def load(objects: Sequence[bytes], names: Sequence[str]) -> Linked:
