@@ -157,6 +157,8 @@ class _Engine:
 
 _ENGINE_NAMES = 256
 _engines: list[_Engine] = []
+
+
 def _is_known(name: str) -> bool:
     """Whether LLVM finds ``name`` in this process, or in the C library's mathematics."""
     if llvm.address_of_symbol(name) is not None:
