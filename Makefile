@@ -19,11 +19,13 @@ help:
 	@echo "make develop   everything for working on the project, with the commit hooks"
 	@echo "make clean     remove the environment and what was built"
 
-# The extra that an environment was last made ready for is a stamp file in it.
+# What an environment is ready for is a stamp file in it; dev includes the others.
+WITH_dev := demo test docs
+WITH_test := demo
 $(VENV)/ready-%: $(BUILT_FROM)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
-	@touch $@
+	@touch $@ $(addprefix $(VENV)/ready-,$(WITH_$*))
 
 .PRECIOUS: $(VENV)/ready-%
 
