@@ -45,9 +45,11 @@ from croton.schedule.product.strips import (
     SOME,
     ZERO,
     ceildiv,
+    left_start,
     split,
     strip_start,
     total,
+    width,
 )
 from croton.schedule.product.tiling import Tiling
 
@@ -308,8 +310,10 @@ class _Product:
 
     def panel_start(self, column: Expr, k: Expr) -> Expr:
         """Where the panel that starts at ``column`` holds row ``k`` of the right factor."""
-        s, t = self.size, self.t
-        return add(strip_start(t, s["b_batch"], s["n"], column), mul(k, index(t.panel)))
+        s, panel = self.size, index(self.t.panel)
+        slot = op("floordiv", column, panel)
+        start = strip_start(self.t, s["b_batch"], ceildiv(s["n"], panel), slot, self.t.panel)
+        return add(start, mul(k, panel))
 
     def ahead(self, copied: Expr, lies: Buffer) -> Body:
         """Where the panel that comes next begins."""
@@ -410,10 +414,11 @@ class _Product:
         """A block of a strip."""
         s, origin = self.size, Var("origin")
         rows = tuple(index(r) for r in range(height))
-        left = Left(self.p, ((origin, rows),), index(height))
-        strip = strip_start(self.t, s["a_batch"], s["m"], add(M0, AT))
+        pitch = index(width(self.t, height))
+        left = Left(self.p, ((origin, rows),), pitch)
+        strip = left_start(self.t, s["a_batch"], s["m"], BLOCK)
         return (
-            Let(origin, add(strip, mul(K0, index(height)))),
+            Let(origin, add(strip, mul(K0, pitch))),
             *(self.line_ahead() if every_step else ()),
             *block(Shape(vectors, self.t.lanes), PIECE, left, right, target, every_step),
         )

@@ -131,8 +131,14 @@ def _turned(t: Tiling, source: Source, copy: Copy) -> Body:
         Let(line, mul(op("minimum", add(GROUP, index(i)), last), source.across))
         for i, line in enumerate(lines)
     ]
-    inner = For(K, index(0), source.depth, tuple(body), step=index(lanes))
-    return _groups(copy, side, (*head, inner))
+    # So few steps at a time that the rows of the copy stay in the first cache.
+    first, stop = Var("pack_first"), Var("pack_stop")
+    inner = For(K, first, stop, tuple(body), step=index(lanes))
+    steps: Body = (
+        Let(stop, op("minimum", add(first, index(4 * lanes)), source.depth)),
+        *_groups(copy, side, (*head, inner)),
+    )
+    return (For(first, index(0), source.depth, steps, step=index(4 * lanes)),)
 
 
 def _part(value: Expr, start: int, lanes: int) -> Expr:

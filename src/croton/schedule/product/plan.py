@@ -11,7 +11,7 @@ from croton.schedule.product import tile
 from croton.schedule.product.choice import choose
 from croton.schedule.product.counts import Count, count
 from croton.schedule.product.kernel import SIZES, STORE_SIZES, kernel, scratch_bytes
-from croton.schedule.product.strips import pack_kernel, room
+from croton.schedule.product.strips import SPARE, pack_kernel, width
 from croton.schedule.product.tiling import Tiling, tiling
 
 #: What the sizes of a product are called: its batch and extents, and the strides of
@@ -74,9 +74,10 @@ def plan(
         count("add", 1, count("floordiv", 1 << 17, _mul(way.rows, way.columns, "k"))),
         64 + (tile.FREE + max(own, spare) if epilogue else own),
     )
-    slots = count("add", count("ceildiv", way.rows, big), 1)
+    slots = count("add", count("ceildiv", way.rows, big), SPARE)
     left = _copy(t, functions[0], "a", "strips", way.strips, _mul(way.down, slots))
-    panels = count("ceildiv", "n", t.panel)
+    strips, panels = count("ceildiv", "m", big), count("ceildiv", "n", t.panel)
+    size = width(t, big)
     right = _copy(t, functions[0], "b", "panels", way.panels, panels)
     left_sizes = ("m", "k", "a_row", "a_inner", "a_batch", way.rows, slots, 0)
     right_sizes = ("n", "k", "b_column", "b_inner", "b_batch", "n", panels, t.panel)
@@ -84,8 +85,8 @@ def plan(
         dtype,
         functions,
         (
-            ("strips", _copied(t, way.strips, "a_batch", "m")),
-            ("panels", _copied(t, way.panels, "b_batch", "n")),
+            ("strips", _copied(t, way.strips, "a_batch", count("add", strips, SPARE), size)),
+            ("panels", _copied(t, way.panels, "b_batch", panels, t.panel)),
         ),
         (left._replace(sizes=left_sizes), right._replace(sizes=right_sizes), product),
     )
@@ -96,10 +97,10 @@ def _copies(batch: str) -> Count:
     return count("select", count("eq", batch, 0), 1, "batch")
 
 
-def _copied(t: Tiling, wanted: Count, batch: str, rows: str) -> Count:
-    """Elements of the copy of a factor."""
-    size = _mul(_copies(batch), count("add", rows, room(t)), count("add", "k", t.lanes))
-    return count("select", wanted, size, 0)
+def _copied(t: Tiling, wanted: Count, batch: str, strips: Count, size: int) -> Count:
+    """Elements of the copy of a factor, in strips of ``size``."""
+    total = _mul(_copies(batch), strips, size, count("add", "k", t.lanes))
+    return count("select", wanted, total, 0)
 
 
 def _copy(

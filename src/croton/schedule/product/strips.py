@@ -1,8 +1,8 @@
 """How factors are cut into what registers hold, and the kernel that copies them so.
 
 A strip is as many rows of the left factor, or columns of the right one (then it is
-called a panel), as the innermost loop takes at a time.  Element (i, k) of the strip
-that starts at row r and has h rows lies at ``r * pitch + k * h + i``.
+called a panel), as the innermost loop takes at a time; all of one element of the inner
+index lie side by side.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from croton.schedule.product.pack import Copy, Source, pack
 from croton.schedule.product.tiling import Tiling
 
 ZERO, ONE = index(0), index(1)
+
+#: Strips that a matrix may have beyond its rows over the largest height.
+SPARE = 2
 
 #: Sizes of the kernel: its source has ``m`` rows, which items take ``rows`` at a time;
 #: they have at most ``slots`` strips.  Strips have ``height`` rows, or the two larger
@@ -46,55 +49,68 @@ def split(t: Tiling, strips: Expr) -> Body:
     where they lie are cut into blocks of two heights, of which the smaller may lack rows.
     """
     (big, middle), (tall, low) = t.strips, t.blocks
-    whole, left, after = Var("whole"), Var("left"), Var("after")
-    # Two strips of the middle height are better than a big one and a rest of one or two.
-    even = op("and", op("gt", left, ZERO), op("le", left, index(2 * middle - big)))
-    even = op("and", even, op("gt", whole, ZERO))
-    rest = op("maximum", sub(after, mul(SOME, index(tall))), ZERO)
+    whole, rest, after, fewer = Var("whole"), Var("rest"), Var("after"), Var("fewer")
+    # Some strips of the middle height instead of big ones may leave fewer rows missing:
+    # each two rows that a strip is lower fill up two of what is left.
+    step = 2 * middle - big
+    wanted = op("and", ceildiv(rest, index(step)), index(middle // step - 1))
+    lower = op("and", op("le", wanted, index(2)), op("le", wanted, whole))
+    last = op("maximum", sub(after, mul(SOME, index(tall))), ZERO)
     return (
         Let(whole, select(strips, op("floordiv", COUNT, index(big)), ZERO)),
-        Let(left, sub(COUNT, mul(whole, index(big)))),
-        Let(MANY, select(even, sub(whole, ONE), whole)),
+        Let(rest, sub(COUNT, mul(whole, index(big)))),
+        Let(fewer, select(lower, wanted, ZERO)),
+        Let(MANY, select(strips, sub(whole, fewer), ZERO)),
         Let(after, sub(COUNT, mul(MANY, index(big)))),
         Let(
             SOME, select(strips, ceildiv(after, index(middle)), op("floordiv", after, index(tall)))
         ),
-        Let(FEW, select(strips, ZERO, ceildiv(rest, index(low)))),
+        Let(FEW, select(strips, ZERO, ceildiv(last, index(low)))),
     )
 
 
-def strip_pitch(t: Tiling, k: Expr) -> Expr:
-    """Elements per row of a strip: more than ``k``, for what a copy writes behind its end."""
+def width(t: Tiling, height: int) -> int:
+    """Elements from row to row of a strip, so that rows begin where vectors do."""
+    unit = min(t.lanes, 8)
+    return -(-height // unit) * unit
+
+
+def strip_depth(t: Tiling, k: Expr) -> Expr:
+    """Rows of a strip: more than ``k``, for what a copy writes behind its end."""
     return add(k, index(t.lanes))
 
 
-def room(t: Tiling) -> int:
-    """Rows behind the last one of a matrix that its strips may take."""
-    return max(t.panel, *t.strips)
-
-
-def strip_start(t: Tiling, batch: Expr, rows: Expr, row: Expr) -> Expr:
-    """Where the strip that starts at ``row`` of a matrix of ``rows`` lies.
+def strip_start(t: Tiling, batch: Expr, slots: Expr, slot: Expr, size: int) -> Expr:
+    """Where strip ``slot`` of a matrix of ``slots`` strips begins, ``size`` in a row.
 
     ``batch`` is what its batch index is multiplied with in the source: a matrix that
     is the same for the whole batch is copied once.
     """
     matrix = select(op("eq", batch, ZERO), ZERO, BATCH)
-    return mul(add(mul(matrix, add(rows, index(room(t)))), row), strip_pitch(t, Var("k")))
+    return mul(add(mul(matrix, slots), slot), mul(strip_depth(t, Var("k")), index(size)))
+
+
+def left_start(t: Tiling, batch: Expr, rows: Expr, slot: Expr) -> Expr:
+    """Where strip ``slot`` of the item that starts at row ``M0`` of the left factor begins."""
+    big = index(t.strips[0])
+    slots = add(ceildiv(rows, big), index(SPARE))
+    first = op("floordiv", M0, big)
+    return strip_start(t, batch, slots, add(first, slot), width(t, t.strips[0]))
 
 
 def pack_kernel(t: Tiling) -> Function:
     """The kernel that copies a factor; an item is a strip."""
     size = {name: Var(name) for name in PACK_SIZES}
     a, p = Buffer("a", t.dtype), Buffer("p", t.dtype)
-    item, slot, rest, down = Var("item"), Var("slot"), Var("rest"), Var("down")
-    first, wide, present = Var("first"), Var("wide"), Var("present")
+    item, slot, rest, down = Var("item"), Var("slot"), Var("item_rest"), Var("down")
+    first, lines, present = Var("first"), Var("lines"), Var("present")
     big, middle = t.strips
     equal = op("ne", size["height"], ZERO)
     early = op("lt", slot, MANY)
     # Behind the strips of the big height come those of the middle one.
     later = mul(op("maximum", sub(slot, MANY), ZERO), index(big - middle))
     uneven = sub(mul(slot, index(big)), later)
+    pitch = select(early, index(width(t, big)), index(width(t, middle)))
     source = Source(
         a,
         total((BATCH, size["batch_pitch"]), (first, size["row"])),
@@ -103,11 +119,15 @@ def pack_kernel(t: Tiling) -> Function:
         present,
         size["k"],
     )
-    start = strip_start(t, size["batch_pitch"], size["m"], first)
+    panel = strip_start(t, size["batch_pitch"], size["slots"], slot, t.panel)
+    begin = select(equal, panel, left_start(t, size["batch_pitch"], size["m"], slot))
+    start, wide = Var("start"), Var("wide")
     strip: Body = (
-        Let(wide, select(equal, size["height"], select(early, index(big), index(middle)))),
+        Let(lines, select(equal, size["height"], select(early, index(big), index(middle)))),
+        Let(wide, select(equal, size["height"], pitch)),
         Let(first, add(M0, select(equal, mul(slot, size["height"]), uneven))),
-        Let(present, op("minimum", wide, sub(size["m"], first))),
+        Let(present, op("minimum", lines, sub(size["m"], first))),
+        Let(start, begin),
         *pack(t, source, Copy(p, start, wide, wide)),
     )
     body: Body = (
