@@ -86,3 +86,41 @@ def test_an_element_of_a_row_that_is_kept():
     centred = T.exp(T.tanh(m)) - T.exp(T.tanh(m)).mean(1, keepdims=True)
     picked = centred[T.arange(m.shape[0]), np.array([4, -1, 0])]
     agree([m], [picked], np.random.default_rng(0).random((3, 5), "float32"))
+
+
+def test_an_index_that_is_computed():
+    x, v = T.fmatrix("x"), T.fvector("v")
+    a = np.random.default_rng(1).normal(size=(17, 5)).astype("float32")
+    sums = T.logsumexp(x, axis=1)
+    best = sums.argmax(0)
+    agree([x], [sums[best]], a)
+    agree([x], [sums[best % sums.shape[0]], sums, best], a)
+    agree([v], [v[v.argmax()] * 2 + v.argmax(), T.zeros((v.argmax() + 1,)) + v[0]], a[0])
+
+
+def test_groups_that_are_left_out_still_order_others():
+    x, y = T.fvector("x"), T.imatrix("y")
+    column = y[:, np.array([1], "int32")]
+    power = T.pow(x, column)
+    data = np.arange(12, dtype="int32").reshape(4, 3) % 3
+    agree([x, y], [power[2, 1:], column], np.full(3, 2, "float32"), data)
+
+
+def test_a_gather_below_two_reductions():
+    x = T.ftensor4("x")
+    picked = x[:, np.array([[0, -1], [-1, -1]]), :, np.array([[14, -12], [-18, 12]], "int8")]
+    spread = T.std(T.sum(picked, axis=0, keepdims=True), axis=-1)
+    agree([x], [spread], np.random.default_rng(0).normal(size=(3, 2, 4, 20)).astype("float32"))
+
+
+def test_the_variance_of_a_softmax():
+    x = T.dtensor3("x")
+    s = T.nnet.softmax(x)
+    outputs = [s * s.var(), s.var(), s.var((0, 1)), (s.mean(2) - s.mean(2).mean()).var()]
+    agree([x], outputs, np.random.default_rng(0).normal(size=(4, 3, 5)))
+
+
+def test_integer_powers_compile_in_time():
+    n, k = T.wscalar("n"), T.tensor("int64", (3,), name="k")
+    (found,) = agree([n, k], [T.pow(n, k)], np.int16(3), [1, 2, 39])
+    assert found.tolist() == [3, 9, 3**39]

@@ -237,26 +237,37 @@ class Values:
 
     def affine(self, expr: Expr) -> tuple[Value, int]:
         """A scalar int64 as a value (0: none) plus a literal, for addresses that share a base."""
-        if expr.__class__ is Op and expr.dtype == "int64":
-            name = expr.name
-            if name in _LINEAR:
-                first, second = expr.args
-                a, p = self.affine(first)
-                b, q = self.affine(second)
-                if name == "add":
-                    return self._plus(a, b), p + q
-                if name == "sub":
-                    return (self.emit(f"sub i64 {a}, {b}") if b != 0 else a), p - q
-                if a == 0:
-                    a, p, b, q = b, q, a, p
-                if b == 0:
-                    if a != 0 and q != 1:
-                        a = self.emit(f"mul i64 {a}, {q}")
-                    return a, p * q
-        value = self.value(expr)
+        return self._affine(expr, {})
+
+    def _affine(self, expr: Expr, known: dict[int, tuple[Value, int]]) -> tuple[Value, int]:
+        if expr.__class__ is Op and expr.dtype == "int64" and expr.name in _LINEAR:
+            # Parts may be shared, and theirs again: each is looked at once.
+            found = known.get(id(expr))
+            if found is None:
+                found = known[id(expr)] = self._linear(expr, known)
+            return found
+        return self._split(self.value(expr))
+
+    def _split(self, value: Value) -> tuple[Value, int]:
         if type(value) is int:
             return 0, value
         return self.parts.get(value, (value, 0))
+
+    def _linear(self, expr: Op, known: dict[int, tuple[Value, int]]) -> tuple[Value, int]:
+        first, second = expr.args
+        a, p = self._affine(first, known)
+        b, q = self._affine(second, known)
+        if expr.name == "add":
+            return self._plus(a, b), p + q
+        if expr.name == "sub":
+            return (self.emit(f"sub i64 {a}, {b}") if b != 0 else a), p - q
+        if a == 0:
+            a, p, b, q = b, q, a, p
+        if b == 0:
+            if a != 0 and q != 1:
+                a = self.emit(f"mul i64 {a}, {q}")
+            return a, p * q
+        return self._split(self.value(expr))
 
     def _plus(self, a: Value, b: Value) -> Value:
         if a == 0:

@@ -52,13 +52,14 @@ class Arguments:
 class Position:
     """A checked position: ``bad``: where it is out of bounds; ``value``, ``size``: what it was."""
 
-    __slots__ = ("bad", "node", "size", "value")
+    __slots__ = ("bad", "node", "noted", "size", "value")
 
     def __init__(self, bad: Expr, value: Expr, size: Expr, node: Any) -> None:
         self.bad = bad
         self.value = value
         self.size = size
         self.node = node
+        self.noted = False
 
 
 class Elements:

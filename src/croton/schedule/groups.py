@@ -48,6 +48,8 @@ class Group:
         self.terminals: list[Variable] = []
         self.finishes: dict[Variable, Group] = {}  # terminal -> the group that made its parts
         self.needs: set[Group] = set()
+        #: It computes a size, which nothing that runs at the same time may need.
+        self.closed = False
 
     @property
     def rank(self) -> int:
@@ -84,6 +86,7 @@ class Grouping:
         self.home: dict[Variable, Group] = {}
         self.forced: set[Variable] = set()
         self._readers: dict[Variable, list[Group]] = {}
+        self._read = frozenset(read)
         wanted = [*outputs, *read]
         self.order = toposort(wanted)
         self._mark_forced(wanted)
@@ -185,6 +188,7 @@ class Grouping:
 
     def _join(self, group: Group, v: Variable, alignment: Alignment | None = None) -> None:
         group.members.append(v)
+        group.closed = group.closed or v in self._read
         self.home[v] = group
         if alignment is not None:
             group.align[v] = alignment
@@ -260,6 +264,8 @@ class Grouping:
 
     def _can_join(self, group: Group, v: Variable) -> bool:
         """Whether ``v`` in ``group`` makes no cycle and needs no unfinished reduction of it."""
+        if group.closed:
+            return False
         for source in self._sources(v):
             home = self.home[source]
             if home is group:
@@ -456,6 +462,9 @@ class Grouping:
         """Put the reduction ``v`` of ``x`` into ``group`` if its axes fit."""
         over = {alignment[d] for d in reduced}
         every = set(range(group.rank))
+        moment = isinstance(v.owner.op, SquaredDeviations)  # type: ignore[union-attr]
+        if moment and group.is_full(alignment) and self.waits(group, x):
+            return False
         if not group.is_full(alignment):
             # A row value reduced over all rows.
             if not group.is_row(alignment) or over != set(range(group.split or 0)):
@@ -475,18 +484,34 @@ class Grouping:
                 return False
             if group.split is not None and group.split != split:
                 return False
+            if moment and not terminal:
+                return False
             group.split = split
         if terminal:
             self._finish(group, v, x, alignment)
             return True
-        if isinstance(v.owner.op, SquaredDeviations):  # type: ignore[union-attr]
-            return False
         axes = v.owner.op.axis  # type: ignore[union-attr]
         own = tuple(a for d, a in enumerate(alignment) if d not in axes)
         group.row_reductions.append(v)
         self._join(group, v, own)
         self._align(group, x, alignment)
         return True
+
+    def waits(self, group: Group, x: Variable) -> bool:
+        """Whether an element of ``x`` is known only after a reduction over its row.
+
+        Deviations are taken from a chunk's first element, which is needed before.
+        """
+        seen: set[Variable] = set()
+        stack = [x]
+        while stack:
+            u = stack.pop()
+            if u in group.row_reductions:
+                return True
+            if u not in seen and u.owner is not None and self.home.get(u, group) is group:
+                seen.add(u)
+                stack.extend(u.owner.inputs)
+        return False
 
     def _finish(self, group: Group, v: Variable, x: Variable, alignment: Alignment) -> None:
         """A reduction over the rows: parts in ``group``, the rest in a group of its own."""
@@ -513,6 +538,7 @@ class Grouping:
         place = iter(range(len(domain)))
         last.align[v] = tuple(None if s == ONE else next(place) for s in shape)
         last.members.append(v)
+        last.closed = last.closed or v in self._read
         last.finishes[v] = group
         last.serial.append(v)
         last.needs.add(group)

@@ -469,9 +469,12 @@ class LoopKernel:
         self.elements.bind(r, lambda _: result)
 
     def _flag(self, first: int) -> list[Stmt]:
-        """Statements that note positions out of bounds."""
+        """Statements that note positions out of bounds, each once."""
         found: list[Stmt] = []
         for position in self.elements.positions[first:]:
+            if position.noted:
+                continue
+            position.noted = True
             bad = Var(self.name("bad"), "bool")
             worst = Var(self.name("worst"), "int64")
             self.flags.append((bad, worst, position))
@@ -536,7 +539,10 @@ class LoopKernel:
             for k, r in enumerate(self.axis_runs[count:]):
                 last = k == len(self.inner) - 1
                 self.axis_index[r[-1]] = start if not self.outer and last else build.index(0)
+        first_position = len(self.elements.positions)
         value = self.operand(t, self.alignment(t.owner.inputs[0]))  # type: ignore[union-attr]
+        # Whoever goes through all rows notes those of the first one.
+        del self.elements.positions[first_position:]
         self.axis_index = kept
         return lets, value
 

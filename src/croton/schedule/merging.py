@@ -6,6 +6,7 @@ from typing import Any
 
 from croton.graph.variable import Variable
 from croton.schedule.groups import Alignment, Group, Grouping
+from croton.tensor.deviations import SquaredDeviations
 
 
 def merge_groups(grouping: Grouping) -> None:
@@ -121,6 +122,8 @@ def _still_aligned(grouping: Grouping, group: Group, v: Variable) -> bool:
     if v in group.row_reductions or v in group.terminals:
         x = node.inputs[0]
         found = grouping._combine(group, [x], grouping.sizes.shape(x))
+        if isinstance(node.op, SquaredDeviations) and grouping.waits(group, x):
+            return False
         return found is not None and _same(found, _expected(group, v, x))
     if v in group.serial or loop == "product":
         return not any(grouping._reads(u, group) for u in node.inputs)

@@ -134,11 +134,11 @@ def order_groups(groups: Collection[Group], late: Callable[[Group], bool]) -> li
     """The groups in an order in which each follows those it needs; ``late`` ones when nothing else
     is left."""
     left = list(groups)
-    known = set(groups)
+    needs = _needs_of(left)
     done: set[Group] = set()
     order: list[Group] = []
     while left:
-        ready = [g for g in left if all(n in done or n not in known for n in g.needs)]
+        ready = [g for g in left if needs[g] <= done]
         if not ready:
             raise AssertionError(f"groups in a circle: {left}")
         chosen = next((g for g in ready if not late(g)), ready[0])
@@ -146,3 +146,22 @@ def order_groups(groups: Collection[Group], late: Callable[[Group], bool]) -> li
         done.add(chosen)
         left.remove(chosen)
     return order
+
+
+def _needs_of(groups: Sequence[Group]) -> dict[Group, set[Group]]:
+    """For each of ``groups`` those among them that it needs, be it through one that is left out."""
+    known = set(groups)
+    found: dict[Group, set[Group]] = {}
+    for g in groups:
+        needed: set[Group] = set()
+        seen: set[Group] = set()
+        stack = list(g.needs)
+        while stack:
+            n = stack.pop()
+            if n in known:
+                needed.add(n)
+            elif n not in seen:
+                seen.add(n)
+                stack.extend(n.needs)
+        found[g] = needed
+    return found
