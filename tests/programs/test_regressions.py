@@ -124,3 +124,12 @@ def test_integer_powers_compile_in_time():
     n, k = T.wscalar("n"), T.tensor("int64", (3,), name="k")
     (found,) = agree([n, k], [T.pow(n, k)], np.int16(3), [1, 2, 39])
     assert found.tolist() == [3, 9, 3**39]
+
+
+@pytest.mark.parametrize("mode", ["reference", "FAST_RUN"])
+def test_what_is_left_of_an_empty_batch_is_known(mode):
+    x = T.ftensor3("x")
+    flat = croton.function([x], x.reshape((x.shape[0], -1)) * 2, mode=mode)
+    assert flat(np.zeros((0, 3, 4), "float32")).shape == (0, 12)
+    assert flat(np.zeros((2, 3, 4), "float32")).shape == (2, 12)
+    assert flat(np.zeros((2, 0, 4), "float32")).shape == (2, 0)

@@ -43,7 +43,7 @@ from croton.schedule.terminals import (
     finish,
     neutral,
     operand_dtype,
-    reduced_sizes,
+    or_nothing,
     terminal,
 )
 from croton.schedule.views import cost, free_inputs, is_free
@@ -458,14 +458,7 @@ class LoopKernel:
 
     def bind_reduction(self, r: Variable, value: Expr) -> None:
         """Let ``value`` stand for the reduction ``r`` from now on."""
-        op: Any = r.owner.op  # type: ignore[union-attr]
-        if op.combine == "add" and "float" in value.dtype:
-            # What changes no sum is -0; the sum of nothing is 0.
-            count = product(reduced_sizes(r, self.sizes))
-            if count.value is None or count.value == 0:
-                nothing = build.op("eq", self.arguments.size(count), build.index(0))
-                value = build.select(nothing, build.const(0.0, value.dtype), value)
-        result = build.cast(value, r.type.dtype)  # type: ignore[attr-defined]
+        result = build.cast(or_nothing(self, r, value), r.type.dtype)  # type: ignore[attr-defined]
         self.elements.bind(r, lambda _: result)
 
     def _flag(self, first: int) -> list[Stmt]:

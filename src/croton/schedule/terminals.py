@@ -28,7 +28,7 @@ from croton.kernel.nodes import (
     Var,
 )
 from croton.schedule.moments import Combined, close, column_close, is_moment
-from croton.schedule.sizes import ONE, Size, Sizes, product
+from croton.schedule.sizes import ONE, Size, product
 
 if TYPE_CHECKING:
     from croton.schedule.loops import LoopKernel
@@ -76,13 +76,21 @@ def neutral(v: Variable, dtype: str) -> Const:
     return Const(identity(op.combine, dtype), dtype)
 
 
-def reduced_sizes(v: Variable, sizes: Sizes) -> list[Size]:
-    """The sizes of the dimensions over which ``v`` reduces."""
+def or_nothing(kernel: LoopKernel, v: Variable, total: Expr) -> Expr:
+    """``total``, which the reduction ``v`` came to, but 0 for a sum of nothing.
+
+    It begins with -0, since that is what changes no sum.
+    """
     node: Any = v.owner
-    shape = sizes.shape(node.inputs[0])
-    if getattr(node.op, "loop", None) == "product":
-        return [shape[-1]]
-    return [shape[d] for d in node.op.axis]
+    if node.op.combine != "add" or "float" not in total.dtype:
+        return total
+    shape = kernel.sizes.shape(node.inputs[0])
+    axes = [-1] if getattr(node.op, "loop", None) == "product" else node.op.axis
+    count = product([shape[d] for d in axes])
+    if count.value:
+        return total
+    nothing = build.op("eq", kernel.arguments.size(count), build.index(0))
+    return build.select(nothing, build.const(0.0, total.dtype), total)
 
 
 class Terminal:

@@ -364,6 +364,25 @@ def product(sizes: Sequence[Any]) -> Any:
     return result if known == 1 else result * constant(np.int64(known))
 
 
+def _dimension(size: Any) -> tuple[int, int] | None:
+    """Which dimension of which variable a size is, if it is just that."""
+    node = size.owner
+    return (id(node.inputs[0]), node.op.i) if node and isinstance(node.op, Shape_i) else None
+
+
+def _without_common(total: Sequence[Any], given: Sequence[Any]) -> tuple[Any, Any]:
+    """The products of both without the dimensions that stand in both, which may be 0."""
+    left, right = list(total), []
+    for size in given:
+        places = [_dimension(s) for s in left]
+        place = _dimension(size)
+        if place is not None and place in places:
+            del left[places.index(place)]
+        else:
+            right.append(size)
+    return product(left), product(right)
+
+
 def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Any:
     """``x`` under another shape; one size may be the number -1, which is worked out.
 
@@ -384,8 +403,9 @@ def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Any:
     if any((known_size(s) or 0) < -1 for s in sizes):
         raise ValueError(f"a size cannot be negative: {[known_size(s) for s in sizes]}")
     if unknown:
-        rest = product([s for k, s in enumerate(sizes) if k != unknown[0]])
-        total = product(shape_tuple(x))
+        total, rest = _without_common(
+            shape_tuple(x), [s for k, s in enumerate(sizes) if k != unknown[0]]
+        )
         if isinstance(rest, Constant) and isinstance(total, Constant):
             count = int(rest.data)
             if count == 0 or int(total.data) % count:
