@@ -7,6 +7,8 @@ import pytest
 
 import croton
 import croton.tensor as T
+from croton.rewrite.driver import Knowledge
+from croton.rewrite.intern import Table
 
 
 def agree(inputs, outputs, *arguments, rtol=1e-6):
@@ -133,3 +135,44 @@ def test_what_is_left_of_an_empty_batch_is_known(mode):
     assert flat(np.zeros((0, 3, 4), "float32")).shape == (0, 12)
     assert flat(np.zeros((2, 3, 4), "float32")).shape == (2, 12)
     assert flat(np.zeros((2, 0, 4), "float32")).shape == (2, 0)
+
+
+def test_numbers_are_not_taken_for_those_of_objects_that_are_gone():
+    x = T.tensor("float32", (None, None, 1), name="x")
+    data = np.ones((70, 70, 1), "float32")
+    for last in range(-11, -3):
+        part = x[:70, :last:2, :]
+        picked = part[part.shape[0] - 1 :, np.array([[6, -15], [8, 6]], "int32")]
+        assert croton.function([x], picked)(data).shape == (1, 2, 2, 1)
+        knowledge = Knowledge(Table())
+        for k in range(100):
+            assert knowledge.number(T.constant(k, ndim=1)) == k
+
+
+class Doubled(croton.Op):
+    """A user's own op, which does not tell its shape."""
+
+    __props__ = ()
+
+    def make_node(self, x):
+        return croton.Apply(self, [x], [T.TensorType(x.dtype, (None,) * x.ndim)()])
+
+    def perform(self, node, inputs, outputs):
+        outputs[0][0] = np.asarray(inputs[0] + inputs[0])
+
+
+def test_sizes_that_only_a_python_op_tells():
+    x, y = T.fvectors("xy")
+    a, b = Doubled()(x), Doubled()(y)
+    data = np.arange(3, dtype="float32")
+    agree([x, y], [x + a, a > x, T.exp(x), a + b, b * y], data, data)
+    with pytest.raises(ValueError, match="shapes"):
+        croton.function([x, y], a + b)(data, data[:2])
+    agree([], [Doubled()(T.constant([1.5])) * 2])
+
+
+def test_stabilising_ends():
+    x = T.tensor("float32", (None, 17), name="x")
+    loss = T.nnet.categorical_crossentropy(T.nnet.softmax(x), np.array([13, 1, 3]))
+    outputs = [T.logsumexp(loss), T.log(T.exp(-loss).sum()), T.log(T.exp(1 - loss - loss).sum())]
+    agree([x], outputs, np.random.default_rng(0).normal(size=(3, 17)).astype("float32"))

@@ -22,7 +22,6 @@ from croton.tensor.shapes import DimShuffle, dimshuffle
 from croton.tensor.type import TensorType
 
 _alloc = Alloc()
-_NO_NUMBER = object()
 
 # Rewrites allowed before the rules are said to run away: so many, and so many a node.
 _FUEL = 2_000
@@ -39,24 +38,24 @@ class Knowledge:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.shapes = Shapes(table)
-        self._numbers: dict[int, Any] = {}
-        # Held with the variable itself, so that its identity stays its own.
+        # Held with the variables themselves, so that their identities stay their own.
+        self._numbers: dict[int, tuple[Variable, Any]] = {}
         self._functions: dict[int, tuple[Variable, str, Sequence[Variable]]] = {}
-        self._serials: dict[int, int] = {}
+        self._serials: dict[int, tuple[Variable, int]] = {}
 
     def serial(self, v: Variable) -> int:
         """A number for the interned ``v``: the order in which they were asked for."""
-        return self._serials.setdefault(id(v), len(self._serials))
+        return self._serials.setdefault(id(v), (v, len(self._serials)))[1]
 
     def number(self, v: Variable) -> Any:
         """The number that every element of the constant ``v`` has, else None."""
         if not isinstance(v, Constant):
             return None
-        found = self._numbers.get(id(v), _NO_NUMBER)
-        if found is _NO_NUMBER:
-            found = constant_scalar(v) if isinstance(v.type, TensorType) else None
-            self._numbers[id(v)] = found
-        return found
+        found = self._numbers.get(id(v))
+        if found is None:
+            number = constant_scalar(v) if isinstance(v.type, TensorType) else None
+            found = self._numbers[id(v)] = (v, number)
+        return found[1]
 
     def arguments(self, v: Variable, head: Any) -> Sequence[Variable] | None:
         """The inputs of the application of ``head`` that computes ``v``, else None.

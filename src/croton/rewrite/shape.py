@@ -21,6 +21,8 @@ class Shapes:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._sizes: dict[int, Sizes | None] = {}
+        # Kept alive, so that their identities stay their own.
+        self._known: list[Variable] = []
         self._atoms: dict[tuple[int, int], Variable] = {}
 
     def of(self, v: Variable, simplify: Callable[[Variable], Variable]) -> Sizes:
@@ -47,6 +49,7 @@ class Shapes:
                 continue
             node = top.owner
             static = getattr(top.type, "shape", None)
+            self._known.append(top)
             if static is None:
                 sizes[id(top)] = None
             elif node is None or None not in static:

@@ -144,10 +144,17 @@ def unify(checks: Sequence[SizeCheck], sizes: Sizes) -> dict[tuple[Variable, int
         a, b = find(a), find(b)
         if a == b or (isinstance(a, int) and isinstance(b, int)):
             continue
-        if isinstance(a, int):
+        if isinstance(a, int) or (not isinstance(b, int) and _comes_late(b)):
             a, b = b, a
-        parent[a] = b
+        # Of two that are known late neither may stand for the other.
+        if isinstance(b, int) or not _comes_late(b):
+            parent[a] = b
     return {x: find(x) for x in parent}
+
+
+def _comes_late(dimension: tuple[Variable, int]) -> bool:
+    """Whether only running a Python op tells the dimension."""
+    return dimension[0].owner is not None
 
 
 def _plain(size: Size | None, sizes: Sizes) -> Any:

@@ -43,7 +43,9 @@ def _fold(m: Match) -> Any:
         data = np.array(value, v.type.dtype)  # type: ignore[attr-defined]
         if data.size > limit:
             return None
-        results.append(constant(data))
+        # A size that nothing tells does not come to broadcast because it is 1 this time.
+        known = [n if n != 1 else d for n, d in zip(data.shape, v.type.shape, strict=True)]  # type: ignore[attr-defined]
+        results.append(TensorType(data.dtype, known).make_constant(data))
     return results
 
 

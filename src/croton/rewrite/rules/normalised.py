@@ -10,6 +10,9 @@ from croton.tensor.nnet import Softmax
 from croton.tensor.reduction import Reduce
 from croton.tensor.shapes import DimShuffle, dimshuffle
 
+# A sum of more terms is not searched for a maximum.
+_MOST_TERMS = 32
+
 
 def keeping(axes: tuple[int, ...], ndim: int) -> list[int | str]:
     """The dimshuffle that puts the dimensions of a reduction back with size 1."""
@@ -69,11 +72,16 @@ def _unshifted(x: Any, axes: tuple[int, ...], m: Match) -> Any:
 
 def is_shifted(x: Any, m: Match) -> bool:
     """Whether a maximum is taken off (or added to) ``x``: then nothing is left to do."""
-    for name in ("sub", "add"):
-        for a in m.arguments(x, name) or ():
-            negated = m.arguments(a, "neg")
-            if _is_maximum(a if negated is None else negated[0], m):
-                return True
+    terms = [x]
+    for _ in range(_MOST_TERMS):
+        if not terms:
+            break
+        v = terms.pop()
+        parts = m.arguments(v, "neg") or m.arguments(v, "sub") or m.arguments(v, "add")
+        if parts is not None:
+            terms.extend(parts)
+        elif v is not x and _is_maximum(v, m):
+            return True
     return False
 
 
