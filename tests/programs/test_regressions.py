@@ -176,3 +176,19 @@ def test_stabilising_ends():
     loss = T.nnet.categorical_crossentropy(T.nnet.softmax(x), np.array([13, 1, 3]))
     outputs = [T.logsumexp(loss), T.log(T.exp(-loss).sum()), T.log(T.exp(1 - loss - loss).sum())]
     agree([x], outputs, np.random.default_rng(0).normal(size=(3, 17)).astype("float32"))
+
+
+def test_values_of_square_domains_are_read_elsewhere_than_they_are_made():
+    x, z = T.fmatrix("x"), T.fvector("z")
+    data = np.random.default_rng(0).normal(size=(4, 4)).astype("float32")
+    product, rows = T.dot(x, x), T.exp(x).sum(1)
+    outputs = [
+        T.dot(x.T, x.T), product, product[::-1], product.T, T.tanh(product).T,
+        T.inc_subtensor(product[::-1], product), T.concatenate([product, x[:0]]),
+        T.inc_subtensor(x[::-1], product), rows, rows[::-1], T.set_subtensor(z[::-1], rows),
+        T.inc_subtensor(x[:, ::-1], T.exp(x) / rows.dimshuffle(0, "x")),
+        T.concatenate([rows[::-1], z]), T.concatenate([rows, rows[:0]]),
+    ]  # fmt: skip
+    for output in outputs:
+        agree([x, z], [output, z, x], data, data[0], rtol=1e-4)
+    agree([x, z], outputs, data, data[0], rtol=1e-4)

@@ -26,7 +26,8 @@ from croton.schedule.sizes import ONE, ShapeOf, Size, Sizes
 from croton.schedule.views import free_inputs, is_free, is_whole_range
 from croton.tensor.creation import Alloc
 from croton.tensor.deviations import SquaredDeviations
-from croton.tensor.indexing import AdvancedSubtensor
+from croton.tensor.indexing import AdvancedSubtensor, IncSubtensor
+from croton.tensor.joining import Join
 from croton.tensor.shapes import DimShuffle
 from croton.tensor.type import TensorType
 
@@ -283,17 +284,22 @@ class Grouping:
         """
         if w in group.align and (w in group.members or w.owner is None or w in self.home):
             return group.align[w]
-        free: Alignment = (None,) * w.type.ndim  # type: ignore[attr-defined]
         if w.owner is None or w in self.home or not is_free(w.owner.op):
-            return free
-        op = w.owner.op
+            return (None,) * w.type.ndim  # type: ignore[attr-defined, no-any-return]
+        return self._through(w, group)
+
+    def _through(self, w: Variable, group: Group) -> Alignment | None:
+        """How the result ``w`` of a free op runs along the group's axes (see ``induced``)."""
+        free: Alignment = (None,) * w.type.ndim  # type: ignore[attr-defined]
+        node: Any = w.owner
+        op = node.op
         if isinstance(op, DimShuffle):
-            inner = self.induced(w.owner.inputs[0], group)
+            inner = self.induced(node.inputs[0], group)
             if inner is None:
                 return None
             return tuple(None if d == "x" else inner[d] for d in op.new_order)  # type: ignore[index]
         inner_of = free_inputs(w)
-        if not self._reads(w, group):
+        if not any(self._reads(u, group) for u in node.inputs):
             return free
         if isinstance(op, AdvancedSubtensor):
             return self._picked(w, group)
@@ -323,6 +329,21 @@ class Grouping:
         if w in self.home or w.owner is None or not is_free(w.owner.op):
             return False
         return any(self._reads(u, group) for u in w.owner.inputs)
+
+    def own_alignment(self, v: Variable, group: Group) -> Alignment | None:
+        """How ``v`` would run along the axes of ``group``, which computes it; None if it cannot."""
+        node: Any = v.owner
+        shape = self.sizes.shape(v)
+        if is_free(node.op):
+            found = self._through(v, group)
+            if found is None:
+                return None
+            axes = [None if s == ONE else a for a, s in zip(found, shape, strict=True)]
+            return self._complete(group, axes, shape)
+        moved = node.inputs[isinstance(node.op, IncSubtensor) :]
+        if isinstance(node.op, Join | IncSubtensor) and any(self._reads(u, group) for u in moved):
+            return None
+        return self._combine(group, node.inputs, shape)
 
     def _combine(
         self, group: Group, inputs: Sequence[Variable], shape: Sequence[Size]
@@ -383,7 +404,7 @@ class Grouping:
         for group in self._candidates(inputs):
             if group.kind not in ("loop", "product") or not self._can_join(group, v):
                 continue
-            alignment = self._combine(group, self._element_inputs(v), shape)
+            alignment = self.own_alignment(v, group)
             if alignment is None:
                 continue
             full = group.is_full(alignment)

@@ -127,7 +127,7 @@ def _still_aligned(grouping: Grouping, group: Group, v: Variable) -> bool:
         return found is not None and _same(found, _expected(group, v, x))
     if v in group.serial or loop == "product":
         return not any(grouping._reads(u, group) for u in node.inputs)
-    found = grouping._combine(group, grouping._element_inputs(v), grouping.sizes.shape(v))
+    found = grouping.own_alignment(v, group)
     return found is not None and found == group.align[v]
 
 
