@@ -4,6 +4,8 @@ Each takes the workload's data and returns ``step()``, one whole call.
 """
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 FLAGS = ["threads=2", "floatX=float32"]
 if "CACHE_DIR" in os.environ:
@@ -16,23 +18,25 @@ import croton  # noqa: E402
 import croton.tensor as T  # noqa: E402
 from croton.tensor.random import RandomStreams  # noqa: E402
 
+Data = dict[str, Any]
+Step = Callable[[], Any]
 VERSION = croton.__version__
 
 
-def scalar_multiply(d):
+def scalar_multiply(d: Data) -> Step:
     a, b = T.dscalars("a", "b")
     f = croton.function([a, b], a * b)
     return lambda: f(d["a"], d["b"])
 
 
-def linreg_sgd(d):
+def linreg_sgd(d: Data) -> Step:
     x, y = T.fscalars("x", "y")
     w = croton.shared(np.float32(0))
     error = (x * w - y) ** 2
     f = croton.function([x, y], error, updates=[(w, w - d["lr"] * T.grad(error, w))])
     xs, ys = list(d["x"]), list(d["y"])
 
-    def step():
+    def step() -> float:
         w.set_value(np.float32(0))
         for _ in range(d["epochs"]):
             for x, y in zip(xs, ys, strict=True):
@@ -42,43 +46,43 @@ def linreg_sgd(d):
     return step
 
 
-def exp_230400(d):
+def exp_230400(d: Data) -> Step:
     x = T.fvector("x")
     f = croton.function([x], T.exp(x))
     return lambda: f(d["x"])
 
 
-def exp_230400_nocopy(d):
+def exp_230400_nocopy(d: Data) -> Step:
     x = T.fvector("x")
     f = croton.function([croton.In(x, borrow=True)], croton.Out(T.exp(x), borrow=True))
     return lambda: f(d["x"])
 
 
-def elementwise_chain(d):
+def elementwise_chain(d: Data) -> Step:
     x, y, z = T.fvectors("x", "y", "z")
     out = T.tanh(x) * T.nnet.sigmoid(y) + T.log1p(T.exp(z)) - x * y / (1 + z * z)
     f = croton.function([x, y, z], out)
     return lambda: f(d["x"], d["y"], d["z"])
 
 
-def softmax_xent_grad(d):
+def softmax_xent_grad(d: Data) -> Step:
     x, y = T.fmatrix("x"), T.ivector("y")
     loss = T.nnet.categorical_crossentropy(T.nnet.softmax(x), y).mean()
     f = croton.function([x, y], [loss, T.grad(loss, x)])
     return lambda: f(d["x"], d["y"])
 
 
-def reductions(d):
+def reductions(d: Data) -> Step:
     x = T.fmatrix("x")
     f = croton.function([x], [x.mean(0), x.var(0), x.mean(1), x.var(1), x.mean(), x.var()])
     return lambda: f(d["x"])
 
 
-def _loss(scores, y):
+def _loss(scores: Any, y: Any) -> Any:
     return T.nnet.categorical_crossentropy(T.nnet.softmax(scores), y).mean()
 
 
-def logreg_step(d):
+def logreg_step(d: Data) -> Step:
     x, y = T.fmatrices("x", "y")
     weights, bias = croton.shared(d["W"]), croton.shared(d["b"])
     loss = _loss(T.dot(x, weights) + bias, y)
@@ -87,8 +91,8 @@ def logreg_step(d):
     return lambda: float(f(d["x"], d["y"]))
 
 
-def _rmsprop(loss, parameters, rate):
-    updates = []
+def _rmsprop(loss: Any, parameters: list[Any], rate: float) -> list[tuple[Any, Any]]:
+    updates: list[tuple[Any, Any]] = []
     for p, g in zip(parameters, T.grad(loss, parameters), strict=True):
         mean = croton.shared(np.zeros_like(p.get_value()))
         new_mean = 0.9 * mean + 0.1 * g**2
@@ -96,12 +100,12 @@ def _rmsprop(loss, parameters, rate):
     return updates
 
 
-def mlp_step(d):
+def mlp_step(d: Data) -> Step:
     x, y = T.fmatrices("x", "y")
     first, second, last = parameters = [croton.shared(p) for p in d["P"]]
     streams = RandomStreams(1)
 
-    def drop(v, p):
+    def drop(v: Any, p: float) -> Any:
         return v * streams.binomial(v.shape, p=1 - p, dtype="float32") / (1 - p)
 
     hidden = T.nnet.relu(T.dot(drop(x, 0.2), first))
@@ -111,7 +115,7 @@ def mlp_step(d):
     return lambda: float(f(d["x"], d["y"]))
 
 
-def _product(d):
+def _product(d: Data) -> Step:
     a, b = T.fmatrices("a", "b")
     f = croton.function([a, b], T.dot(a, b))
     return lambda: f(d["a"], d["b"])

@@ -101,7 +101,8 @@ def draw(
 ) -> None:
     """The learning curve, some digits that were read right and some that were not."""
     figure = Figure(figsize=(12, 5.5), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.5))
+    halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.5))
+    left, right = halves
     top, bottom = left.subplots(2, 1, sharex=True)
     epochs = np.arange(1, len(losses) + 1)
     top.plot(epochs, losses, color="tab:blue")

@@ -25,7 +25,7 @@ def laplacian(grid: Any) -> Any:
 def main(size: int = 51, steps: int = 400, rate: float = 0.2) -> np.ndarray:
     """Let a plate cool; print its temperature as it does and return the last grid."""
     line = np.sin(np.linspace(0, np.pi, size))
-    plate = croton.shared(np.outer(line, line), name="plate")
+    plate: Any = croton.shared(np.outer(line, line), name="plate")
     warmed = T.inc_subtensor(plate[1:-1, 1:-1], rate * laplacian(plate))
     advance = croton.function([], plate.max(), updates=[(plate, warmed)])
 
@@ -33,7 +33,8 @@ def main(size: int = 51, steps: int = 400, rate: float = 0.2) -> np.ndarray:
         hottest = advance()
         if step % 100 == 0:
             print(f"step {step:4d}   hottest point {float(hottest):.4f}")
-    return plate.get_value()
+    grid: np.ndarray = plate.get_value()
+    return grid
 
 
 if __name__ == "__main__":

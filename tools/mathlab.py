@@ -98,11 +98,12 @@ _libm = ctypes.CDLL(ctypes.util.find_library("m") or "libm.so.6")
 
 def _long(name: str) -> Callable[..., Any]:
     """libm's function for long double; on x86 its results have 11 more bits than a double's."""
-    function = getattr(_libm, name + "l")
+    function: Any = getattr(_libm, name + "l")
     arity = OPS[name].arity if name in OPS else 1
     function.argtypes = [ctypes.c_longdouble] * arity
     function.restype = ctypes.c_longdouble
-    return function
+    call: Callable[..., Any] = function
+    return call
 
 
 def _sigmoid(x: Array) -> Array:
@@ -177,7 +178,8 @@ def spacing(values: Array, dtype: str) -> Array:
     info = np.finfo(dtype)
     _, exponent = np.frexp(np.abs(values))
     least = info.minexp - info.nmant
-    return np.ldexp(np.longdouble(1), np.maximum(exponent - 1 - info.nmant, least))
+    distance: Array = np.ldexp(np.longdouble(1), np.maximum(exponent - 1 - info.nmant, least))
+    return distance
 
 
 def errors(got: Array, want: Array, dtype: str) -> Array:
@@ -254,6 +256,6 @@ def specials(dtype: str) -> Array:
     """Zeros, ones, infinities, NaN, and the ends of the normal and subnormal numbers."""
     info = np.finfo(dtype)
     ends = [info.max, info.tiny, info.smallest_subnormal, info.tiny - info.smallest_subnormal]
-    more = [1 + info.eps, 1 - info.epsneg, 1e-5, 0.1, 3.0, 10.0, 100.0, 1e4]
+    more: list[Any] = [1 + info.eps, 1 - info.epsneg, 1e-5, 0.1, 3.0, 10.0, 100.0, 1e4]
     both = [s * v for v in (*ends, *more) for s in (1, -1)]
     return np.array([*SPECIAL, *both], dtype)

@@ -17,6 +17,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from typing import Any
 
 import mathlab
 import numpy as np
@@ -79,7 +80,7 @@ def points(name: str, dtype: str, count: int) -> list[tuple[np.ndarray, ...]]:
     rng = np.random.default_rng(1)
     sign = rng.choice([-1, 1], count)
     near = 1 + rng.uniform(-1, 1, count) * 10.0 ** rng.uniform(-7, 0, count)
-    sets = [
+    sets: list[tuple[Any, ...]] = [
         (mathlab.floats(dtype, count, 1), mathlab.floats(dtype, count, 2)),
         (rng.standard_normal(count), rng.standard_normal(count)),
         (rng.uniform(-20, 20, count), rng.uniform(-20, 20, count)),

@@ -37,11 +37,11 @@ config.use_device(("cpu",))
 
 # What a user finds on tensors and on croton.tensor needs rooms that come later.
 TensorOperators.eval = evaluate  # type: ignore[attr-defined]
-tensor.grad = grad  # type: ignore[attr-defined]
-tensor.Rop = Rop  # type: ignore[attr-defined]
-tensor.Lop = Lop  # type: ignore[attr-defined]
-tensor.verify_grad = gradient.verify_grad  # type: ignore[attr-defined]
-tensor.shared = shared  # type: ignore[attr-defined]
+tensor.grad = grad
+tensor.Rop = Rop
+tensor.Lop = Lop
+tensor.verify_grad = gradient.verify_grad
+tensor.shared = shared
 
 __all__ = [
     "FAST_COMPILE",

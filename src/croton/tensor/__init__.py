@@ -1,5 +1,7 @@
 """The language: what a user writes expressions with (``import croton.tensor as T``)."""
 
+from typing import TYPE_CHECKING, Any
+
 from croton.tensor import elementwise, nnet, shared_randomstreams
 from croton.tensor import random as random
 from croton.tensor.constructors import constructors, tensor
@@ -82,6 +84,12 @@ from croton.tensor.type import TensorType
 from croton.tensor.variable import TensorConstant, TensorSharedVariable, TensorVariable
 
 globals().update(constructors())
+
+if TYPE_CHECKING:
+    # The constructors, and what ``import croton`` adds (grad and its kin).
+    def __getattr__(name: str) -> Any: ...
+
+
 as_tensor = as_tensor_variable
 pow = power  # noqa: F405
 square = sqr  # noqa: F405
