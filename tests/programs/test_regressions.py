@@ -192,3 +192,17 @@ def test_values_of_square_domains_are_read_elsewhere_than_they_are_made():
     for output in outputs:
         agree([x, z], [output, z, x], data, data[0], rtol=1e-4)
     agree([x, z], outputs, data, data[0], rtol=1e-4)
+
+
+def test_two_equal_sums_have_names_of_their_own():
+    x = T.fmatrix("x")
+    column = T.any(x, axis=0)
+    stacked = T.stack([column, column, column], axis=1)
+    centred = stacked - stacked.mean(1, keepdims=True)
+    normal = centred / T.sqrt(stacked.var(1, keepdims=True) + 0.1)
+    agree([x], [normal], np.eye(4, 3, dtype="float32"))
+
+
+def test_a_folded_constant_has_a_size():
+    rows = Doubled()(T.concatenate([T.zeros((1, 1))] * 2, axis=0))
+    agree([], [T.repeat(rows, 2, axis=0)])

@@ -97,8 +97,12 @@ class Values:
         return f"%{candidate}"
 
     def name_last(self, value: Value, name: str) -> Value:
-        """Rename ``value`` if it is the latest instruction and has no name of its own."""
-        if type(value) is str and value.startswith("%."):
+        """Rename ``value`` if it is the latest instruction and has no name of its own.
+
+        Nor may a variable hold it, which would go on to refer to it by the old name.
+        """
+        held = self.environment.values()
+        if type(value) is str and value.startswith("%.") and value not in held:
             prefix = f"  {value} = "
             line = self.lines[-1]
             if line.startswith(prefix) and self.table.get(self._last) == value:

@@ -304,7 +304,7 @@ class Sizes:
         found = self._shapes.get(v)
         if found is not None:
             return found
-        static = v.type.shape  # type: ignore[attr-defined]
+        static = np.shape(v.data) if isinstance(v, Constant) else v.type.shape  # type: ignore[attr-defined]
         if None not in static:
             result = tuple(Size.of(d) for d in static)
         else:
