@@ -20,7 +20,7 @@ from croton.schedule.inplace import plan_in_place
 from croton.schedule.loops import LoopKernel, Plan
 from croton.schedule.merging import merge_groups
 from croton.schedule.product import plan as product_plan
-from croton.schedule.products import amount, extents, factor
+from croton.schedule.products import amounts, extents, factor
 from croton.schedule.registers import Registers, SizeRegisters
 from croton.schedule.scatter import scatter_kernel
 from croton.schedule.sizes import Size, Sizes, product
@@ -331,7 +331,7 @@ class _Assembly:
         stored = self._stored_members(group)
         plain = is_plain(group, stored)
         a, b = (factor(v, self.sizes, self.storage.memory) for v in node.inputs)
-        names = extents(node, self.sizes, a, b)
+        amount = amounts(extents(node, self.sizes, a, b), self.sizes)
         plan = product_plan(group.members[0].type.dtype, self.machine, epilogue=not plain)  # type: ignore[attr-defined]
         for v in stored:
             self._allocate(v)
@@ -357,19 +357,18 @@ class _Assembly:
             reached = callee
         for name, count in plan.temporaries:
             key = object()
-            total = amount(count, names, self.sizes)
+            total = amount(count)
             bound[name] = self._new_buffer(key, plan.dtype, [total], False)
         numbers = {f.name: self._kernel(f) for f in plan.functions}
         for step in plan.steps:
             items, grain, scratch = (
-                self.size.of(amount(c, names, self.sizes))
-                for c in (step.items, step.grain, step.scratch)
+                self.size.of(amount(c)) for c in (step.items, step.grain, step.scratch)
             )
             self.instructions.append(
                 p.Launch(
                     numbers[step.kernel],
                     tuple(bound[name] for name in step.buffers),
-                    tuple(self.size.of(amount(c, names, self.sizes)) for c in step.sizes),
+                    tuple(self.size.of(amount(c)) for c in step.sizes),
                     items,
                     grain,
                     scratch,

@@ -58,17 +58,27 @@ def extents(node: Any, sizes: Sizes, a: Factor, b: Factor) -> dict[str, Size]:
     }
 
 
-def amount(value: Count, names: Mapping[str, Size], sizes: Sizes) -> Size:
-    """An integer expression of a plan as a size."""
-    if isinstance(value, int):
-        return Size.of(value)
-    if isinstance(value, str):
-        return names[value]
-    args = [amount(a, names, sizes) for a in value.args]
-    if value.name == "add":
-        return args[0] + args[1]
-    if value.name == "sub":
-        return args[0] - args[1]
-    if value.name == "mul":
-        return args[0] * args[1]
-    return sizes.operation(value.name, *args)
+def amounts(names: Mapping[str, Size], sizes: Sizes) -> Callable[[Count], Size]:
+    """What integer expressions of a plan are as sizes; each is worked out once."""
+    known: dict[int, Size] = {}
+
+    def amount(value: Count) -> Size:
+        if isinstance(value, int):
+            return Size.of(value)
+        if isinstance(value, str):
+            return names[value]
+        found = known.get(id(value))
+        if found is None:
+            found = known[id(value)] = apply(value.name, [amount(a) for a in value.args])
+        return found
+
+    def apply(name: str, args: list[Size]) -> Size:
+        if name == "add":
+            return args[0] + args[1]
+        if name == "sub":
+            return args[0] - args[1]
+        if name == "mul":
+            return args[0] * args[1]
+        return sizes.operation(name, *args)
+
+    return amount

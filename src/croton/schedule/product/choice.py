@@ -1,12 +1,12 @@
-"""Which way a product is computed, by its sizes alone.
+"""What of a product its sizes decide before its kernels run.
 
-- *dot products* where both factors lie along the inner index and the result is small
-  across it: a matrix times a vector, say;
-- *turned*, as the transposed result, where that has long rows and this one short ones;
-- in *strips*, the left factor copied first, where much is computed from every element;
-  the right one is copied first too (*panels*) where many rows need it;
-- else by blocks that read the left factor where it lies, and the right one too if few
-  rows need it (*direct*).
+- the *transposed* result is computed where that has long rows and this one short ones;
+- in *strips*, copied first, is the left factor of a product where much is computed from
+  every element; the right one is copied first too (*panels*) where many rows need it;
+- an item is so many rows and columns that there are some for each of a few threads.
+
+All else the kernels decide themselves (:mod:`croton.schedule.product.ways`): every
+count here is computed anew for each call.
 """
 
 from __future__ import annotations
@@ -21,101 +21,61 @@ FEW_COLUMNS = 16
 
 
 class Choice(NamedTuple):
-    """The way, and the rows and columns of an item; conditions are 0 or 1."""
+    """Conditions, 0 or 1; rows and columns of an item; how many items of each there are."""
 
-    dot: Count
     turn: Count
     strips: Count
     panels: Count
-    direct: Count
-    depth: Count
     rows: Count
     columns: Count
     down: Count
     across: Count
 
 
-def choose(t: Tiling, widest: int) -> Choice:
-    """The choice for any sizes; an item has at most ``widest`` columns."""
-    big, few = t.strips[0], count("le", "m", 16)
-    dot = _dot(t)
+def choose(t: Tiling, epilogue: bool) -> Choice:
+    """The choice for any sizes."""
+    big = t.strips[0]
     turn = _all(
         count("eq", "a_row", 1),
         count("ne", "a_inner", 1),
         count("le", "n", FEW_COLUMNS),
         count("le", t.panel, "m"),
     )
+    each = count("mul", "m", "k")
     strips = _all(
-        count("le", 8 * t.panel, "n"),
-        count("le", 32, "m"),
-        count("le", 1 << 14, count("mul", "m", "k")),
+        count("le", 6 * t.panel, "n"),
+        count("le", big, "m"),
+        count("le", 1 << 20, count("mul", each, "n")),
     )
     panels = _all(strips, count("le", 400, "m"))
-    near = _any(count("lt", "m", 96), count("le", "n", t.panel))
-    direct = _any(turn, _all(count("eq", "b_column", 1), near))
-    # Rows of a large right factor are read on and on, not in short pieces.
-    large = count("le", 1 << 20, count("mul", count("mul", "n", "k"), t.itemsize))
-    thin = _all(few, direct, large) if widest >= 16 * t.panel else 0
-    # Rows of a long left factor are read once for all columns.
-    long = _all(count("le", 1536, "k"), count("lt", "n", 8 * t.panel))
-    least = _mul(count("minimum", "m", 18 * big), "k", t.panel)
-    panels_each = count("add", 1, count("floordiv", 1 << 16, count("add", least, 1)))
-    panels_each = _select(_any(thin, long), 16, panels_each)
-    each = count("mul", t.panel, count("minimum", widest // t.panel, panels_each))
-    if widest == t.leading:
-        # An epilogue's block starts at a multiple of its tile's columns.
-        each = widest
-    columns = _select(turn, 2 * t.panel, each)
-    across = count("ceildiv", _select(turn, "m", "n"), columns)
-    most = _select(panels, 6 * big, 18 * big)
+    columns = count("select", turn, 2 * t.panel, _columns(t, each, epilogue))
+    across = count("ceildiv", count("select", turn, "m", "n"), columns)
+    # The rows of an item stay in the second cache while it is used for all columns.
+    fitting = count("floordiv", 1 << 16, count("mul", "k", big))
+    fitting = count("minimum", 18, count("maximum", 5, fitting))
+    most = count("select", panels, count("mul", big, fitting), 18 * big)
     wanted = count("minimum", count("ceildiv", 16, across), count("ceildiv", "m", 4 * big))
     blocks = count("maximum", count("ceildiv", "m", most), wanted)
-    even = count("ceildiv", "m", blocks)
-    whole = count("mul", count("ceildiv", even, big), big)
-    rows = _select(turn, FEW_COLUMNS, _select(strips, whole, even))
-    down = count("ceildiv", _select(turn, "n", "m"), rows)
-    unpacked = _select(dot, count("eq", "b_inner", 1), direct if t.masks else 0)
-    depth = _depth(t, thin, _select(strips, 0, unpacked))
-    return Choice(dot, turn, strips, panels, direct, depth, rows, columns, down, across)
+    unit = count("select", strips, big, t.blocks[0])
+    even = count("mul", count("ceildiv", count("ceildiv", "m", blocks), unit), unit)
+    rows = count("select", turn, FEW_COLUMNS, even)
+    down = count("ceildiv", count("select", turn, "n", "m"), rows)
+    return Choice(turn, strips, panels, rows, columns, down, across)
 
 
-def _dot(t: Tiling) -> Count:
-    narrow = _all(
-        count("le", "n", max(4, t.lanes // 2)),
-        count("le", count("add", 32, count("mul", 12, "n")), "k"),
-    )
-    low = _all(count("le", "m", 4), count("eq", "b_inner", 1), count("le", 128, "k"))
-    return _all(count("eq", "a_inner", 1), _any(narrow, low))
-
-
-def _depth(t: Tiling, thin: Count, unpacked: Count) -> Count:
-    """How much of the inner index to take at a time: all of it, or pieces of one size."""
-    pieces = count("ceildiv", "k", t.depth)
-    even = count("mul", count("ceildiv", count("ceildiv", "k", pieces), t.lanes), t.lanes)
-    even = _select(count("le", "k", t.depth), t.depth, even)
-    return _select(thin, 2 * t.lanes, _select(unpacked, count("maximum", "k", 1), even))
-
-
-def _select(condition: Count, yes: Count, no: Count) -> Count:
-    if isinstance(condition, int):
-        return yes if condition else no
-    return count("select", condition, yes, no)
-
-
-def _mul(*factors: Count) -> Count:
-    return _fold("mul", factors)
+def _columns(t: Tiling, each: Count, epilogue: bool) -> Count:
+    if epilogue:
+        return t.leading  # its blocks begin at multiples of their width
+    # Rows of a large right factor, or of a long left one, are read for many columns.
+    thin = _all(count("le", "m", 16), count("le", 1 << 18, count("mul", "n", "k")))
+    long = _all(count("le", 1536, "k"), count("lt", "n", 6 * t.panel))
+    panels = count("add", 1, count("floordiv", (1 << 16) // t.panel, count("add", each, 1)))
+    many = count("select", count("or", thin, long), 16, count("minimum", 16, panels))
+    return count("mul", t.panel, many)
 
 
 def _all(*conditions: Count) -> Count:
-    return _fold("and", conditions)
-
-
-def _any(*conditions: Count) -> Count:
-    return _fold("or", conditions)
-
-
-def _fold(name: str, conditions: tuple[Count, ...]) -> Count:
     result = conditions[0]
     for condition in conditions[1:]:
-        result = count(name, result, condition)
+        result = count("and", result, condition)
     return result

@@ -24,6 +24,7 @@ _MEANING: dict[str, Callable[..., int]] = {
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
     "floordiv": lambda a, b: a // b if b else 0,
+    "mod": lambda a, b: a % b if b else 0,
     "ceildiv": lambda a, b: -(-a // b) if b else 0,
     "minimum": min,
     "maximum": max,

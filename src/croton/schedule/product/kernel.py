@@ -52,17 +52,16 @@ from croton.schedule.product.strips import (
     width,
 )
 from croton.schedule.product.tiling import Tiling
+from croton.schedule.product.ways import DEPTH, DIRECT, DOT, ways
 
-#: Of every kernel: extents, strides in elements, rows and columns of an item, how much
-#: of the inner index to take at a time, whether the left factor has been copied into
-#: strips, whether the right one has been copied into panels, or else is read where it lies,
-#: whether to add up products along the inner index, and whether to compute the transposed
-#: result.  In that case ``rows`` and ``columns`` are those of the transposed result.
+#: Of every kernel: extents, strides in elements, rows and columns of an item, whether the
+#: left factor has been copied into strips and the right one into panels, and whether to
+#: compute the transposed result.  In that case ``rows`` and ``columns`` are its own.
 SIZES = (
     "m", "n", "k",
     "a_row", "a_inner", "a_batch",
     "b_inner", "b_column", "b_batch",
-    "rows", "columns", "depth", "strips", "panels", "direct", "dot", "turn",
+    "rows", "columns", "strips", "panels", "turn",
 )  # fmt: skip
 #: Of a kernel that stores its result: its strides, and whether to add to what is there.
 STORE_SIZES = ("c_row", "c_batch", "accumulate")
@@ -73,7 +72,7 @@ TURNED = (("m", "n"), ("a_row", "b_column"), ("a_inner", "b_inner"), ("a_batch",
 #: Names of the kernel's variables: the block of the result that an item is, ...
 ROW, COLUMN, ITEM_BATCH = Var("row"), Var("column"), Var("item_batch")
 M1, N0, N1 = Var("m1"), Var("n0"), Var("n1")
-DOT, TURN = Var("dots", "bool"), Var("turned", "bool")
+CUT, TURN = Var("cut", "bool"), Var("turned", "bool")
 #: ... what is added to a place in the result to go to the next row, and column, ...
 DOWN, ACROSS = Var("c_down"), Var("c_across")
 #: ... the piece of the inner index, the panel of columns, and how many of them there are, ...
@@ -137,7 +136,7 @@ class _Product:
         """Which factor is the left one, and what follows from that."""
         body: list[Stmt] = [
             Let(TURN, op("ne", self.size["turn"], ZERO)),
-            Let(DOT, op("ne", self.size["dot"], ZERO)),
+            Let(CUT, op("ne", self.size["strips"], ZERO)),
             Choose(self.a, TURN, b, a),
             Choose(self.b, TURN, a, b),
         ]
@@ -148,6 +147,7 @@ class _Product:
             *body,
             Let(DOWN, select(TURN, ONE, self.pitch)),
             Let(ACROSS, select(TURN, self.pitch, ONE)),
+            *ways(self.t, self.size, CUT, not self.epilogue),
         )
 
     def items(self) -> Body:
@@ -198,7 +198,7 @@ class _Product:
         """One block of the result."""
         s = self.size
         piece: Body = (
-            Let(PIECE, op("minimum", s["depth"], sub(s["k"], K0))),
+            Let(PIECE, op("minimum", DEPTH, sub(s["k"], K0))),
             For(P0, N0, N1, self.columns(), step=index(self.t.panel)),
         )
         body: list[Stmt] = [
@@ -208,9 +208,9 @@ class _Product:
             Let(M1, op("minimum", add(ROW, s["rows"]), s["m"])),
             Let(N1, op("minimum", add(COLUMN, s["columns"]), s["n"])),
             Let(COUNT, sub(M1, M0)),
-            *split(self.t, op("ne", s["strips"], ZERO)),
+            *split(self.t, CUT),
             # Without an inner index, one empty piece still stores zeros.
-            For(K0, ZERO, op("maximum", s["k"], ONE), piece, step=s["depth"]),
+            For(K0, ZERO, op("maximum", s["k"], ONE), piece, step=DEPTH),
         ]
         if self.epilogue:
             header = tile.HEADER // 8
@@ -235,8 +235,8 @@ class _Product:
         part = op("lt", WIDE, index(t.panel))
         if t.masks:
             # Blocks that read the left factor where it lies load with masks.
-            part = op("and", part, op("ne", s["strips"], ZERO))
-        packs = op("and", op("or", op("eq", s["direct"], ZERO), part), op("not", copied))
+            part = op("and", part, CUT)
+        packs = op("and", op("or", op("not", DIRECT), part), op("not", copied))
         packs = select(DOT, op("ne", s["b_inner"], ONE), packs)
         # For dot products the copy has the columns as lines, else the rows.
         source = Source(
@@ -319,7 +319,7 @@ class _Product:
         """Where the panel that comes next begins."""
         s, t = self.size, self.t
         k, column = Var("next_k"), Var("next_column")
-        following = add(K0, s["depth"])
+        following = add(K0, DEPTH)
         more = op("lt", following, s["k"])
         start = total((BATCH, s["b_batch"]), (k, s["b_inner"]), (column, s["b_column"]))
         return (
@@ -332,34 +332,28 @@ class _Product:
 
     def rows(self, right: Right) -> Body:
         """All rows of the item, for one panel, by blocks of the result."""
-        s, t = self.size, self.t
+        t = self.t
         (big, middle), (tall, low) = t.strips, t.blocks
         early, late, wide = Var("early", "bool"), Var("late", "bool"), Var("two", "bool")
-        strips, aside, starts = Var("cut", "bool"), Var("aside", "bool"), Var("starts", "bool")
+        aside, starts = Var("aside", "bool"), Var("starts", "bool")
         height, number = Var("height"), Var("number")
         where, start, pitch = Var("where"), Var("target_start"), Var("target_pitch")
         second = mul(MANY, index(big))
         third = mul(SOME, index(tall))
-        # Blocks of one vector are for narrow panels, but not the smallest of their kind.
-        single = op("and", op("not", wide), select(strips, early, op("not", late)))
+        # Blocks of one vector are for narrow panels.
+        single = op("and", op("not", op("or", wide, CUT)), op("not", late))
         full = select(single, index(t.lanes), index(t.panel))
         # What does not go straight to the result is brought there in a second step.
         indirect = op("or", op("lt", PRESENT, height), op("lt", WIDE, full))
         indirect = op("or", indirect, TURN)
-        indirect = op("or", indirect, op("and", ADDS, op("not", op("and", early, wide))))
+        indirect = op("or", indirect, op("and", ADDS, op("not", early)))
         target = Target(Buffer("target", t.dtype), start, pitch)
         main = target._replace(add=starts)
         one, two = t.vectors - 1, t.vectors
         cut = (
             If(
                 early,
-                (
-                    If(
-                        wide,
-                        self.strips(big, two, right, main, self.prefetch()),
-                        self.strips(big, one, right, target),
-                    ),
-                ),
+                self.strips(big, two, right, main, self.prefetch()),
                 self.strips(middle, two, right, target),
             ),
         )
@@ -382,7 +376,7 @@ class _Product:
             Let(
                 height,
                 select(
-                    strips,
+                    CUT,
                     select(early, index(big), index(middle)),
                     select(late, index(low), index(tall)),
                 ),
@@ -399,12 +393,11 @@ class _Product:
             Choose(target.buffer, aside, self.sums, self.c),
             Let(start, select(aside, ZERO, where)),
             Let(pitch, select(aside, index(t.panel), DOWN)),
-            If(strips, cut, uncut),
+            If(CUT, cut, uncut),
             If(aside, self.finish(self.masks, where, t.panel, True)),
         )
         return (
             Let(wide, op("gt", WIDE, index(t.lanes))),
-            Let(strips, op("ne", s["strips"], ZERO)),
             For(BLOCK, ZERO, add(MANY, add(SOME, FEW)), body),
         )
 
@@ -497,16 +490,20 @@ class _Product:
     def line_ahead(self) -> Body:
         """Which part of the panel that comes next this block asks for.
 
-        Four blocks ask for all of it: two for the first lines of its rows, two for the last.
+        Six blocks ask for all of it: the first, the middle and the last line of each row of
+        one half, then of the other.
         """
         t = self.t
-        half = mul(op("shr", BLOCK, ONE), op("shr", PIECE, ONE))
-        last = mul(op("and", BLOCK, ONE), index(t.panel - 1))
-        start = add(AHEAD, total((half, AHEAD_ROW), (last, AHEAD_COLUMN)))
-        pitch = select(op("lt", BLOCK, index(4)), AHEAD_ROW, ZERO)
+        half = select(op("ge", BLOCK, index(3)), ONE, ZERO)
+        line = mul(sub(BLOCK, mul(half, index(3))), index(t.panel // 2))
+        row = mul(half, op("shr", PIECE, ONE))
+        column = op("minimum", line, index(t.panel - 1))
+        start = add(AHEAD, total((row, AHEAD_ROW), (column, AHEAD_COLUMN)))
+        pitch = select(op("lt", BLOCK, index(6)), AHEAD_ROW, ZERO)
         return (Let(LINE, start), Let(LINE_PITCH, pitch))
 
     def prefetch(self) -> Body:
         """Ask for a line of the next panel at every other step: no more are under way at once."""
         lies = Buffer("lies", self.t.dtype)
-        return (Prefetch(lies, add(LINE, mul(op("shr", STEP, ONE), LINE_PITCH))),)
+        at = add(LINE, mul(op("shr", STEP, ONE), LINE_PITCH))
+        return (Prefetch(lies, at, level=2),)

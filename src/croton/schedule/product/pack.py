@@ -5,7 +5,20 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from croton.kernel.build import add, broadcast, cast, index, mul, op, ramp, shuffle, sub
-from croton.kernel.nodes import Body, Buffer, Const, Expr, For, If, Let, Load, Stmt, Store, Var
+from croton.kernel.nodes import (
+    Assign,
+    Body,
+    Buffer,
+    Const,
+    Expr,
+    For,
+    If,
+    Let,
+    Load,
+    Local,
+    Store,
+    Var,
+)
 from croton.schedule.product.tiling import Tiling
 
 
@@ -52,10 +65,6 @@ def below(limit: Expr, start: Expr, lanes: int) -> Expr:
     return op("lt", ramp(Const(0, "int32"), lanes), broadcast(cast(rest, "int32"), lanes))
 
 
-def _place(copy: Copy, group: Expr, k: Expr) -> Expr:
-    return add(add(copy.start, group), mul(k, copy.pitch))
-
-
 def _groups(copy: Copy, size: int, body: Body) -> Body:
     """Run ``body`` for each ``size`` columns of the copy.
 
@@ -66,77 +75,85 @@ def _groups(copy: Copy, size: int, body: Body) -> Body:
     return (For(back, index(0), number, (Let(GROUP, group), *body)),)
 
 
-def _rows(t: Tiling, source: Source, copy: Copy, at: Expr, mask: Expr | None) -> Stmt:
-    value = Load(source.buffer, at, t.lanes, mask)
-    return For(K, index(0), source.depth, (Store(copy.buffer, _place(copy, GROUP, K), value),))
+def _rows(t: Tiling, source: Source, copy: Copy, at: Expr, mask: Expr | None) -> Body:
+    """Copy a vector ``at`` some place (or places) of each row."""
+    place, to = Var("pack_from", "int64", at.lanes), Var("pack_to")
+    body: Body = (
+        Store(copy.buffer, to, Load(source.buffer, place, t.lanes, mask)),
+        Assign(place, op("add", place, source.along)),
+        Assign(to, add(to, copy.pitch)),
+    )
+    return (
+        Local(place, at),
+        Local(to, add(copy.start, GROUP)),
+        For(K, index(0), source.depth, body),
+    )
 
 
 def _straight(t: Tiling, source: Source, copy: Copy) -> Body:
     """Neighbours in the source are neighbours in the copy."""
     there = Var(THERE, "bool", t.lanes)
-    at = add(add(source.start, GROUP), mul(K, source.along))
+    at = add(source.start, GROUP)
     masked: Body = (
         Let(there, below(source.present, GROUP, t.lanes)),
-        _rows(t, source, copy, at, there),
+        *_rows(t, source, copy, at, there),
     )
     if t.masks:
         return _groups(copy, t.lanes, masked)
     whole = op("le", add(GROUP, index(t.lanes)), source.present)
-    return _groups(copy, t.lanes, (If(whole, (_rows(t, source, copy, at, None),), masked),))
+    return _groups(copy, t.lanes, (If(whole, _rows(t, source, copy, at, None), masked),))
 
 
 def _gathered(t: Tiling, source: Source, copy: Copy) -> Body:
-    there, places = Var(THERE, "bool", t.lanes), Var("pack_places", "int64", t.lanes)
+    there = Var(THERE, "bool", t.lanes)
     first = op("add", op("mul", ramp(GROUP, t.lanes), source.across), source.start)
-    at = op("add", places, mul(K, source.along))
-    return _groups(
-        copy,
-        t.lanes,
-        (
-            Let(there, below(source.present, GROUP, t.lanes)),
-            Let(places, first),
-            _rows(t, source, copy, at, there),
-        ),
+    body: Body = (
+        Let(there, below(source.present, GROUP, t.lanes)),
+        *_rows(t, source, copy, first, there),
     )
+    return _groups(copy, t.lanes, body)
 
 
 def _turned(t: Tiling, source: Source, copy: Copy) -> Body:
     """Neighbours in the source come under each other: squares of 16 bytes, transposed."""
     lanes, side = t.lanes, 16 // t.itemsize
-    mask = Var(THERE, "bool", lanes)
-    last = sub(source.present, index(1))
+    mask, last = Var(THERE, "bool", lanes), sub(source.present, index(1))
     lines = [Var(f"pack_line{i}") for i in range(side)]
     values = [Var(f"pack_value{i}", t.dtype, lanes) for i in range(side)]
-    at = add(source.start, K)
-    body: list[Stmt] = [
+    turned = [Var(f"pack_turned{i}", t.dtype, lanes) for i in range(side)]
+    places = [Var(f"pack_place{i}") for i in range(lanes)]
+    to, first, stop = Var("pack_to"), Var("pack_first"), Var("pack_stop")
+    square: Body = (
         Let(mask, below(source.depth, K, lanes)),
         *(
-            Let(value, Load(source.buffer, add(at, line), lanes, mask))
+            Let(value, Load(source.buffer, add(line, K), lanes, mask))
             for value, line in zip(values, lines, strict=True)
         ),
-    ]
-    turned = [Var(f"pack_turned{i}", t.dtype, lanes) for i in range(side)]
-    body += [Let(v, e) for v, e in zip(turned, transpose(list(values), side), strict=True)]
-    body += [
-        Store(
-            copy.buffer,
-            _place(copy, GROUP, add(K, index(square * side + i))),
-            _part(turned[i], square * side, side),
-        )
-        for square in range(lanes // side)
-        for i in range(side)
-    ]
+        *(Let(v, e) for v, e in zip(turned, transpose(list(values), side), strict=True)),
+        *(
+            Let(place, add(places[i - 1], copy.pitch) if i else to)
+            for i, place in enumerate(places)
+        ),
+        *(
+            Store(copy.buffer, place, _part(turned[i % side], i - i % side, side))
+            for i, place in enumerate(places)
+        ),
+        Assign(to, add(places[-1], copy.pitch)),
+    )
     # Lines that are not there are read as the last one that is.
-    head = [
-        Let(line, mul(op("minimum", add(GROUP, index(i)), last), source.across))
-        for i, line in enumerate(lines)
-    ]
+    rows = [op("minimum", add(GROUP, index(i)), last) for i in range(side)]
+    group: Body = (
+        *(
+            Let(line, add(source.start, mul(row, source.across)))
+            for line, row in zip(lines, rows, strict=True)
+        ),
+        Local(to, add(add(copy.start, GROUP), mul(first, copy.pitch))),
+        For(K, first, stop, square, step=index(lanes)),
+    )
     # So few steps at a time that the rows of the copy stay in the first cache.
-    first, stop = Var("pack_first"), Var("pack_stop")
-    inner = For(K, first, stop, tuple(body), step=index(lanes))
     steps: Body = (
         Let(stop, op("minimum", add(first, index(4 * lanes)), source.depth)),
-        *_groups(copy, side, (*head, inner)),
+        *_groups(copy, side, group),
     )
     return (For(first, index(0), source.depth, steps, step=index(4 * lanes)),)
 

@@ -63,7 +63,7 @@ def plan(
         raise ValueError("a product with an epilogue has nothing to add to")
     t = tiling(dtype, machine)
     functions = _functions(t, epilogue)
-    way = choose(t, t.leading if epilogue else 16 * t.panel)
+    way = choose(t, epilogue)
     big, own = t.strips[0], scratch_bytes(t)
     values: dict[str, Count] = way._asdict() | {"accumulate": int(accumulate)}
     product = Step(

@@ -16,7 +16,8 @@ class Tiling(NamedTuple):
     ``strips`` are the heights of the strips that the left factor may be copied into,
     ``blocks`` those of the blocks of rows that are read where they lie; ``lanes`` times
     ``vectors`` are the columns of a panel: so much stays in ``registers``.
-    ``depth`` is how much of the inner index is taken at a time.  ``masks``: loads and
+    ``depth`` is how much of the inner index is taken at a time, ``second`` the size of
+    the second cache.  ``masks``: loads and
     stores of some lanes are as fast as of all.  ``dots`` are the rows of a block of dot
     products.
     """
@@ -28,6 +29,7 @@ class Tiling(NamedTuple):
     strips: tuple[int, int]
     blocks: tuple[int, int]
     depth: int
+    second: int
     masks: bool
     dots: int
 
@@ -57,4 +59,6 @@ def tiling(dtype: str, machine: Machine) -> Tiling:
     panel = 2 * lanes
     depth = max(64, min(512, (machine.l1 * 2 // 3 // (panel * size)) // lanes * lanes))
     masks = machine.vector >= 64
-    return Tiling(dtype, lanes, 2, machine.registers, strips, blocks, depth, masks, dots)
+    return Tiling(
+        dtype, lanes, 2, machine.registers, strips, blocks, depth, machine.l2, masks, dots
+    )

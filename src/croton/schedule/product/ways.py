@@ -1,0 +1,82 @@
+"""How a product goes about its factors, decided by the kernel from their sizes and strides.
+
+- *dot products* where both factors lie along the inner index and the result is small
+  across it: a matrix times a vector, say;
+- a right factor read where it lies (*direct*) where few rows need it, or where its
+  panels are whole and stay in the second cache; else its panels are copied one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from croton.kernel.build import add, index, mul, op, select
+from croton.kernel.nodes import Body, Expr, Let, Var
+from croton.schedule.product.strips import ceildiv
+from croton.schedule.product.tiling import Tiling
+
+#: Whether to add up products along the inner index, whether to read the right factor
+#: where it lies, and how much of the inner index to take at a time.
+DOT, DIRECT = Var("dot", "bool"), Var("direct", "bool")
+DEPTH = Var("depth")
+
+_INSIDE, _THIN, _EVEN = Var("inside", "bool"), Var("thin", "bool"), Var("even")
+
+
+def ways(t: Tiling, size: Mapping[str, Var], cut: Expr, wide: bool) -> Body:
+    """Decide; ``cut``: the left factor is in strips; ``wide``: items may have many columns."""
+    m, n, k = size["m"], size["n"], size["k"]
+    inner, column = size["b_inner"], size["b_column"]
+    narrow = _all(_le(n, index(max(4, t.lanes // 2))), _le(add(mul(n, index(12)), index(32)), k))
+    low = _all(_le(m, index(4)), _is(inner, 1), _le(index(128), k))
+    area = mul(mul(n, k), index(t.itemsize))
+    inside = _all(
+        _is(op("mod", n, index(t.panel)), 0),
+        _is(op("mod", inner, index(t.lanes)), 0),
+        op("ne", op("mod", inner, index(4096 // t.itemsize)), index(0)),
+        _le(area, index(t.second // 2)),
+    )
+    near = _any(_le(m, index(95)), _le(n, index(t.panel)), _INSIDE)
+    # Rows of a large right factor are read on and on, not in short pieces.
+    thin = _all(DIRECT, _le(m, index(16)), _le(index(1 << 20), area)) if wide else _never()
+    # With masks, what is read where it lies is never copied, not even its last columns.
+    whole = select(cut, _INSIDE, DIRECT) if t.masks else _all(DIRECT, _INSIDE)
+    whole = select(DOT, _is(inner, 1), _all(DIRECT, whole))
+    pieces = ceildiv(k, index(t.depth))
+    even = mul(ceildiv(ceildiv(k, pieces), index(t.lanes)), index(t.lanes))
+    some = op("maximum", k, index(1))
+    return (
+        Let(DOT, _all(_is(size["a_inner"], 1), op("not", cut), _any(narrow, low))),
+        Let(_INSIDE, inside),
+        Let(DIRECT, _all(_is(column, 1), near)),
+        Let(_THIN, thin),
+        Let(_EVEN, select(_le(k, index(t.depth)), some, even)),
+        Let(DEPTH, select(_THIN, index(2 * t.lanes), select(whole, some, _EVEN))),
+    )
+
+
+def _is(value: Expr, number: int) -> Expr:
+    return op("eq", value, index(number))
+
+
+def _le(a: Expr, b: Expr) -> Expr:
+    return op("le", a, b)
+
+
+def _never() -> Expr:
+    return op("lt", index(0), index(0))
+
+
+def _all(*conditions: Expr) -> Expr:
+    return _fold("and", conditions)
+
+
+def _any(*conditions: Expr) -> Expr:
+    return _fold("or", conditions)
+
+
+def _fold(name: str, conditions: tuple[Expr, ...]) -> Expr:
+    result = conditions[0]
+    for condition in conditions[1:]:
+        result = op(name, result, condition)
+    return result
