@@ -10,6 +10,7 @@ candidates take turns, so that a busy machine is unkind to all of them.
 
 import argparse
 import ctypes
+import functools
 import json
 import os
 import subprocess
@@ -181,7 +182,7 @@ def main() -> None:
         )
         c = np.zeros((m, n), args.dtype)
         f = functions[layout]
-        candidates = [lambda f=f, a=a, b=b: f(a, b)]
+        candidates: list[Callable[[], object]] = [functools.partial(f, a, b)]
         if prepare:
             candidates.append(prepare(a, b, c, layout))
         operations = 2 * m * n * k
