@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from croton.schedule.product.counts import Count, count
 from croton.schedule.product.tiling import Tiling
+from croton.schedule.product.ways import FEW_ROWS
 
 #: Columns of the result up to which its transpose may be computed instead.
 FEW_COLUMNS = 16
@@ -25,7 +26,6 @@ class Choice(NamedTuple):
 
     turn: Count
     strips: Count
-    panels: Count
     rows: Count
     columns: Count
     down: Count
@@ -42,34 +42,41 @@ def choose(t: Tiling, epilogue: bool) -> Choice:
         count("le", t.panel, "m"),
     )
     each = count("mul", "m", "k")
+    fitting = count("floordiv", t.second // (2 * t.itemsize), count("add", "k", 1))
+    # Elements that lie so far apart share few places of the first cache.
+    pitch = 1024 // t.itemsize
+    apart = _all(count("ne", "a_inner", 1), count("eq", count("mod", "a_inner", pitch), 0))
     strips = _all(
         count("le", 6 * t.panel, "n"),
-        count("le", big, "m"),
-        count("le", 1 << 20, count("mul", each, "n")),
+        count("le", 8 * big, "m"),
+        count("or", count("lt", fitting, "m"), apart),
     )
-    panels = _all(strips, count("le", 400, "m"))
-    columns = count("select", turn, 2 * t.panel, _columns(t, each, epilogue))
+    # A left factor that does not stay in any cache is read for two panels at a time.
+    far = _all(strips, count("lt", t.large // t.itemsize, each))
+    columns = count("select", turn, 2 * t.panel, _columns(t, each, far, epilogue))
     across = count("ceildiv", count("select", turn, "m", "n"), columns)
-    # The rows of an item stay in the second cache while it is used for all columns.
-    fitting = count("floordiv", 1 << 16, count("mul", "k", big))
-    fitting = count("minimum", 18, count("maximum", 5, fitting))
-    most = count("select", panels, count("mul", big, fitting), 18 * big)
+    most: Count = 18 * big
+    if not epilogue:
+        tall = count("select", far, 37 * big, 74 * big)
+        most = count("select", strips, tall, count("maximum", most, fitting))
     wanted = count("minimum", count("ceildiv", 16, across), count("ceildiv", "m", 4 * big))
     blocks = count("maximum", count("ceildiv", "m", most), wanted)
     unit = count("select", strips, big, t.blocks[0])
     even = count("mul", count("ceildiv", count("ceildiv", "m", blocks), unit), unit)
     rows = count("select", turn, FEW_COLUMNS, even)
     down = count("ceildiv", count("select", turn, "n", "m"), rows)
-    return Choice(turn, strips, panels, rows, columns, down, across)
+    return Choice(turn, strips, rows, columns, down, across)
 
 
-def _columns(t: Tiling, each: Count, epilogue: bool) -> Count:
+def _columns(t: Tiling, each: Count, far: Count, epilogue: bool) -> Count:
     if epilogue:
         return t.leading  # its blocks begin at multiples of their width
     # Rows of a large right factor, or of a long left one, are read for many columns.
-    thin = _all(count("le", "m", 16), count("le", 1 << 18, count("mul", "n", "k")))
+    area = count("mul", count("mul", "n", "k"), t.itemsize)
+    thin = _all(count("le", "m", FEW_ROWS), count("le", t.large, area))
     long = _all(count("le", 1536, "k"), count("lt", "n", 6 * t.panel))
-    panels = count("add", 1, count("floordiv", (1 << 16) // t.panel, count("add", each, 1)))
+    panels = count("floordiv", (1 << 16) // t.panel, count("add", each, 1))
+    panels = count("add", count("add", 1, far), panels)
     many = count("select", count("or", thin, long), 16, count("minimum", 16, panels))
     return count("mul", t.panel, many)
 

@@ -1,10 +1,10 @@
 """The kernel of a product: every item is a block of rows and columns of the result.
 
 An item goes over the inner index in pieces; for each piece it goes over its
-panels of columns, copies a panel of the right factor where that pays, and runs
-the innermost loop on the rows, as many at a time as registers hold.  The left
-factor has been copied into strips before, or is read where it lies; so may the right
-one have been copied.
+panels of columns, and runs the innermost loop on the rows, as many at a time as
+registers hold.  The left factor has been copied into strips before, or is read where it
+lies.  So is the right one by the first rows, which may keep a copy of the panel for the
+others; a panel that lies across is copied before.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from croton.kernel.nodes import (
 )
 from croton.schedule.product import tile
 from croton.schedule.product.dot import COLUMNS, Lines, dot_block
-from croton.schedule.product.micro import STEP, Left, Right, Shape, Target, block
+from croton.schedule.product.micro import STEP, Keep, Left, Right, Shape, Target, block
 from croton.schedule.product.pack import Copy, Source, below, pack
 from croton.schedule.product.strips import (
     BATCH,
@@ -45,7 +45,6 @@ from croton.schedule.product.strips import (
     SOME,
     ZERO,
     ceildiv,
-    left_start,
     split,
     strip_start,
     total,
@@ -55,13 +54,13 @@ from croton.schedule.product.tiling import Tiling
 from croton.schedule.product.ways import DEPTH, DIRECT, DOT, ways
 
 #: Of every kernel: extents, strides in elements, rows and columns of an item, whether the
-#: left factor has been copied into strips and the right one into panels, and whether to
-#: compute the transposed result.  In that case ``rows`` and ``columns`` are its own.
+#: left factor has been copied into strips, and whether to compute the transposed result.
+#: In that case ``rows`` and ``columns`` are its own.
 SIZES = (
     "m", "n", "k",
     "a_row", "a_inner", "a_batch",
     "b_inner", "b_column", "b_batch",
-    "rows", "columns", "strips", "panels", "turn",
+    "rows", "columns", "strips", "turn",
 )  # fmt: skip
 #: Of a kernel that stores its result: its strides, and whether to add to what is there.
 STORE_SIZES = ("c_row", "c_batch", "accumulate")
@@ -77,18 +76,18 @@ CUT, TURN = Var("cut", "bool"), Var("turned", "bool")
 DOWN, ACROSS = Var("c_down"), Var("c_across")
 #: ... the piece of the inner index, the panel of columns, and how many of them there are, ...
 K0, PIECE, P0, WIDE = Var("k0"), Var("piece"), Var("p0"), Var("wide")
-#: ... where the panel begins in the result, whether there is something to add to, ...
-BASE, ADDS = Var("base"), Var("adds", "bool")
-#: ... the block of rows, the first of them and how many there are, ...
-BLOCK, AT, PRESENT = Var("block"), Var("at"), Var("present")
-#: ... and where the panel begins that comes next, its strides, and the lines of it to ask for.
-AHEAD, AHEAD_ROW, AHEAD_COLUMN = Var("ahead"), Var("ahead_row"), Var("ahead_column")
-LINE, LINE_PITCH = Var("ahead_line"), Var("ahead_pitch")
+#: ... where the panel begins in the right factor and in the result, whether its first rows
+#: keep a copy, and whether there is something to add to, ...
+START, BASE, KEPT, ADDS = Var("start"), Var("base"), Var("kept", "bool"), Var("adds", "bool")
+#: ... the block of rows, the first of them and how many there are, whether it keeps a copy, ...
+BLOCK, AT, PRESENT, FRESH = Var("block"), Var("at"), Var("present"), Var("fresh", "bool")
+#: ... and where the panel begins that comes next, and the lines of it to ask for.
+AHEAD, LINE, LINE_PITCH, SLOWER = Var("ahead"), Var("line_ahead"), Var("line_pitch"), Var("slower")
 
 
 def line_pitch(t: Tiling) -> int:
     """Elements from line to line of a panel that is copied for dot products."""
-    return t.depth + t.lanes
+    return t.longest + t.lanes
 
 
 def scratch_bytes(t: Tiling) -> int:
@@ -108,10 +107,10 @@ class _Product:
         self.a = Buffer("left", t.dtype)
         self.b = Buffer("right", t.dtype)
         self.p = Buffer("p", t.dtype)
-        self.q = Buffer("q", t.dtype)
         self.c = Buffer("tile" if epilogue else "c", t.dtype)
         self.sums = Buffer("sums", t.dtype)
         self.panel = Buffer("panel", t.dtype)
+        self.keep = Keep(FRESH, self.panel, t.panel)
         self.callee = Buffer("epilogue", "int64")
         self.below = Buffer("below", "int64")
         #: The sizes, with those of the factors in the roles that they have.
@@ -128,7 +127,7 @@ class _Product:
         a, b = Buffer("a", self.t.dtype), Buffer("b", self.t.dtype)
         names = SIZES if self.epilogue else SIZES + STORE_SIZES
         body = (*self.roles(a, b), *self.scratch(), *self.items())
-        buffers = (a, b, self.p, self.q, last)
+        buffers = (a, b, self.p, last)
         # Products and sums become one instruction where the machine has it.
         return Function(name, buffers, tuple(Var(n) for n in names), body, contract=True)
 
@@ -228,20 +227,21 @@ class _Product:
     def columns(self) -> Body:
         """One panel of columns, for one piece of the inner index."""
         s, t = self.size, self.t
-        start, packed, copied = Var("start"), Var("packed", "bool"), Var("copied", "bool")
-        where, panel_start = Var("where_b"), Var("panel_start")
-        lies, right = Buffer("lies", t.dtype), Buffer("rows_of_right", t.dtype)
+        packed, copied = Var("packed", "bool"), Var("copied", "bool")
+        right = Buffer("rows_of_right", t.dtype)
         first, pitch = Var("first"), Var("pitch")
-        part = op("lt", WIDE, index(t.panel))
-        if t.masks:
-            # Blocks that read the left factor where it lies load with masks.
-            part = op("and", part, CUT)
-        packs = op("and", op("or", op("not", DIRECT), part), op("not", copied))
-        packs = select(DOT, op("ne", s["b_inner"], ONE), packs)
+        keeps = op("and", op("eq", s["b_column"], ONE), op("not", op("or", DIRECT, DOT)))
+        keeps = op("and", keeps, op("gt", WIDE, index(t.lanes)))
+        packs = op("not", DIRECT)
+        if not t.masks:
+            # What is read where it lies is read in whole vectors.
+            whole = op("ge", WIDE, index(t.panel))
+            keeps, packs = op("and", keeps, whole), op("not", op("and", DIRECT, whole))
+        packs = select(DOT, op("ne", s["b_inner"], ONE), op("and", packs, op("not", KEPT)))
         # For dot products the copy has the columns as lines, else the rows.
         source = Source(
             self.b,
-            start,
+            START,
             select(DOT, s["b_inner"], s["b_column"]),
             select(DOT, s["b_column"], s["b_inner"]),
             select(DOT, PIECE, WIDE),
@@ -255,23 +255,18 @@ class _Product:
             base = total((BATCH, s["c_batch"]), (M0, DOWN), (P0, ACROSS))
             adds = op("or", op("gt", K0, ZERO), op("ne", s["accumulate"], ZERO))
         return (
-            Let(start, total((BATCH, s["b_batch"]), (K0, s["b_inner"]), (P0, s["b_column"]))),
+            Let(START, total((BATCH, s["b_batch"]), (K0, s["b_inner"]), (P0, s["b_column"]))),
             Let(WIDE, op("minimum", sub(N1, P0), index(t.panel))),
-            Let(copied, op("ne", s["panels"], ZERO)),
+            Let(KEPT, keeps),
             Let(packed, packs),
             If(packed, pack(t, source, copy)),
-            Choose(lies, copied, self.q, self.b),
-            Choose(right, packed, self.panel, lies),
-            Let(panel_start, self.panel_start(P0, K0)),
-            Let(where, select(copied, panel_start, start)),
-            Let(first, select(packed, ZERO, where)),
-            Let(
-                pitch,
-                select(op("or", copied, packed), index(t.panel), s["b_inner"]),
-            ),
+            Let(copied, op("or", packed, KEPT)),
+            Choose(right, copied, self.panel, self.b),
+            Let(first, select(copied, ZERO, START)),
+            Let(pitch, select(copied, index(t.panel), s["b_inner"])),
             Let(BASE, base),
             Let(ADDS, adds),
-            *self.ahead(copied, lies),
+            *self.ahead(),
             *(Let(m, below(WIDE, index(v * t.lanes), t.lanes)) for v, m in enumerate(self.masks)),
             If(
                 DOT,
@@ -308,31 +303,27 @@ class _Product:
         )
         return (For(row, ZERO, COUNT, body, step=index(height)),)
 
-    def panel_start(self, column: Expr, k: Expr) -> Expr:
-        """Where the panel that starts at ``column`` holds row ``k`` of the right factor."""
-        s, panel = self.size, index(self.t.panel)
-        slot = op("floordiv", column, panel)
-        start = strip_start(self.t, s["b_batch"], ceildiv(s["n"], panel), slot, self.t.panel)
-        return add(start, mul(k, panel))
-
-    def ahead(self, copied: Expr, lies: Buffer) -> Body:
+    def ahead(self) -> Body:
         """Where the panel that comes next begins."""
-        s, t = self.size, self.t
+        s, panel = self.size, index(self.t.panel)
         k, column = Var("next_k"), Var("next_column")
-        following = add(K0, DEPTH)
-        more = op("lt", following, s["k"])
-        start = total((BATCH, s["b_batch"]), (k, s["b_inner"]), (column, s["b_column"]))
+        beside, below = add(P0, panel), add(K0, DEPTH)
+        last, more = op("ge", beside, N1), op("lt", below, s["k"])
         return (
-            Let(k, select(more, following, ZERO)),
-            Let(column, select(more, P0, add(P0, index(t.panel)))),
-            Let(AHEAD, select(copied, self.panel_start(column, k), start)),
-            Let(AHEAD_ROW, select(copied, index(t.panel), s["b_inner"])),
-            Let(AHEAD_COLUMN, select(copied, ONE, s["b_column"])),
+            Let(k, select(last, select(more, below, ZERO), K0)),
+            Let(column, select(last, select(more, N0, N1), beside)),
+            Let(AHEAD, total((BATCH, s["b_batch"]), (k, s["b_inner"]), (column, s["b_column"]))),
         )
 
-    def rows(self, right: Right) -> Body:
-        """All rows of the item, for one panel, by blocks of the result."""
+    def rows(self, later: Right) -> Body:
+        """All rows of the item, for one panel, by blocks of the result.
+
+        ``later``: the right factor for all but the first block, which may keep a copy.
+        """
         t = self.t
+        first, apart = Var("first_of_right"), Var("right_pitch")
+        masks = tuple(self.masks) if t.masks else ()
+        right = Right(Buffer("right_of_block", t.dtype), first, apart, masks)
         (big, middle), (tall, low) = t.strips, t.blocks
         early, late, wide = Var("early", "bool"), Var("late", "bool"), Var("two", "bool")
         aside, starts = Var("aside", "bool"), Var("starts", "bool")
@@ -353,7 +344,7 @@ class _Product:
         cut = (
             If(
                 early,
-                self.strips(big, two, right, main, self.prefetch()),
+                self.strips(big, two, right, main),
                 self.strips(middle, two, right, target),
             ),
         )
@@ -371,6 +362,11 @@ class _Product:
             ),
         )
         body: Body = (
+            Let(FRESH, op("and", KEPT, op("eq", BLOCK, ZERO))),
+            Choose(right.buffer, FRESH, self.b, later.buffer),
+            Let(first, select(FRESH, START, later.start)),
+            Let(apart, select(FRESH, self.size["b_inner"], later.pitch)),
+            *self.line_ahead(),
             Let(early, op("lt", BLOCK, MANY)),
             Let(late, op("ge", BLOCK, add(MANY, SOME))),
             Let(
@@ -401,19 +397,16 @@ class _Product:
             For(BLOCK, ZERO, add(MANY, add(SOME, FEW)), body),
         )
 
-    def strips(
-        self, height: int, vectors: int, right: Right, target: Target, every_step: Body = ()
-    ) -> Body:
+    def strips(self, height: int, vectors: int, right: Right, target: Target) -> Body:
         """A block of a strip."""
         s, origin = self.size, Var("origin")
         rows = tuple(index(r) for r in range(height))
         pitch = index(width(self.t, height))
         left = Left(self.p, ((origin, rows),), pitch)
-        strip = left_start(self.t, s["a_batch"], s["m"], BLOCK)
+        start = strip_start(self.t, s["a_batch"], s["m"], BLOCK)
         return (
-            Let(origin, add(strip, mul(K0, pitch))),
-            *(self.line_ahead() if every_step else ()),
-            *block(Shape(vectors, self.t.lanes), PIECE, left, right, target, every_step),
+            Let(origin, add(start, mul(K0, pitch))),
+            *self.block(vectors, left, right, target),
         )
 
     def some(self, height: int, vectors: int, right: Right, target: Target) -> Body:
@@ -424,11 +417,12 @@ class _Product:
         starts = [Var(f"origin{first}") for first in range(0, height, len(reach))]
         places = [add(self.origin(), mul(row, index(len(reach) * g))) for g in range(len(starts))]
         groups = tuple((start, reach[: height - len(reach) * g]) for g, start in enumerate(starts))
-        masks = tuple(self.masks[vectors - 1 : vectors]) if self.t.masks else ()
+        # All vectors but the last are whole.
+        right = right._replace(masks=right.masks[vectors - 1 : vectors])
         return (
             Let(triple, mul(row, index(3))),
             *(Let(start, place) for start, place in zip(starts, places, strict=True)),
-            *self.direct(vectors, Left(self.a, groups, self.size["a_inner"]), right, masks, target),
+            *self.block(vectors, Left(self.a, groups, self.size["a_inner"]), right, target),
         )
 
     def few(self, height: int, right: Right, target: Target) -> Body:
@@ -438,11 +432,10 @@ class _Product:
         # Rows that are not there are read as the last one that is.
         places = [op("minimum", index(r), sub(PRESENT, ONE)) for r in range(1, height)]
         left = Left(self.a, ((origin, (ZERO, *offsets)),), self.size["a_inner"])
-        masks = tuple(self.masks) if self.t.masks else ()
         return (
             Let(origin, self.origin()),
             *(Let(v, mul(place, row)) for v, place in zip(offsets, places, strict=True)),
-            *self.direct(self.t.vectors, left, right, masks, target),
+            *self.block(self.t.vectors, left, right, target),
         )
 
     def origin(self) -> Expr:
@@ -450,14 +443,14 @@ class _Product:
         s = self.size
         return total((BATCH, s["a_batch"]), (add(M0, AT), s["a_row"]), (K0, s["a_inner"]))
 
-    def direct(
-        self, vectors: int, left: Left, right: Right, masks: tuple[Var, ...], target: Target
-    ) -> Body:
-        """A block of rows that are read where they lie; ``masks``: of the last vectors."""
+    def block(self, vectors: int, left: Left, right: Right, target: Target) -> Body:
+        """A block of the result."""
         sums = left.height * vectors
         room = self.t.registers - vectors - 1
         shape = Shape(vectors, self.t.lanes, 2 if sums <= 8 and 2 * sums <= room else 1)
-        return block(shape, PIECE, left, right._replace(masks=masks), target)
+        if vectors < self.t.vectors:
+            return block(shape, PIECE, left, right, target)
+        return block(shape, PIECE, left, right, target, self.keep, self.prefetch())
 
     def finish(self, masks: Sequence[Var], where: Expr, pitch: int, turns: bool) -> Body:
         """Bring the sums of a block, ``pitch`` in a row, to where they belong."""
@@ -488,22 +481,26 @@ class _Product:
         )
 
     def line_ahead(self) -> Body:
-        """Which part of the panel that comes next this block asks for.
+        """Which lines of the panel that comes next this block asks for, one at a step.
 
-        Six blocks ask for all of it: the first, the middle and the last line of each row of
-        one half, then of the other.
+        Three blocks ask for all of it: the first, the middle and the last line of each row.
+        If there are six, each does so for half of the rows, at every other step: no more
+        are under way at once.
         """
-        t = self.t
-        half = select(op("ge", BLOCK, index(3)), ONE, ZERO)
+        s, t = self.size, self.t
+        many = op("ge", add(MANY, add(SOME, FEW)), index(6))
+        half = select(op("and", many, op("ge", BLOCK, index(3))), ONE, ZERO)
         line = mul(sub(BLOCK, mul(half, index(3))), index(t.panel // 2))
-        row = mul(half, op("shr", PIECE, ONE))
         column = op("minimum", line, index(t.panel - 1))
-        start = add(AHEAD, total((row, AHEAD_ROW), (column, AHEAD_COLUMN)))
-        pitch = select(op("lt", BLOCK, index(6)), AHEAD_ROW, ZERO)
-        return (Let(LINE, start), Let(LINE_PITCH, pitch))
+        row = mul(half, op("shr", PIECE, ONE))
+        asks = op("lt", BLOCK, select(many, index(6), index(3)))
+        return (
+            Let(LINE, add(AHEAD, total((row, s["b_inner"]), (column, s["b_column"])))),
+            Let(LINE_PITCH, select(asks, s["b_inner"], ZERO)),
+            Let(SLOWER, select(many, ONE, ZERO)),
+        )
 
     def prefetch(self) -> Body:
-        """Ask for a line of the next panel at every other step: no more are under way at once."""
-        lies = Buffer("lies", self.t.dtype)
-        at = add(LINE, mul(op("shr", STEP, ONE), LINE_PITCH))
-        return (Prefetch(lies, at, level=2),)
+        """Ask for a line."""
+        at = add(LINE, mul(op("shr", STEP, SLOWER), LINE_PITCH))
+        return (Prefetch(self.b, at, level=2),)

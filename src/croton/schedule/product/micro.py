@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from croton.kernel.build import add, broadcast, const, index, op, sub
+from croton.kernel.build import add, broadcast, const, index, mul, op, sub
 from croton.kernel.nodes import (
     Assign,
     Body,
@@ -66,6 +66,17 @@ class Target(NamedTuple):
     add: Expr | None = None
 
 
+class Keep(NamedTuple):
+    """Where ``when`` holds, rows of the right factor are kept in ``buffer``, ``pitch`` apart.
+
+    The block that reads them first so makes the copy that the next ones read.
+    """
+
+    when: Expr
+    buffer: Buffer
+    pitch: int
+
+
 class Shape(NamedTuple):
     """A block's vectors of columns, their lanes, and its sums per element.
 
@@ -79,7 +90,13 @@ class Shape(NamedTuple):
 
 
 def block(
-    shape: Shape, depth: Expr, left: Left, right: Right, target: Target, every_step: Body = ()
+    shape: Shape,
+    depth: Expr,
+    left: Left,
+    right: Right,
+    target: Target,
+    keep: Keep | None = None,
+    every_step: Body = (),
 ) -> Body:
     """One block of the product; ``every_step`` runs along with the inner index."""
     vectors, lanes, phases = shape
@@ -111,12 +128,23 @@ def block(
     ]
     masks = (*[None] * (vectors - len(right.masks)), *right.masks)
 
-    def step(phase: int) -> list[Stmt]:
+    def step(phase: int, number: Expr) -> list[Stmt]:
         columns = [Var(f"y{v}_{phase}", dtype, lanes) for v in range(vectors)]
         found: list[Stmt] = [
             Let(y, Load(right.buffer, add(y_at, index(v * lanes)), lanes, mask))
             for v, (y, mask) in enumerate(zip(columns, masks, strict=True))
         ]
+        if keep is not None:
+            kept = mul(number, index(keep.pitch))
+            found.append(
+                If(
+                    keep.when,
+                    tuple(
+                        Store(keep.buffer, add(kept, index(v * lanes)), y)
+                        for v, y in enumerate(columns)
+                    ),
+                )
+            )
         for row, row_sums in zip(rows, sums[phase], strict=True):
             x = broadcast(Load(left.buffer, row), lanes)
             found += [
@@ -130,11 +158,11 @@ def block(
         ]
 
     whole = sub(depth, index(phases - 1))
-    steps = tuple(s for phase in range(phases) for s in step(phase))
+    steps = tuple(s for phase in range(phases) for s in step(phase, add(STEP, index(phase))))
     body.append(For(STEP, index(0), whole, (*every_step, *steps), step=index(phases)))
     if phases == 2:
         odd = op("ne", op("and", depth, index(1)), index(0))
-        body.append(If(odd, tuple(step(0))))
+        body.append(If(odd, tuple(step(0, whole))))
         body += [
             Assign(s, op("add", s, other))
             for row, others in zip(*sums, strict=True)

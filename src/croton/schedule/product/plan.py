@@ -68,48 +68,34 @@ def plan(
     values: dict[str, Count] = way._asdict() | {"accumulate": int(accumulate)}
     product = Step(
         functions[1].name,
-        ("a", "b", "strips", "panels", "epilogue" if epilogue else "c"),
+        ("a", "b", "strips", "epilogue" if epilogue else "c"),
         tuple(values.get(name, name) for name in (SIZES if epilogue else SIZES + STORE_SIZES)),
         _mul("batch", way.down, way.across),
         count("add", 1, count("floordiv", 1 << 17, _mul(way.rows, way.columns, "k"))),
         64 + (tile.FREE + max(own, spare) if epilogue else own),
     )
     slots = count("add", count("ceildiv", way.rows, big), SPARE)
-    left = _copy(t, functions[0], "a", "strips", way.strips, _mul(way.down, slots))
-    strips, panels = count("ceildiv", "m", big), count("ceildiv", "n", t.panel)
-    size = width(t, big)
-    right = _copy(t, functions[0], "b", "panels", way.panels, panels)
-    left_sizes = ("m", "k", "a_row", "a_inner", "a_batch", way.rows, slots, 0)
-    right_sizes = ("n", "k", "b_column", "b_inner", "b_batch", "n", panels, t.panel)
+    copy = Step(
+        functions[0].name,
+        ("a", "strips"),
+        ("m", "k", "a_row", "a_inner", "a_batch", way.rows, slots),
+        count("select", way.strips, _mul(_copies("a_batch"), way.down, slots), 0),
+        count("add", 1, count("floordiv", 1 << 14, _mul(big, "k"))),
+        64,
+    )
+    strips = count("add", count("ceildiv", "m", big), SPARE)
+    size = _mul(_copies("a_batch"), strips, width(t, big), count("add", "k", t.lanes))
     return Plan(
         dtype,
         functions,
-        (
-            ("strips", _copied(t, way.strips, "a_batch", count("add", strips, SPARE), size)),
-            ("panels", _copied(t, way.panels, "b_batch", panels, t.panel)),
-        ),
-        (left._replace(sizes=left_sizes), right._replace(sizes=right_sizes), product),
+        (("strips", count("select", way.strips, size, 0)),),
+        (copy, product),
     )
 
 
 def _copies(batch: str) -> Count:
     """How many matrices of a factor are different."""
     return count("select", count("eq", batch, 0), 1, "batch")
-
-
-def _copied(t: Tiling, wanted: Count, batch: str, strips: Count, size: int) -> Count:
-    """Elements of the copy of a factor, in strips of ``size``."""
-    total = _mul(_copies(batch), strips, size, count("add", "k", t.lanes))
-    return count("select", wanted, total, 0)
-
-
-def _copy(
-    t: Tiling, function: Function, factor: str, copy: str, wanted: Count, strips: Count
-) -> Step:
-    """The launch that copies a factor, if that is wanted."""
-    items = count("select", wanted, _mul(_copies(f"{factor}_batch"), strips), 0)
-    grain = count("add", 1, count("floordiv", 1 << 14, _mul(t.panel, "k")))
-    return Step(function.name, (factor, copy), (), items, grain, 64)
 
 
 @lru_cache(maxsize=32)

@@ -1,8 +1,7 @@
-"""How factors are cut into what registers hold, and the kernel that copies them so.
+"""How the left factor is cut into what registers hold, and the kernel that copies them so.
 
-A strip is as many rows of the left factor, or columns of the right one (then it is
-called a panel), as the innermost loop takes at a time; all of one element of the inner
-index lie side by side.
+A strip is as many rows of the left factor as the innermost loop takes at a time; their
+elements of one inner index lie side by side.
 """
 
 from __future__ import annotations
@@ -18,9 +17,8 @@ ZERO, ONE = index(0), index(1)
 SPARE = 2
 
 #: Sizes of the kernel: its source has ``m`` rows, which items take ``rows`` at a time;
-#: they have at most ``slots`` strips.  Strips have ``height`` rows, or the two larger
-#: heights of strips if that is 0.
-PACK_SIZES = ("m", "k", "row", "inner", "batch_pitch", "rows", "slots", "height")
+#: they have at most ``slots`` strips.
+PACK_SIZES = ("m", "k", "row", "inner", "batch_pitch", "rows", "slots")
 
 #: The first row of an item, and how many rows it has; how many blocks of each height
 #: cover them; the matrix.
@@ -80,37 +78,30 @@ def strip_depth(t: Tiling, k: Expr) -> Expr:
     return add(k, index(t.lanes))
 
 
-def strip_start(t: Tiling, batch: Expr, slots: Expr, slot: Expr, size: int) -> Expr:
-    """Where strip ``slot`` of a matrix of ``slots`` strips begins, ``size`` in a row.
+def strip_start(t: Tiling, batch: Expr, rows: Expr, slot: Expr) -> Expr:
+    """Where strip ``slot`` begins of the item that starts at row ``M0`` of the left factor.
 
     ``batch`` is what its batch index is multiplied with in the source: a matrix that
     is the same for the whole batch is copied once.
     """
-    matrix = select(op("eq", batch, ZERO), ZERO, BATCH)
-    return mul(add(mul(matrix, slots), slot), mul(strip_depth(t, Var("k")), index(size)))
-
-
-def left_start(t: Tiling, batch: Expr, rows: Expr, slot: Expr) -> Expr:
-    """Where strip ``slot`` of the item that starts at row ``M0`` of the left factor begins."""
     big = index(t.strips[0])
     slots = add(ceildiv(rows, big), index(SPARE))
-    first = op("floordiv", M0, big)
-    return strip_start(t, batch, slots, add(first, slot), width(t, t.strips[0]))
+    matrix = select(op("eq", batch, ZERO), ZERO, BATCH)
+    place = add(mul(matrix, slots), add(op("floordiv", M0, big), slot))
+    return mul(place, mul(strip_depth(t, Var("k")), index(width(t, t.strips[0]))))
 
 
 def pack_kernel(t: Tiling) -> Function:
-    """The kernel that copies a factor; an item is a strip."""
+    """The kernel that copies the left factor; an item is a strip."""
     size = {name: Var(name) for name in PACK_SIZES}
     a, p = Buffer("a", t.dtype), Buffer("p", t.dtype)
     item, slot, rest, down = Var("item"), Var("slot"), Var("item_rest"), Var("down")
     first, lines, present = Var("first"), Var("lines"), Var("present")
+    start, wide = Var("start"), Var("wide")
     big, middle = t.strips
-    equal = op("ne", size["height"], ZERO)
     early = op("lt", slot, MANY)
     # Behind the strips of the big height come those of the middle one.
     later = mul(op("maximum", sub(slot, MANY), ZERO), index(big - middle))
-    uneven = sub(mul(slot, index(big)), later)
-    pitch = select(early, index(width(t, big)), index(width(t, middle)))
     source = Source(
         a,
         total((BATCH, size["batch_pitch"]), (first, size["row"])),
@@ -119,15 +110,12 @@ def pack_kernel(t: Tiling) -> Function:
         present,
         size["k"],
     )
-    panel = strip_start(t, size["batch_pitch"], size["slots"], slot, t.panel)
-    begin = select(equal, panel, left_start(t, size["batch_pitch"], size["m"], slot))
-    start, wide = Var("start"), Var("wide")
     strip: Body = (
-        Let(lines, select(equal, size["height"], select(early, index(big), index(middle)))),
-        Let(wide, select(equal, size["height"], pitch)),
-        Let(first, add(M0, select(equal, mul(slot, size["height"]), uneven))),
+        Let(lines, select(early, index(big), index(middle))),
+        Let(wide, select(early, index(width(t, big)), index(width(t, middle)))),
+        Let(first, add(M0, sub(mul(slot, index(big)), later))),
         Let(present, op("minimum", lines, sub(size["m"], first))),
-        Let(start, begin),
+        Let(start, strip_start(t, size["batch_pitch"], size["m"], slot)),
         *pack(t, source, Copy(p, start, wide, wide)),
     )
     body: Body = (
@@ -138,7 +126,7 @@ def pack_kernel(t: Tiling) -> Function:
         Let(M0, mul(sub(rest, mul(BATCH, down)), size["rows"])),
         Let(COUNT, op("minimum", size["rows"], sub(size["m"], M0))),
         *split(t, op("eq", ZERO, ZERO)),
-        If(op("or", equal, op("lt", slot, add(MANY, SOME))), strip),
+        If(op("lt", slot, add(MANY, SOME)), strip),
     )
     items = For(item, Var("lo"), Var("hi"), body)
     return Function(f"product_{t.dtype}_pack", (a, p), tuple(size.values()), (items,))

@@ -16,10 +16,9 @@ class Tiling(NamedTuple):
     ``strips`` are the heights of the strips that the left factor may be copied into,
     ``blocks`` those of the blocks of rows that are read where they lie; ``lanes`` times
     ``vectors`` are the columns of a panel: so much stays in ``registers``.
-    ``depth`` is how much of the inner index is taken at a time, ``second`` the size of
-    the second cache.  ``masks``: loads and
-    stores of some lanes are as fast as of all.  ``dots`` are the rows of a block of dot
-    products.
+    ``depth`` is how much of the inner index is taken at a time.  ``second`` is the size of
+    the second cache; ``large`` is what does not stay in any.  ``masks``: loads and stores of
+    some lanes are as fast as of all.  ``dots`` are the rows of a block of dot products.
     """
 
     dtype: str
@@ -30,6 +29,7 @@ class Tiling(NamedTuple):
     blocks: tuple[int, int]
     depth: int
     second: int
+    large: int
     masks: bool
     dots: int
 
@@ -37,6 +37,11 @@ class Tiling(NamedTuple):
     def panel(self) -> int:
         """Columns of a panel."""
         return self.lanes * self.vectors
+
+    @property
+    def longest(self) -> int:
+        """Elements of the inner index up to which it is not cut."""
+        return 2 * self.depth
 
     @property
     def leading(self) -> int:
@@ -57,8 +62,9 @@ def tiling(dtype: str, machine: Machine) -> Tiling:
     many = machine.registers >= 32
     strips, blocks, dots = ((14, 8), (8, 4), 4) if many else ((6, 4), (6, 2), 2)
     panel = 2 * lanes
-    depth = max(64, min(512, (machine.l1 * 2 // 3 // (panel * size)) // lanes * lanes))
+    depth = min(512, machine.l1 * 4 // 3 // (panel * size) // lanes * lanes)
     masks = machine.vector >= 64
+    second, large = machine.l2, machine.l3 // 4
     return Tiling(
-        dtype, lanes, 2, machine.registers, strips, blocks, depth, machine.l2, masks, dots
+        dtype, lanes, 2, machine.registers, strips, blocks, depth, second, large, masks, dots
     )

@@ -2,8 +2,8 @@
 
 - *dot products* where both factors lie along the inner index and the result is small
   across it: a matrix times a vector, say;
-- a right factor read where it lies (*direct*) where few rows need it, or where its
-  panels are whole and stay in the second cache; else its panels are copied one by one.
+- a right factor read where it lies (*direct*) where one block of rows needs it, or where
+  its panels are whole and stay in the second cache; else its panels are copied one by one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from croton.schedule.product.tiling import Tiling
 #: where it lies, and how much of the inner index to take at a time.
 DOT, DIRECT = Var("dot", "bool"), Var("direct", "bool")
 DEPTH = Var("depth")
+
+#: Rows for which a large right factor is never copied.
+FEW_ROWS = 16
 
 _INSIDE, _THIN, _EVEN = Var("inside", "bool"), Var("thin", "bool"), Var("even")
 
@@ -36,21 +39,23 @@ def ways(t: Tiling, size: Mapping[str, Var], cut: Expr, wide: bool) -> Body:
         op("ne", op("mod", inner, index(4096 // t.itemsize)), index(0)),
         _le(area, index(t.second // 2)),
     )
-    near = _any(_le(m, index(95)), _le(n, index(t.panel)), _INSIDE)
     # Rows of a large right factor are read on and on, not in short pieces.
-    thin = _all(DIRECT, _le(m, index(16)), _le(index(1 << 20), area)) if wide else _never()
+    thin = _all(_le(m, index(FEW_ROWS)), _le(index(t.large), area)) if wide else _never()
+    near = _any(_le(m, index(t.blocks[0])), _le(n, index(t.panel)), _INSIDE, _THIN)
     # With masks, what is read where it lies is never copied, not even its last columns.
     whole = select(cut, _INSIDE, DIRECT) if t.masks else _all(DIRECT, _INSIDE)
     whole = select(DOT, _is(inner, 1), _all(DIRECT, whole))
-    pieces = ceildiv(k, index(t.depth))
+    # A long piece of a factor that is read where it lies costs less than another pass.
+    most = select(cut, index(t.depth), index(t.longest))
+    pieces = ceildiv(k, most)
     even = mul(ceildiv(ceildiv(k, pieces), index(t.lanes)), index(t.lanes))
     some = op("maximum", k, index(1))
     return (
         Let(DOT, _all(_is(size["a_inner"], 1), op("not", cut), _any(narrow, low))),
         Let(_INSIDE, inside),
+        Let(_THIN, _all(_is(column, 1), thin)),
         Let(DIRECT, _all(_is(column, 1), near)),
-        Let(_THIN, thin),
-        Let(_EVEN, select(_le(k, index(t.depth)), some, even)),
+        Let(_EVEN, select(_le(k, most), some, even)),
         Let(DEPTH, select(_THIN, index(2 * t.lanes), select(whole, some, _EVEN))),
     )
 
