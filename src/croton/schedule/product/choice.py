@@ -1,8 +1,8 @@
 """What of a product its sizes decide before its kernels run.
 
 - the *transposed* result is computed where that has long rows and this one short ones;
-- in *strips*, copied first, is the left factor of a product where much is computed from
-  every element; the right one is copied first too (*panels*) where many rows need it;
+- in *strips*, copied first, is a left factor that is read again and again and does not
+  stay in the second cache where it lies;
 - an item is so many rows and columns that there are some for each of a few threads.
 
 All else the kernels decide themselves (:mod:`croton.schedule.product.ways`): every

@@ -2,8 +2,8 @@
 
 - *dot products* where both factors lie along the inner index and the result is small
   across it: a matrix times a vector, say;
-- a right factor read where it lies (*direct*) where one block of rows needs it, or where
-  its panels are whole and stay in the second cache; else its panels are copied one by one.
+- a right factor read where it lies (*direct*) where one block of rows needs it; else its
+  panels are copied one by one, so that they are near and begin where vectors do.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DEPTH = Var("depth")
 #: Rows for which a large right factor is never copied.
 FEW_ROWS = 16
 
-_INSIDE, _THIN, _EVEN = Var("inside", "bool"), Var("thin", "bool"), Var("even")
+_THIN, _EVEN = Var("thin", "bool"), Var("even")
 
 
 def ways(t: Tiling, size: Mapping[str, Var], cut: Expr, wide: bool) -> Body:
@@ -33,18 +33,12 @@ def ways(t: Tiling, size: Mapping[str, Var], cut: Expr, wide: bool) -> Body:
     narrow = _all(_le(n, index(max(4, t.lanes // 2))), _le(add(mul(n, index(12)), index(32)), k))
     low = _all(_le(m, index(4)), _is(inner, 1), _le(index(128), k))
     area = mul(mul(n, k), index(t.itemsize))
-    inside = _all(
-        _is(op("mod", n, index(t.panel)), 0),
-        _is(op("mod", inner, index(t.lanes)), 0),
-        op("ne", op("mod", inner, index(4096 // t.itemsize)), index(0)),
-        _le(area, index(t.second // 2)),
-    )
     # Rows of a large right factor are read on and on, not in short pieces.
     thin = _all(_le(m, index(FEW_ROWS)), _le(index(t.large), area)) if wide else _never()
-    near = _any(_le(m, index(t.blocks[0])), _le(n, index(t.panel)), _INSIDE, _THIN)
+    near = _any(_le(m, index(t.blocks[0])), _le(n, index(t.panel)), _THIN)
     # With masks, what is read where it lies is never copied, not even its last columns.
-    whole = select(cut, _INSIDE, DIRECT) if t.masks else _all(DIRECT, _INSIDE)
-    whole = select(DOT, _is(inner, 1), _all(DIRECT, whole))
+    whole = DIRECT if t.masks else _all(DIRECT, _is(op("mod", n, index(t.panel)), 0))
+    whole = select(DOT, _is(inner, 1), whole)
     # A long piece of a factor that is read where it lies costs less than another pass.
     most = select(cut, index(t.depth), index(t.longest))
     pieces = ceildiv(k, most)
@@ -52,7 +46,6 @@ def ways(t: Tiling, size: Mapping[str, Var], cut: Expr, wide: bool) -> Body:
     some = op("maximum", k, index(1))
     return (
         Let(DOT, _all(_is(size["a_inner"], 1), op("not", cut), _any(narrow, low))),
-        Let(_INSIDE, inside),
         Let(_THIN, _all(_is(column, 1), thin)),
         Let(DIRECT, _all(_is(column, 1), near)),
         Let(_EVEN, select(_le(k, most), some, even)),
