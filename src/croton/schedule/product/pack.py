@@ -16,6 +16,7 @@ from croton.kernel.nodes import (
     Let,
     Load,
     Local,
+    Prefetch,
     Store,
     Var,
 )
@@ -45,6 +46,9 @@ class Copy(NamedTuple):
     pitch: Expr
     width: Expr
 
+
+#: Vectors of each line of the source that are transposed before the next lines are.
+PIECE = 4
 
 GROUP, K = Var("pack_group"), Var("pack_k")
 THERE = "pack_there"
@@ -125,6 +129,7 @@ def _turned(t: Tiling, source: Source, copy: Copy) -> Body:
     to, first, stop = Var("pack_to"), Var("pack_first"), Var("pack_stop")
     square: Body = (
         Let(mask, below(source.depth, K, lanes)),
+        *(Prefetch(source.buffer, add(line, add(K, index(PIECE * lanes)))) for line in lines),
         *(
             Let(value, Load(source.buffer, add(line, K), lanes, mask))
             for value, line in zip(values, lines, strict=True)
@@ -150,12 +155,13 @@ def _turned(t: Tiling, source: Source, copy: Copy) -> Body:
         Local(to, add(add(copy.start, GROUP), mul(first, copy.pitch))),
         For(K, first, stop, square, step=index(lanes)),
     )
-    # So few steps at a time that the rows of the copy stay in the first cache.
+    # So few steps at a time that the rows of the copy stay in the first cache.  The next
+    # ones are asked for: no hardware follows so many lines at once.
     steps: Body = (
-        Let(stop, op("minimum", add(first, index(4 * lanes)), source.depth)),
+        Let(stop, op("minimum", add(first, index(PIECE * lanes)), source.depth)),
         *_groups(copy, side, group),
     )
-    return (For(first, index(0), source.depth, steps, step=index(4 * lanes)),)
+    return (For(first, index(0), source.depth, steps, step=index(PIECE * lanes)),)
 
 
 def _part(value: Expr, start: int, lanes: int) -> Expr:
