@@ -37,12 +37,11 @@ from croton.schedule.product.micro import STEP, Keep, Left, Right, Shape, Target
 from croton.schedule.product.pack import Copy, Source, below, pack
 from croton.schedule.product.strips import (
     BATCH,
+    BIG,
     COUNT,
-    FEW,
     M0,
-    MANY,
+    MIDDLE,
     ONE,
-    SOME,
     ZERO,
     ceildiv,
     split,
@@ -79,6 +78,8 @@ K0, PIECE, P0, WIDE = Var("k0"), Var("piece"), Var("p0"), Var("wide")
 #: ... where the panel begins in the right factor and in the result, whether its first rows
 #: keep a copy, and whether there is something to add to, ...
 START, BASE, KEPT, ADDS = Var("start"), Var("base"), Var("kept", "bool"), Var("adds", "bool")
+#: ... how many blocks of rows there are of each height, ...
+MANY, SOME, FEW = Var("many"), Var("some"), Var("few")
 #: ... the block of rows, the first of them and how many there are, whether it keeps a copy, ...
 BLOCK, AT, PRESENT, FRESH = Var("block"), Var("at"), Var("present"), Var("fresh", "bool")
 #: ... and where the panel begins that comes next, and the lines of it to ask for.
@@ -207,7 +208,7 @@ class _Product:
             Let(M1, op("minimum", add(ROW, s["rows"]), s["m"])),
             Let(N1, op("minimum", add(COLUMN, s["columns"]), s["n"])),
             Let(COUNT, sub(M1, M0)),
-            *split(self.t, CUT),
+            *self.blocks(),
             # Without an inner index, one empty piece still stores zeros.
             For(K0, ZERO, op("maximum", s["k"], ONE), piece, step=DEPTH),
         ]
@@ -223,6 +224,21 @@ class _Product:
             ]
             body.append(Call(self.callee, lo, hi, self.below))
         return tuple(body)
+
+    def blocks(self) -> Body:
+        """How many blocks of each height cover the rows of the item.
+
+        Rows in strips are cut as those are.  Rows that are read where they lie are cut into
+        blocks of two heights, of which the smaller may lack rows.
+        """
+        tall, low = self.t.blocks
+        rest = sub(COUNT, mul(SOME, index(tall)))
+        return (
+            *split(self.t),
+            Let(MANY, select(CUT, BIG, ZERO)),
+            Let(SOME, select(CUT, MIDDLE, op("floordiv", COUNT, index(tall)))),
+            Let(FEW, select(CUT, ZERO, ceildiv(rest, index(low)))),
+        )
 
     def columns(self) -> Body:
         """One panel of columns, for one piece of the inner index."""

@@ -20,11 +20,10 @@ SPARE = 2
 #: they have at most ``slots`` strips.
 PACK_SIZES = ("m", "k", "row", "inner", "batch_pitch", "rows", "slots")
 
-#: The first row of an item, and how many rows it has; how many blocks of each height
-#: cover them; the matrix.
-M0, COUNT = Var("m0"), Var("count")
-MANY, SOME, FEW = Var("many"), Var("some"), Var("few")
-BATCH = Var("batch")
+#: The matrix, the first row of an item and how many it has, and how many strips of the
+#: big and of the middle height cover them.
+BATCH, M0, COUNT = Var("batch"), Var("m0"), Var("count")
+BIG, MIDDLE = Var("big_strips"), Var("middle_strips")
 
 
 def total(*products: tuple[Expr, Expr]) -> Expr:
@@ -40,30 +39,22 @@ def ceildiv(a: Expr, b: Expr) -> Expr:
     return op("floordiv", add(a, sub(b, ONE)), b)
 
 
-def split(t: Tiling, strips: Expr) -> Body:
-    """How many blocks of each height cover ``COUNT`` rows.
-
-    Strips have two heights, of which the last strip may lack rows.  Rows that are read
-    where they lie are cut into blocks of two heights, of which the smaller may lack rows.
-    """
-    (big, middle), (tall, low) = t.strips, t.blocks
+def split(t: Tiling) -> Body:
+    """How many strips of each height cover ``COUNT`` rows; the last one may lack rows."""
+    big, middle = t.strips
     whole, rest, after, fewer = Var("whole"), Var("rest"), Var("after"), Var("fewer")
     # Some strips of the middle height instead of big ones may leave fewer rows missing:
     # each two rows that a strip is lower fill up two of what is left.
     step = 2 * middle - big
     wanted = op("and", ceildiv(rest, index(step)), index(middle // step - 1))
     lower = op("and", op("le", wanted, index(2)), op("le", wanted, whole))
-    last = op("maximum", sub(after, mul(SOME, index(tall))), ZERO)
     return (
-        Let(whole, select(strips, op("floordiv", COUNT, index(big)), ZERO)),
+        Let(whole, op("floordiv", COUNT, index(big))),
         Let(rest, sub(COUNT, mul(whole, index(big)))),
         Let(fewer, select(lower, wanted, ZERO)),
-        Let(MANY, select(strips, sub(whole, fewer), ZERO)),
-        Let(after, sub(COUNT, mul(MANY, index(big)))),
-        Let(
-            SOME, select(strips, ceildiv(after, index(middle)), op("floordiv", after, index(tall)))
-        ),
-        Let(FEW, select(strips, ZERO, ceildiv(last, index(low)))),
+        Let(BIG, sub(whole, fewer)),
+        Let(after, sub(COUNT, mul(BIG, index(big)))),
+        Let(MIDDLE, ceildiv(after, index(middle))),
     )
 
 
@@ -99,9 +90,9 @@ def pack_kernel(t: Tiling) -> Function:
     first, lines, present = Var("first"), Var("lines"), Var("present")
     start, wide = Var("start"), Var("wide")
     big, middle = t.strips
-    early = op("lt", slot, MANY)
+    early = op("lt", slot, BIG)
     # Behind the strips of the big height come those of the middle one.
-    later = mul(op("maximum", sub(slot, MANY), ZERO), index(big - middle))
+    later = mul(op("maximum", sub(slot, BIG), ZERO), index(big - middle))
     source = Source(
         a,
         total((BATCH, size["batch_pitch"]), (first, size["row"])),
@@ -125,8 +116,8 @@ def pack_kernel(t: Tiling) -> Function:
         Let(BATCH, op("floordiv", rest, down)),
         Let(M0, mul(sub(rest, mul(BATCH, down)), size["rows"])),
         Let(COUNT, op("minimum", size["rows"], sub(size["m"], M0))),
-        *split(t, op("eq", ZERO, ZERO)),
-        If(op("lt", slot, add(MANY, SOME)), strip),
+        *split(t),
+        If(op("lt", slot, add(BIG, MIDDLE)), strip),
     )
     items = For(item, Var("lo"), Var("hi"), body)
     return Function(f"product_{t.dtype}_pack", (a, p), tuple(size.values()), (items,))
