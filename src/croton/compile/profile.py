@@ -17,8 +17,12 @@ class Profile:
 
     @property
     def steps(self) -> list[tuple[str, str, int, float]]:
-        """(step, line of the user's code, number of runs, seconds) for each step that took time."""
+        """(step, line of the user's code, number of runs, seconds) for each step that took time.
+
+        Computing sizes, checking them and planning memory are one step, the last.
+        """
         found = []
+        runs, between = 0, 0.0
         program = self._made.program
         for k, (data, instruction) in enumerate(
             zip(self._call.profile_data(), program.instructions, strict=False)
@@ -33,8 +37,11 @@ class Profile:
             elif isinstance(instruction, Copy):
                 name = "copy"
             else:
-                name = type(instruction).__name__.lower()
+                runs, between = max(runs, count), between + nanoseconds * 1e-9
+                continue
             found.append((name, self._made.lines[k], count, nanoseconds * 1e-9))
+        if runs:
+            found.append(("sizes and memory", "", runs, between))
         return found
 
     def by_line(self) -> dict[str, float]:
