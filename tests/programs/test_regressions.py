@@ -206,3 +206,29 @@ def test_two_equal_sums_have_names_of_their_own():
 def test_a_folded_constant_has_a_size():
     rows = Doubled()(T.concatenate([T.zeros((1, 1))] * 2, axis=0))
     agree([], [T.repeat(rows, 2, axis=0)])
+
+
+def test_what_an_update_overwrites_is_read_before():
+    data = np.arange(1, 6) * 0.5
+    s, other = croton.shared(data, "s"), croton.shared(data[::-1].copy(), "other")
+    shares = T.log(T.nnet.softmax(s, axis=0))
+    kept = croton.function([], T.switch(T.le(shares, 0.3), s, shares), updates=[(s, shares)])
+    np.testing.assert_array_equal(kept(), data)
+    s.set_value(data)
+    share = T.log(T.nnet.softmax(s, axis=0))
+    updates = [(other, share), (s, share * other + s)]
+    croton.function([], [], updates=updates)()
+    expected = data - np.log(np.exp(data).sum())
+    np.testing.assert_allclose(other.get_value(), expected)
+    np.testing.assert_allclose(s.get_value(), expected * data[::-1] + data)
+
+
+def test_what_an_update_overwrites_is_read_before_it_after_a_product():
+    s = croton.shared(np.eye(5) + 1, "s")
+    x = T.dmatrix("x")
+    data = np.random.default_rng(0).normal(size=(5, 5))
+    twice, old = T.dot(x, x) * 2, s.get_value()
+    f = croton.function([x], [T.switch(T.lt(twice, 9), s, twice)], updates=[(s, twice)])
+    expected = 2 * (data @ data)
+    np.testing.assert_allclose(f(data)[0], np.where(expected < 9, old, expected))
+    np.testing.assert_allclose(s.get_value(), expected)

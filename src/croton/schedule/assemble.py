@@ -282,12 +282,13 @@ class _Assembly:
         return self.chunks[t]
 
     def _emit_loop(self, group: Group) -> None:
-        stores = [(v, v) for v in self._stored_members(group)]
-        for v, _ in stores:
+        stores = self._stored_members(group)
+        for v in stores:
             self._allocate(v)
         maker = LoopKernel(
-            group, self.sizes, self.storage.memory, stores, self._position_error, self._chunks_of
-        )
+            group, self.sizes, self.storage.memory, stores, self._position_error,
+            self._chunks_of, self.target,
+        )  # fmt: skip
         plan = maker.make("kernel")
         for t, chunks in zip(maker.terminals, maker.chunks, strict=True):
             self.chunks[t.v] = chunks
@@ -341,7 +342,7 @@ class _Assembly:
             bound["c"] = self.number[group.members[0]]
         else:
             function, keys, used = epilogue_kernel(
-                group, self.sizes, self.storage.memory, stored, self._position_error
+                group, self.sizes, self.storage.memory, stored, self._position_error, self.target
             )
             if _can_fail(function):
                 self.fallible.append(len(self.instructions))

@@ -60,7 +60,7 @@ def _accesses(kernel: LoopKernel) -> tuple[list[dict[int, Size]], set[int]]:
         elements.bind(r, _reduced(r))
     expressions: list[Expr] = []
     places: list[Expr] = []
-    for v, _ in kernel.stores:
+    for v in kernel.stores:
         index = at(v)
         expressions.append(elements.element(v, index))
         places.append(elements.flat(v, index))

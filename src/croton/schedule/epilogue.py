@@ -7,7 +7,7 @@ tile, and stores what the group computes from them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from croton.graph.variable import Variable
@@ -30,6 +30,7 @@ from croton.kernel.nodes import (
 )
 from croton.schedule.elements import Arguments, Elements, Index
 from croton.schedule.groups import Group
+from croton.schedule.inplace import reading_first
 from croton.schedule.product import tile
 from croton.schedule.sizes import ONE, Size, Sizes
 
@@ -45,6 +46,7 @@ def epilogue_kernel(
     memory: Callable[[Variable], Any],
     stored: Sequence[Variable],
     error_of: Callable[[Any], int],
+    in_place: Collection[Variable],
 ) -> tuple[Function, tuple[Any, ...], tuple[Size, ...]]:
     """The kernel, the keys of its buffers, and its sizes."""
     arguments = Arguments()
@@ -69,12 +71,14 @@ def epilogue_kernel(
             for a, s in zip(group.align[v], sizes.shape(v), strict=True)
         )
 
-    stores: list[Stmt] = []
+    plain: list[Store] = []
+    overwriting: list[Store] = []
     for v in stored:
         index = index_of(v)
         value = elements.element(v, index)
         target = arguments.buffer(v, v.type.dtype)  # type: ignore[attr-defined]
-        stores.append(Store(target, elements.flat(v, index), value))
+        store = Store(target, elements.flat(v, index), value)
+        (overwriting if v in in_place else plain).append(store)
     before: list[Stmt] = []
     inside: list[Stmt] = []
     after: list[Stmt] = []
@@ -91,7 +95,7 @@ def epilogue_kernel(
     # Blocks begin at multiples of their width, which random numbers make use of.
     width = build.index(tile.LEADING[dtype])
     start = Load(header, build.index(tile.N0))
-    loop = For(column, n0, n1, (*inside, *stores), "vector")
+    loop = For(column, n0, n1, (*inside, *reading_first(plain, overwriting)), "vector")
     body: list[Stmt] = [
         Allocate(header, build.index(tile.HEADER)),
         Let(n0, build.mul(build.op("floordiv", start, width), width)),

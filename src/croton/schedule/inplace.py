@@ -7,6 +7,7 @@ from typing import Any
 
 from croton.graph.shared import SharedVariable
 from croton.graph.variable import Variable
+from croton.kernel.nodes import Let, Stmt, Store, Var
 from croton.schedule.groups import Group, Grouping
 from croton.schedule.storage import Storage
 from croton.tensor.indexing import AdvancedIncSubtensor, AdvancedSubtensor
@@ -60,6 +61,18 @@ def plan_in_place(
             continue
         target[v] = s
     return target
+
+
+def reading_first(stores: Sequence[Store], overwriting: Sequence[Store]) -> list[Stmt]:
+    """Statements that store after all that they overwrite was read."""
+    if len(overwriting) < 2:
+        return [*stores, *overwriting]
+    values = [Var(f"new{k}", s.value.dtype) for k, s in enumerate(overwriting)]
+    return [
+        *(Let(v, s.value) for v, s in zip(values, overwriting, strict=True)),
+        *stores,
+        *(Store(s.buffer, s.index, v) for v, s in zip(values, overwriting, strict=True)),
+    ]
 
 
 def _may_fail(group: Group, storage: Storage) -> bool:

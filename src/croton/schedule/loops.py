@@ -8,7 +8,7 @@ lanes (a loop of kind ``"vector"``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from croton.graph.variable import Variable
@@ -34,6 +34,7 @@ from croton.kernel.philox import NEIGHBOURS
 from croton.schedule.collapse import merge_axes
 from croton.schedule.elements import Arguments, Elements, Index
 from croton.schedule.groups import Alignment, Group
+from croton.schedule.inplace import reading_first
 from croton.schedule.moments import is_moment
 from croton.schedule.sizes import ONE, Size, Sizes, product
 from croton.schedule.stash import Stash
@@ -76,11 +77,13 @@ class LoopKernel:
         group: Group,
         sizes: Sizes,
         memory: Callable[[Variable], Any],
-        stores: Sequence[tuple[Variable, Any]],
+        stores: Sequence[Variable],
         error_of: ErrorOf,
         chunks_of: Callable[[Variable], Chunks],
+        in_place: Collection[Variable],
     ) -> None:
         self.group = group
+        self.in_place = in_place
         self.sizes = sizes
         self.stores = list(stores)
         self.error_of = error_of
@@ -190,21 +193,10 @@ class LoopKernel:
         self.scratch = Size.of(64)
         body = self._item(flat, chunk)
         parallel = For(Var("item"), Var("lo"), Var("hi"), tuple(body), "parallel")
-        function = Function(
-            name,
-            tuple(self.arguments.buffers.values()),
-            tuple(self.arguments.sizes.values()),
-            (parallel,),
-            True,
-        )
-        return Plan(
-            function,
-            tuple(self.arguments.buffers),
-            tuple(self.arguments.sizes),
-            items,
-            ONE,
-            self.scratch,
-        )
+        used = self.arguments
+        buffers, counts = tuple(used.buffers.values()), tuple(used.sizes.values())
+        function = Function(name, buffers, counts, (parallel,), True)
+        return Plan(function, tuple(used.buffers), tuple(used.sizes), items, ONE, self.scratch)
 
     def _has_columns(self) -> bool:
         return any(
@@ -215,7 +207,7 @@ class LoopKernel:
     def _work(self) -> int:
         seen: set[Variable] = set()
         total = 2 * len(self.stores) + 2 * len(self.group.terminals)
-        stack = [v for v, _ in self.stores]
+        stack = [*self.stores]
         stack += [t.owner.inputs[0] for t in self.group.terminals]  # type: ignore[union-attr]
         while stack:
             v = stack.pop()
@@ -296,11 +288,11 @@ class LoopKernel:
         group = self.group
         before: list[Stmt] = []
         after: list[Stmt] = []
-        full_stores: dict[int, list[tuple[Variable, Any]]] = {}
-        row_stores: dict[int, list[tuple[Variable, Any]]] = {}
-        for v, key in self.stores:
+        full_stores: dict[int, list[Variable]] = {}
+        row_stores: dict[int, list[Variable]] = {}
+        for v in self.stores:
             where = full_stores if self.runs_inner(v) else row_stores
-            where.setdefault(self.level_of(v), []).append((v, key))
+            where.setdefault(self.level_of(v), []).append(v)
         reductions: dict[int, list[Variable]] = {}
         for r in group.row_reductions:
             reductions.setdefault(self.level_of(r) - 1, []).append(r)
@@ -315,7 +307,7 @@ class LoopKernel:
             self,
             [
                 [
-                    *(v for v, _ in full_stores.get(p, ())),
+                    *full_stores.get(p, ()),
                     *(r.owner.inputs[0] for r in reductions.get(p, ())),  # type: ignore[union-attr]
                     *(t.x for t in terminals.get(p, ())),
                 ]
@@ -325,8 +317,7 @@ class LoopKernel:
         self.scratch = stash.scratch
         rows: list[Stmt] = []
         for p in range(passes):
-            for v, key in row_stores.get(p, ()):
-                rows += self._store(v, key)
+            rows += self._store(row_stores.get(p, ()))
             for t in row_terminals.get(p, ()):
                 rows += t.at_row()
             rows += self._pass(
@@ -399,7 +390,7 @@ class LoopKernel:
 
     def _pass(
         self,
-        stores: Sequence[tuple[Variable, Any]],
+        stores: Sequence[Variable],
         reductions: Sequence[Variable],
         terminals: Sequence[Terminal],
         stash: Sequence[tuple[Variable, Any]],
@@ -434,8 +425,7 @@ class LoopKernel:
             before += first
             loop += inside
             after += last
-        for v, key in stores:
-            loop += self._store(v, key)
+        loop += self._store(stores)
         loop = self._flag(first_position) + loop
         body = before + self.inner_loops(loop) + after
         for r, value in results:
@@ -506,13 +496,17 @@ class LoopKernel:
         inputs = [lambda *index, u=u: element.element(u, index) for u in node.inputs]
         return node.op.lower(node, inputs, self.index_of(alignment), None)  # type: ignore[no-any-return]
 
-    def _store(self, v: Variable, key: Any) -> list[Stmt]:
-        index = self.index_of(self.alignment(v))
+    def _store(self, stores: Sequence[Variable]) -> list[Stmt]:
+        plain: list[Store] = []
+        overwriting: list[Store] = []
         first = len(self.elements.positions)
-        value = self.elements.element(v, index)
-        flags = self._flag(first)
-        buffer = self.arguments.buffer(key, v.type.dtype)  # type: ignore[attr-defined]
-        return [*flags, Store(buffer, self.elements.flat(v, index), value)]
+        for v in stores:
+            index = self.index_of(self.alignment(v))
+            value = self.elements.element(v, index)
+            buffer = self.arguments.buffer(v, v.type.dtype)  # type: ignore[attr-defined]
+            store = Store(buffer, self.elements.flat(v, index), value)
+            (overwriting if v in self.in_place else plain).append(store)
+        return [*self._flag(first), *reading_first(plain, overwriting)]
 
     def at_first(self, t: Variable, inner: bool) -> tuple[list[Stmt], Expr]:
         """The operand of the reduction ``t`` in the item's first row, and what its index needs.
