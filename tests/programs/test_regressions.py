@@ -232,3 +232,17 @@ def test_what_an_update_overwrites_is_read_before_it_after_a_product():
     expected = 2 * (data @ data)
     np.testing.assert_allclose(f(data)[0], np.where(expected < 9, old, expected))
     np.testing.assert_allclose(s.get_value(), expected)
+
+
+@pytest.mark.parametrize("mode", ["reference", "FAST_RUN"])
+def test_index_arrays_broadcast_where_their_types_say_so_only(mode):
+    x, rows, columns = T.fmatrix("x"), T.lvector("rows"), T.lvector("columns")
+    data, one, two = np.ones((3, 3), "float32"), [1], [0, 2]
+    for part in (x[rows, columns], T.set_subtensor(x[rows, columns], 0)):
+        f = croton.function([x, rows, columns], part, mode=mode)
+        f(data, two, two)
+        with pytest.raises(ValueError, match="shapes do not fit"):
+            f(data, one, two)
+    row = T.tensor("int64", (1,), "row")
+    f = croton.function([x, row, columns], x[row, columns], mode=mode)
+    assert f(data, one, two).shape == (2,)

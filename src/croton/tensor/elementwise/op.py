@@ -37,6 +37,26 @@ def broadcast_shape(shapes: Sequence[tuple[int | None, ...]]) -> tuple[int | Non
     return tuple(result)
 
 
+def check_broadcast(op: Op, variables: Sequence[Any], values: Sequence[Any]) -> None:
+    """ValueError unless arrays of equal rank go together as the types of ``variables`` say.
+
+    Croton broadcasts only what is known to be 1; NumPy would broadcast any 1.
+    """
+    for axis in range(np.ndim(values[0])):
+        sizes = {
+            np.shape(x)[axis]
+            for x, v in zip(values, variables, strict=True)
+            if v.type.shape[axis] != 1
+        }
+        if len(sizes) > 1:
+            shapes = ", ".join(str(np.shape(x)) for x in values)
+            hint = (
+                "; only a dimension known to be 1 when building broadcasts (declare it so, or "
+                "use T.addbroadcast)"
+            )
+            raise ValueError(f"shapes do not fit in {op}: {shapes}" + (hint if 1 in sizes else ""))
+
+
 class Elemwise(Op):
     """Apply ``scalar_op`` to the elements; only dimensions known to be 1 broadcast."""
 
@@ -89,32 +109,13 @@ class Elemwise(Op):
     def perform(self, node: Apply, inputs: Sequence[Any], outputs: Sequence[list[Any]]) -> None:
         """Compute with NumPy in the dtypes that the table says."""
         f = self.scalar_op
-        self._check_sizes(node, inputs)
+        check_broadcast(node.op, node.inputs, inputs)
         into, out = f.resolve([v.type.dtype for v in node.inputs])  # type: ignore[attr-defined]
         with np.errstate(all="ignore"):
             result = f.evaluate(
                 *(np.asarray(v).astype(d, copy=False) for v, d in zip(inputs, into, strict=True))
             )
         outputs[0][0] = np.asarray(result, dtype=out)
-
-    @staticmethod
-    def _check_sizes(node: Apply, inputs: Sequence[Any]) -> None:
-        # Croton broadcasts only what is known to be 1; NumPy would broadcast any 1.
-        for axis in range(node.outputs[0].type.ndim):  # type: ignore[attr-defined]
-            sizes = {
-                np.shape(v)[axis]
-                for v, s in zip(inputs, node.inputs, strict=True)
-                if s.type.shape[axis] != 1  # type: ignore[attr-defined]
-            }
-            if len(sizes) > 1:
-                shapes = ", ".join(str(np.shape(v)) for v in inputs)
-                hint = (
-                    "; only a dimension known to be 1 when building broadcasts (declare it so, or "
-                    "use T.addbroadcast)"
-                )
-                raise ValueError(
-                    f"shapes do not fit in {node.op}: {shapes}" + (hint if 1 in sizes else "")
-                )
 
     def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
         """For each dimension the size of the first input that does not broadcast there."""

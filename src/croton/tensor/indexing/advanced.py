@@ -15,7 +15,7 @@ from croton.kernel import build
 from croton.kernel.nodes import Expr
 from croton.tensor import dtypes
 from croton.tensor.convert import as_tensor_variable
-from croton.tensor.elementwise.op import broadcast_shape
+from croton.tensor.elementwise.op import broadcast_shape, check_broadcast
 from croton.tensor.indexing.basic import check_part
 from croton.tensor.type import TensorType
 
@@ -61,6 +61,7 @@ class AdvancedSubtensor(Op):
 
     def perform(self, node: Apply, inputs: Sequence[Any], outputs: Sequence[list[Any]]) -> None:
         """NumPy's indexing."""
+        check_broadcast(self, node.inputs[1:], inputs[1:])
         outputs[0][0] = np.asarray(inputs[0][(slice(None),) * self.start + tuple(inputs[1:])])
 
     def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
@@ -170,6 +171,7 @@ class AdvancedIncSubtensor(Op):
     def perform(self, node: Apply, inputs: Sequence[Any], outputs: Sequence[list[Any]]) -> None:
         """On a copy; ``np.add.at`` adds up what comes several times."""
         x, y, *indices = inputs
+        check_broadcast(self, node.inputs[2:], indices)
         out = np.array(x)
         where = (slice(None),) * self.start + tuple(indices)
         check_part(node.inputs[1], np.shape(y), np.shape(out[where]))
