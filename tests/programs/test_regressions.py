@@ -246,3 +246,22 @@ def test_index_arrays_broadcast_where_their_types_say_so_only(mode):
     row = T.tensor("int64", (1,), "row")
     f = croton.function([x, row, columns], x[row, columns], mode=mode)
     assert f(data, one, two).shape == (2,)
+
+
+@pytest.mark.parametrize(
+    "shapes", [[(2, 3), (3, 4)], [(1, 3, 1), (1, 1, 1)], [(2, 3, 4), (2, 4, 2)]]
+)
+def test_products_with_constants_of_one_number(shapes):
+    left, right = (np.random.default_rng(0).normal(size=s) for s in shapes)
+    a, b = (T.tensor("float64", (None,) * len(s)) for s in shapes)
+    ones, twos = T.ones(shapes[0]), T.constant(np.full(shapes[1], 2.0))
+    outputs = [T.matmul(a, twos), T.tanh(T.matmul(ones, b)), T.matmul(ones, twos) + a.sum()]
+    agree([a, b], outputs, left, right)
+
+
+def test_a_constant_of_one_number_is_reshaped():
+    x = T.fmatrix("x")
+    twos = T.constant(np.full((2, 3), 2, "float32"))
+    turned = twos.reshape((x.shape[1], x.shape[0]))
+    outputs = [turned, turned.sum(0), T.dot(turned, x), turned + x[0, 0]]
+    agree([x], outputs, np.arange(6, dtype="float32").reshape(2, 3))

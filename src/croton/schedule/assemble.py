@@ -27,7 +27,6 @@ from croton.schedule.sizes import Size, Sizes, product
 from croton.schedule.storage import Storage, order_groups
 from croton.schedule.terminals import Chunks
 from croton.schedule.unify import find_checks, sizes_read_from_memory, unify
-from croton.tensor.convert import constant_scalar
 from croton.tensor.type import TensorType
 
 
@@ -100,7 +99,6 @@ class _Assembly:
     def run(self) -> Scheduled:
         """All steps in order."""
         wanted = [*self.outputs, *(v for _, v in self.updates)]
-        self._bind_arguments(wanted)
         raw = Sizes()
         checks = find_checks(wanted, raw)
         self.sizes = Sizes()
@@ -110,6 +108,7 @@ class _Assembly:
         merge_groups(grouping)
         self.grouping = grouping
         self.storage = Storage(grouping, wanted)
+        self._bind_arguments(wanted)
         self.size = SizeRegisters(self.registers, self.sizes, self._dimension, self._buffer_of)
         self.raw = SizeRegisters(self.registers, raw, self._dimension, self._buffer_of)
         self.pending = list(checks)
@@ -160,7 +159,7 @@ class _Assembly:
                 self.shared.append(v)
                 self._bind("shared", len(self.shared) - 1, v)
             elif isinstance(v, Constant):
-                if constant_scalar(v) is None or v in wanted:
+                if self.storage.memory(v) is not None:
                     self.constants.append(v.data)
                     self._bind("constant", len(self.constants) - 1, v)
             elif isinstance(v.type, TensorType):

@@ -60,9 +60,8 @@ class Storage:
             return v
         owner = v.owner
         if owner is None:
-            if isinstance(v, Constant) and constant_scalar(v) is not None:
-                return None
-            return v
+            known = isinstance(v, Constant) and constant_scalar(v) is not None
+            return None if known and v not in self.grouping.forced else v
         if isinstance(owner.op, Reshape) and v not in self.grouping.home:
             return self.memory(owner.inputs[0])
         return None
