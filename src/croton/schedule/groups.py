@@ -22,6 +22,7 @@ from typing import Any
 from croton.graph.apply import Apply
 from croton.graph.traversal import toposort
 from croton.graph.variable import Constant, Variable
+from croton.schedule.depth import stages
 from croton.schedule.sizes import ONE, ShapeOf, Size, Sizes
 from croton.schedule.views import free_inputs, is_free, is_whole_range
 from croton.tensor.creation import Alloc
@@ -49,6 +50,7 @@ class Group:
         self.terminals: list[Variable] = []
         self.finishes: dict[Variable, Group] = {}  # terminal -> the group that made its parts
         self.needs: set[Group] = set()
+        self.stage = 0
         #: It computes a size, which nothing that runs at the same time may need.
         self.closed = False
 
@@ -90,8 +92,11 @@ class Grouping:
         self._read = frozenset(read)
         wanted = [*outputs, *read]
         self.order = toposort(wanted)
+        sizes.learn(self.order)
         self._mark_forced(wanted)
+        self._stages = stages(self.order, sizes, self.is_product, self.forced)
         for node in self.order:
+            self._stage = self._stages.get(node.outputs[0], 0)
             self._place(node)
         if read:
             self._need_sizes()
@@ -182,6 +187,7 @@ class Grouping:
 
     def _new(self, kind: str, domain: Sequence[Size], members: Sequence[Variable]) -> Group:
         group = Group(len(self.groups), kind, domain)
+        group.stage = self._stage
         self.groups.append(group)
         for v in members:
             self._join(group, v)
@@ -264,8 +270,8 @@ class Grouping:
         return False
 
     def _can_join(self, group: Group, v: Variable) -> bool:
-        """Whether ``v`` in ``group`` makes no cycle and needs no unfinished reduction of it."""
-        if group.closed:
+        """Whether ``v`` in ``group`` fits its stage, makes no cycle, needs no unfinished reduction."""
+        if group.closed or group.stage != self._stage:
             return False
         for source in self._sources(v):
             home = self.home[source]
@@ -548,6 +554,7 @@ class Grouping:
         for other in reversed(self.groups):
             if (
                 other.kind == "loop"
+                and other.stage == self._stage
                 and other.domain == domain
                 and other.finishes
                 and all(g is group for g in other.finishes.values())

@@ -58,6 +58,7 @@ def _merge(grouping: Grouping, a: Group, b: Group, position: dict[Variable, int]
     if _reaches(b.needs - {a}, a) or _reaches(a.needs - {b}, b):
         return False
     merged = Group(a.number, "loop", a.domain)
+    merged.stage = a.stage
     merged.kind = "product" if "product" in (a.kind, b.kind) else "loop"
     merged.split = a.split if a.split is not None else b.split
     merged.align = {**a.align, **b.align}
@@ -97,7 +98,7 @@ def _through(grouping: Grouping, v: Variable) -> list[Variable]:
 
 
 def _fits(a: Group, b: Group) -> bool:
-    if a.kind == "product" and b.kind == "product":
+    if a.stage != b.stage or (a.kind == "product" and b.kind == "product"):
         return False
     if "product" in (a.kind, b.kind):
         loop = b if a.kind == "product" else a

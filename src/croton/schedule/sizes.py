@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from croton.graph.apply import Apply
 from croton.graph.variable import Constant, Variable
 from croton.kernel.nodes import Const, Expr, Op, Var
 from croton.tensor.elementwise import Elemwise
@@ -164,6 +165,7 @@ class Sizes:
         self._keys: dict[Any, int] = {}
         self._of: dict[Variable, Size] = {}
         self._shapes: dict[Variable, tuple[Size, ...]] = {}
+        self._hosts: dict[Variable, bool] = {}
         #: Dimensions that another one, or a number, stands for (see ``unify``).
         self.equal: dict[tuple[Variable, int], Any] = {}
 
@@ -209,6 +211,16 @@ class Sizes:
             v, axis = same
         return self._atom(("dimension", v, axis), lambda: Atom("dimension", (v, axis)))
 
+    def learn(self, order: Sequence[Apply]) -> None:
+        """Find the sizes of everything that ``order`` computes, inputs first, without recursion."""
+        for node in order:
+            for v in node.outputs:
+                if not isinstance(v.type, TensorType):
+                    continue
+                self.is_host(v)
+                if v.type.ndim:
+                    self.shape(v)
+
     def of(self, v: Variable) -> Size:
         """An integer 0-d variable as a size."""
         found = self._of.get(v)
@@ -218,6 +230,12 @@ class Sizes:
 
     def is_host(self, v: Variable) -> bool:
         """Whether ``v`` is computed from sizes and integer arguments alone."""
+        found = self._hosts.get(v)
+        if found is None:
+            found = self._hosts[v] = self._find_host(v)
+        return found
+
+    def _find_host(self, v: Variable) -> bool:
         if not isinstance(v.type, TensorType) or v.type.ndim or v.type.dtype != "int64":
             return False
         if isinstance(v, Constant):

@@ -103,7 +103,9 @@ def find_checks(outputs: Sequence[Variable], sizes: Sizes) -> list[SizeCheck]:
     """The checks of all applications, without those that hold by construction."""
     found: list[SizeCheck] = []
     seen: set[Any] = set()
-    for node in toposort(outputs):
+    order = toposort(outputs)
+    sizes.learn(order)
+    for node in order:
         checks = getattr(node.op, "checks", None)
         if checks is None:
             continue
