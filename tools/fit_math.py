@@ -47,6 +47,10 @@ class Fit(NamedTuple):
     paired: bool = False
 
 
+#: What the polynomials of logarithms are for, and a little more.
+LOG_LOW, LOG_HIGH = mpf(-85) / 256 - mpf("1e-6"), mpf(43) / 128 + mpf("1e-6")
+
+
 def one(x: mpf) -> mpf:
     """The weight of an absolute error."""
     return mpf(1)
@@ -218,7 +222,7 @@ def erfc_ratio(x: mpf) -> mpf:
 
 def atanh_rest(x: mpf) -> mpf:
     """What :data:`SPECS` says of ATANH, of ``x = s**2``."""
-    return series(x, lambda k: mpf(1) / (2 * k + 5))
+    return series(x, lambda k: mpf(1) / (2 * k + 7))
 
 
 SPECS = [
@@ -275,37 +279,48 @@ SPECS = [
         LN2 / 4 * mpf("1.0001"),
         1,
         (1.0,),
-        {"float32": 6, "float64": 12},
+        {"float32": 6},
+    ),
+    Fit(
+        "TANH_LATE",
+        "(exp(2 r) - 1) / 2 for -log(2)/8 <= r <= 3/8 log 2, from r on",
+        lambda x: mp.expm1(2 * x) / 2,
+        lambda x: 2 / mp.expm1(2 * x),
+        -LN2 / 8 * mpf("1.0001"),
+        LN2 * 3 / 8 * mpf("1.0001"),
+        1,
+        (1.0,),
+        {"float64": 12},
     ),
     Fit(
         "LOG",
-        "log(1 + g) for 2/3 <= 1 + g <= 4/3, from g on",
+        "log(1 + g) for 171/256 <= 1 + g <= 171/128, from g on",
         mp.log1p,
         lambda x: 1 / mp.log1p(x),
-        mpf(-1) / 3 - mpf("1e-6"),
-        mpf(1) / 3 + mpf("1e-6"),
+        LOG_LOW,
+        LOG_HIGH,
         1,
         (1.0, -0.5),
         {"float32": 9, "float64": 21},
     ),
     Fit(
         "LOG2",
-        "log2(1 + g) for 2/3 <= 1 + g <= 4/3, from g on",
+        "log2(1 + g) for 171/256 <= 1 + g <= 171/128, from g on",
         lambda x: mp.log1p(x) / LN2,
         lambda x: LN2 / mp.log1p(x),
-        mpf(-1) / 3 - mpf("1e-6"),
-        mpf(1) / 3 + mpf("1e-6"),
+        LOG_LOW,
+        LOG_HIGH,
         1,
         (1 / LN2,),
         {"float32": 9, "float64": 21},
     ),
     Fit(
         "LOG10",
-        "log10(1 + g) for 2/3 <= 1 + g <= 4/3, from g on",
+        "log10(1 + g) for 171/256 <= 1 + g <= 171/128, from g on",
         lambda x: mp.log1p(x) / mp.log(10),
         lambda x: mp.log(10) / mp.log1p(x),
-        mpf(-1) / 3 - mpf("1e-6"),
-        mpf(1) / 3 + mpf("1e-6"),
+        LOG_LOW,
+        LOG_HIGH,
         1,
         (1 / mp.log(10),),
         {"float32": 9, "float64": 21},
@@ -332,6 +347,17 @@ SPECS = [
         0,
         (1.0, -0.5),
         {"float32": 4, "float64": 7},
+    ),
+    Fit(
+        "TAN",
+        "(tan(r) / r - 1) / r**2 of the square of |r| <= pi/4",
+        lambda x: (mp.tan(mp.sqrt(x)) / mp.sqrt(x) - 1) / x,
+        lambda x: x**1.5 / mp.tan(mp.sqrt(x)),
+        mpf("1e-12"),
+        (mp.pi / 4 * mpf("1.001")) ** 2,
+        0,
+        (),
+        {"float32": 6, "float64": 13},
     ),
     Fit(
         "SOFTPLUS",
@@ -424,11 +450,11 @@ SPECS = [
     ),
     Fit(
         "POW_LOG2",
-        "log2(1 + g) for 2/3 <= 1 + g <= 4/3, from g on, in float64 for a float32's power",
+        "log2(1 + g) for 171/256 <= 1 + g <= 171/128, from g on, in float64 for a float32's power",
         lambda x: mp.log1p(x) / LN2,
         lambda x: LN2 / mp.log1p(x),
-        mpf(-1) / 3 - mpf("1e-6"),
-        mpf(1) / 3 + mpf("1e-6"),
+        LOG_LOW,
+        LOG_HIGH,
         1,
         (),
         {"float64": 12},
@@ -446,14 +472,14 @@ SPECS = [
     ),
     Fit(
         "ATANH",
-        "(atanh(s) / s - 1 - s**2 / 3) / s**4 of the square of |s| <= 1/5",
+        "(atanh(s) / s - 1 - s**2 / 3 - s**4 / 5) / s**6 of the square of |s| <= 1/5",
         atanh_rest,
-        lambda x: x**2,
+        lambda x: x**3,
         mpf("1e-9"),
         mpf("0.04001"),
         0,
         (),
-        {"float64": 7},
+        {"float64": 6},
     ),
 ]
 

@@ -96,13 +96,20 @@ def native(name: str, dtype: str, lanes: int = 0) -> Native:
 _libm = ctypes.CDLL(ctypes.util.find_library("m") or "libm.so.6")
 
 
-def _long(name: str) -> Callable[..., Any]:
+class _LongDouble(ctypes.c_longdouble):
+    """A result that stays what it is: of one of the class itself ctypes makes a float."""
+
+
+def _long(name: str) -> Callable[[Array], Array]:
     """libm's function for long double; on x86 its results have 11 more bits than a double's."""
     function: Any = getattr(_libm, name + "l")
-    arity = OPS[name].arity if name in OPS else 1
-    function.argtypes = [ctypes.c_longdouble] * arity
-    function.restype = ctypes.c_longdouble
-    call: Callable[..., Any] = function
+    function.argtypes = [ctypes.c_longdouble]
+    function.restype = _LongDouble
+
+    def call(x: Array) -> Array:
+        found = (np.frombuffer(function(float(v)), np.longdouble)[0] for v in x.ravel())
+        return np.fromiter(found, np.longdouble, x.size).reshape(x.shape)
+
     return call
 
 
@@ -113,13 +120,6 @@ def _sigmoid(x: Array) -> Array:
 
 def _softplus(x: Array) -> Array:
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
-
-
-def _special(name: str) -> Callable[[Array], Array]:
-    # ctypes rounds long doubles to doubles; SciPy's are good to a few ULP of a double.
-    from scipy import special
-
-    return lambda x: getattr(special, name)(x.astype(np.float64)).astype(np.longdouble)
 
 
 WIDE: dict[str, Callable[..., Array]] = {
@@ -133,13 +133,13 @@ WIDE: dict[str, Callable[..., Array]] = {
     "acosh": np.arccosh,
     "atanh": np.arctanh,
     "pow": np.power,
-    "erf": _special("erf"),
-    "erfc": _special("erfc"),
+    "erf": _long("erf"),
+    "erfc": _long("erfc"),
 }
 
 
 def wide(name: str, *arrays: Array) -> Array:
-    """``name`` in long double (erf and erfc: in double)."""
+    """``name`` in long double."""
     function = WIDE.get(name) or getattr(np, name)
     with np.errstate(all="ignore"):
         return function(*(a.astype(np.longdouble) for a in arrays))

@@ -25,6 +25,20 @@ def pairs(dtype: str, count: int = 30_000) -> tuple[np.ndarray, np.ndarray]:
     return tuple(np.concatenate([np.asarray(p[k]).astype(dtype) for p in parts]) for k in (0, 1))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("low", "high"), [(0.65, 0.68), (1.33, 1.36), (1.5, 100)])
+def test_powers_that_are_nearly_out_of_range(low: float, high: float, dtype: str) -> None:
+    rng = np.random.default_rng(23)
+    info = np.finfo(dtype)
+    x = rng.uniform(low, high, 20_000)
+    for least, most in ((info.minexp, 0.98 * info.minexp), (0.98 * info.maxexp, info.maxexp)):
+        y = rng.uniform(least, most, x.size) / np.log2(x)
+        arrays = x.astype(dtype), y.astype(dtype)
+        got = mathlab.native("pow", dtype)(*arrays)
+        error, where = mathlab.worst("pow", dtype, got, *arrays, checks=4)
+        assert error <= LIMITS["pow"], f"{where} is off by {error:.2f} ULP"
+
+
 def special_pairs(dtype: str) -> tuple[np.ndarray, np.ndarray]:
     """Every pair of the special values."""
     values = mathlab.specials(dtype)

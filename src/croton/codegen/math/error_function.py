@@ -11,15 +11,17 @@ from croton.codegen.math.coefficients import (
     EXP2_NEAR,
     EXP_NEAR,
 )
-from croton.codegen.math.exponentials import power_of_two, reduced, rounded
+from croton.codegen.math.exponentials import LN2, power_of_two, rounded
 from croton.codegen.math.term import (
     Term,
     at_most,
     copysign,
+    fast_two_sum,
     fma,
     polynomial,
     select,
     series,
+    two_product,
 )
 
 #: Beyond it erf rounds to 1.
@@ -66,25 +68,29 @@ def _erfc_single(x: Term) -> Term:
 
 
 def _erfc_double(x: Term) -> Term:
-    """With the roundings of the quotient and the square made up for."""
+    """With most of what is rounded on the way made up for."""
     form = x.format
     size = at_most(abs(x), ERFC_LIMIT["float64"])
     below = size + 3.0
     inverse = 1.0 / below
     # What rounding took from the inverse, relative to it.
     error = fma(-(size - (below - 3.0)), inverse, fma(-below, inverse, 1.0))
-    scaled = inverse * -6.0
-    t = fma(scaled, error, scaled + 1.0)
-    first, first_low, *rest = ERFC[x.dtype]
-    upper = series(t, t * t, tuple(rest))
+    scaled, more = two_product(inverse, 6.0)
+    near, near_low = fast_two_sum(x.like(1.0), -scaled)
+    t, t_low = fast_two_sum(near, near_low - fma(scaled, error, more))
+    first, first_low, second, *rest = ERFC[x.dtype]
+    others = series(t, t * t, tuple(rest))
+    upper = fma(t, others, second)
     ratio = fma(t, upper, first)
-    lost = fma(t, upper, first - ratio) + first_low
+    lost = fma(t, fma(t, others, second - upper), fma(t, upper, first - ratio) + first_low)
+    lost = fma(ratio, error, fma(t_low, upper, lost))
     square = size * size
     n, shifted = rounded(square, -1 / math.log(2), form.bias + 512)
-    r = reduced(-square, n, 1) - fma(size, size, -square)
-    coefficients = EXP_NEAR[x.dtype]
-    grown = fma(polynomial(r, coefficients[2:]), r * r, r)  # exp(r) - 1
-    more = fma(grown, error, error + grown)
-    value = ratio + fma(lost, more, fma(ratio, more, lost))
-    value = value * inverse * power_of_two(shifted, form) * 2.0**-512
+    high, low = LN2[x.dtype]
+    r = fma(n, -high, -square) - fma(n, low, fma(size, size, -square))
+    grown = fma(polynomial(r, EXP_NEAR[x.dtype][2:]), r * r, r)  # exp(r) - 1
+    value, low_value = fast_two_sum(ratio, fma(ratio, grown, fma(lost, grown, lost)))
+    product, more = two_product(value, inverse)
+    value = product + fma(low_value, inverse, more)
+    value = value * power_of_two(shifted, form) * 2.0**-512
     return select(x < 0.0, 2.0 - value, value)

@@ -6,12 +6,13 @@ import math
 
 from croton.codegen.math.coefficients import EXP_NEAR, SINH
 from croton.codegen.math.exponentials import power_of_two, reduced, rounded
-from croton.codegen.math.logarithms import log1p_parts, log_reduced
+from croton.codegen.math.logarithms import log1p_closely
 from croton.codegen.math.term import (
     Term,
     apply,
     at_most,
     copysign,
+    fast_two_sum,
     fma,
     polynomial,
     select,
@@ -48,36 +49,33 @@ def sinh(x: Term) -> Term:
     return select(abs(x) < 1.0, small, copysign(half - 0.25 / half, x))
 
 
-def _log1p_doubled(u: Term, far: Term) -> Term:
-    """``log(1 + u)``, or ``log(2 (1 + u))`` where ``far``."""
-    m, minus_e = log1p_parts(u)
-    doubled = minus_e - (1 << u.format.mantissa)
-    return log_reduced(m, select(far, doubled, minus_e))
-
-
 def asinh(x: Term) -> Term:
     """``log(x + sqrt(x**2 + 1))``, as log1p of what the argument is more than 1."""
     size = abs(x)
     far = size > AREA_LIMIT[x.dtype]
     square = size * size
     root = apply("sqrt", fma(size, size, 1.0))
-    near = size + square / (root + 1.0)
-    return copysign(_log1p_doubled(select(far, size, near), far), x)
+    near, low = fast_two_sum(size, square / (root + 1.0))
+    return copysign(log1p_closely(select(far, size, near), low, far), x)
 
 
 def acosh(x: Term) -> Term:
     """``log(x + sqrt(x**2 - 1))``, as log1p of what the argument is more than 1."""
     far = x > AREA_LIMIT[x.dtype]
     more = x - 1.0
-    near = more + apply("sqrt", fma(more, more, more + more))
-    value = _log1p_doubled(select(far, x, near), far)
-    return select(x >= 1.0, value, math.nan)
+    twice = more + more
+    square = fma(more, more, twice)
+    root = apply("sqrt", square)
+    near, low = fast_two_sum(root, more)
+    # What the root lost, and the square before it; both are 0 where x is 1.
+    rest = fma(-root, root, square) + fma(more, more, twice - square)
+    low = low + rest / (root + root + x.format.smallest)
+    return select(x >= 1.0, log1p_closely(select(far, x, near), low, far), math.nan)
 
 
 def atanh(x: Term) -> Term:
     """``log((1 + x) / (1 - x)) / 2``, as log1p of ``2 x + 2 x**2 / (1 - x)``."""
     size = abs(x)
     double = size + size
-    m, minus_e = log1p_parts(fma(double, size / (1.0 - size), double))
-    value = log_reduced(m, minus_e) * 0.5
-    return copysign(select(size <= 1.0, value, math.nan), x)
+    near, low = fast_two_sum(double, double * (size / (1.0 - size)))
+    return copysign(select(size <= 1.0, log1p_closely(near, low) * 0.5, math.nan), x)

@@ -37,8 +37,22 @@ class Angle(NamedTuple):
     k: Term
 
 
+class CloseAngle(NamedTuple):
+    """An :class:`Angle`, and what rounding took from ``r``."""
+
+    r: Term
+    lost: Term
+    k: Term
+
+
 def large_angle(size: Term, offset: int) -> Angle:
     """The angle of a positive ``size``, with ``offset`` added to ``k``; NaN at infinity."""
+    r, _, k = large_angle_closely(size, offset)
+    return Angle(r, k)
+
+
+def large_angle_closely(size: Term, offset: int = 0) -> CloseAngle:
+    """:func:`large_angle`, with what ``r`` lost."""
     return _single(size, offset) if size.dtype == "float32" else _double(size, offset)
 
 
@@ -56,7 +70,7 @@ def _pieces(lowest: int) -> tuple[float, float]:
     return float(high), float(low)
 
 
-def _single(size: Term, offset: int) -> Angle:
+def _single(size: Term, offset: int) -> CloseAngle:
     """Of a float32, in doubles: four ranges of x, with two pieces of 2/pi each."""
     x = size.cast("float64")
     form = x.format
@@ -71,8 +85,9 @@ def _single(size: Term, offset: int) -> Angle:
     more = part + form.shifter
     part = part - (more - form.shifter)
     quarters = turns.bits() + more.bits() + offset
-    r = (fma(x, 0.0, part) * HALF_PI[0]).cast("float32")
-    return Angle(r, quarters.cast("int32"))
+    wide = fma(x, 0.0, part) * HALF_PI[0]
+    r = wide.cast("float32")
+    return CloseAngle(r, (wide - r.cast("float64")).cast("float32"), quarters.cast("int32"))
 
 
 def _modulo_4(x: Term) -> Term:
@@ -96,7 +111,7 @@ def _words(first: Term) -> list[Term]:
     return words
 
 
-def _double(size: Term, offset: int) -> Angle:
+def _double(size: Term, offset: int) -> CloseAngle:
     """Of a float64, in pairs of doubles."""
     form = size.format
     bits = size.bits()
@@ -129,4 +144,5 @@ def _double(size: Term, offset: int) -> Angle:
     quarters = (turns + more + form.shifter).bits() + offset
     high, low = two_product(part, HALF_PI[0])
     low = fma(part, HALF_PI[1], fma(tail, HALF_PI[0], low))
-    return Angle(fma(size, 0.0, high + low), quarters)
+    r, lost = fast_two_sum(fma(size, 0.0, high), low)
+    return CloseAngle(r, lost, quarters)

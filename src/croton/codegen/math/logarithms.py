@@ -1,9 +1,9 @@
 """log, log2, log10 and log1p.
 
-``x = 2**e * (1 + g)`` with ``2/3 <= 1 + g < 4/3``: the bits of ``x`` are taken
-apart as an integer, and ``log x = e log 2 + log(1 + g)`` with a polynomial that
-starts with ``g``.  Infinity and NaN pass through it: its last power is odd and
-has a positive factor.
+``x = 2**e * (1 + g)`` with ``2/3 < 1 + g < 4/3``, about: the bits of ``x`` are
+taken apart as an integer, and ``log x = e log 2 + log(1 + g)`` with a polynomial
+that starts with ``g``.  Infinity and NaN pass through it: its last power is odd
+and has a positive factor.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 from croton.codegen.math.coefficients import LOG, LOG2, LOG10
-from croton.codegen.math.term import FORMATS, Format, Term, fma, select, series
+from croton.codegen.math.term import FORMATS, Term, fma, select, series
 
 #: log10(2) as a short number, whose product with an exponent is exact, and the rest.
 LOG10_2 = {
@@ -20,16 +20,17 @@ LOG10_2 = {
 }
 
 
-def two_thirds(form: Format) -> int:
-    """The bits of the number below which a mantissa counts as of the binade above."""
-    return {23: 0x3F2AAAAB, 52: 0x3FE5555555555555}[form.mantissa]
+#: Below it a mantissa counts as of the binade above.  It is a little more than 2/3 so that
+#: ``log10(2 LEAST)`` is more than 1/8: below that an ULP is half as large.
+LEAST = 171 / 256
 
 
 def negated_exponent(x: Term) -> Term:
-    """``-e`` of ``x = 2**e * m`` with ``2/3 <= m < 4/3``, in the exponent's place of an integer."""
+    """``-e`` of ``x = 2**e * m`` with ``LEAST <= m < 2 LEAST``, in an integer's exponent place."""
     form = x.format
-    # x + (4/3 - 1) would carry into the exponent; as -e it needs no separate sign change.
-    bits = two_thirds(form) + (1 << form.mantissa) - 1 - x.bits()
+    least = (form.bias - 1 << form.mantissa) + int((2 * LEAST - 1) * 2**form.mantissa)
+    # x + (1 - LEAST) would carry into the exponent; as -e it needs no separate sign change.
+    bits = least + (1 << form.mantissa) - 1 - x.bits()
     return bits & -(1 << form.mantissa)
 
 
@@ -42,13 +43,14 @@ def minus_exponent(minus_e: Term, dtype: str) -> tuple[Term, float]:
     return (minus_e >> mantissa).cast(dtype), 1.0
 
 
-def log_reduced(m: Term, minus_e: Term) -> Term:
-    """``log(1 + m) + e log 2``; ``minus_e`` is in the exponent's place.
+def log_reduced(m: Term, minus_e: Term, lost: Term | None = None) -> Term:
+    """``log(1 + m + lost) + e log 2``; ``minus_e`` is in the exponent's place.
 
     With ``-e`` and ``-log 2`` the sum keeps the sign of a zero ``m``.
     """
     square = m * m
-    value = fma(series(m, square, LOG[m.dtype][1:]), square, m)
+    upper = series(m, square, LOG[m.dtype][1:])
+    value = fma(upper, square, m) if lost is None else fma(upper, square, lost) + m
     exponent, unit = minus_exponent(minus_e, m.dtype)
     return fma(exponent, -math.log(2) * unit, value)
 
@@ -101,14 +103,33 @@ def log10(x: Term) -> Term:
     return domain(fma(exponent, -high * unit, value), x, 0.0)
 
 
-def log1p_parts(x: Term) -> tuple[Term, Term]:
-    """``m`` and ``-e`` (in the exponent's place) with ``1 + x = 2**e * (1 + m)``."""
+def log1p_parts(x: Term) -> tuple[Term, Term, Term]:
+    """``4 m``, ``-e`` (in the exponent's place) and ``4 / 2**e`` of ``1 + x = 2**e * (1 + m)``."""
     form = x.format
     minus_e = negated_exponent(x + 1.0)
     scale = (minus_e + ((form.bias + 2) << form.mantissa)).floats()
-    return fma(x, scale, -(4.0 - scale)) * 0.25, minus_e
+    return fma(x, scale, -(4.0 - scale)), minus_e, scale
+
+
+def log1p_closely(x: Term, low: Term | None = None, double: Term | None = None) -> Term:
+    """``log(1 + x + low)``, or ``log(2 (1 + x))`` where ``double``.
+
+    Where ``m`` is ``(x - 1) / 2``, what it loses shows: log 2, added to it, is
+    twice as large as the sum.
+    """
+    m, minus_e, scale = log1p_parts(x)
+    lost = x * scale - (m + (4.0 - scale))
+    if low is not None:
+        lost = fma(low, scale, lost)
+    lost = select(x < 2.0, lost * 0.25, 0.0)
+    if double is not None:
+        minus_e = select(double, minus_e - (1 << x.format.mantissa), minus_e)
+    return log_reduced(m * 0.25, minus_e, lost)
 
 
 def log1p(x: Term) -> Term:
     """``log(1 + x)``, right near 0."""
-    return domain(log_reduced(*log1p_parts(x)), x, -1.0)
+    if x.dtype == "float64":
+        return domain(log1p_closely(x), x, -1.0)
+    m, minus_e, _ = log1p_parts(x)
+    return domain(log_reduced(m * 0.25, minus_e), x, -1.0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from croton.codegen.math.coefficients import SOFTPLUS, TANH
+from croton.codegen.math.coefficients import SOFTPLUS, TANH, TANH_LATE
 from croton.codegen.math.exponentials import (
     LN2,
     exp_of_small,
@@ -52,11 +52,17 @@ def tanh(x: Term) -> Term:
     """The hyperbolic tangent."""
     form = x.format
     size = at_most(abs(x), TANH_LIMIT[x.dtype])
-    n, shifted = rounded(size, 2.0 / math.log(2), form.bias)
-    scale = power_of_two(shifted, form)
     high, low = LN2[x.dtype]
-    r = fma(n, -high / 2, size)
-    if x.dtype == "float64":  # float32's log 2 happens to be good enough: e's error fades with n
-        r = fma(n, -low / 2, r)
-    e = fma(scale, expm1_reduced(r, TANH[x.dtype]), fma(scale, 0.5, -0.5))
+    if x.dtype == "float32":
+        n, shifted = rounded(size, 2.0 / math.log(2), form.bias)
+        # log 2 happens to be good enough: e's error fades with n.
+        r = fma(n, -high / 2, size)
+        coefficients = TANH[x.dtype]
+    else:
+        # A quarter less: n is 0, and e is the polynomial's, for all that is small.
+        n, shifted = rounded(fma(size, 2.0 / math.log(2), -0.25), 1.0, form.bias)
+        r = fma(n, -low / 2, fma(n, -high / 2, size))
+        coefficients = TANH_LATE[x.dtype]
+    scale = power_of_two(shifted, form)
+    e = fma(scale, expm1_reduced(r, coefficients), fma(scale, 0.5, -0.5))
     return copysign(share(e, size < 0.26, 1 if x.dtype == "float32" else 2), x)

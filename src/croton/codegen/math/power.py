@@ -32,9 +32,10 @@ EXPONENT_LIMIT = {"float32": 2.0**40, "float64": 2.0**70}
 #: Below it the base-2 logarithm of a power is that of a normal double, as is the power of two.
 USUAL = 1000.0
 
-#: 2/log(2) and 1/3 as pairs of doubles.
+#: 2/log(2), 1/3 and 1/5 as pairs of doubles.
 TWO_OVER_LN2 = (2.8853900817779268, 4.0710547481862066e-17)
 THIRD = (0.3333333333333333, 1.850371707708594e-17)
+FIFTH = (0.2, -1.1102230246251566e-17)
 
 
 def pow(x: Term, y: Term) -> Term:
@@ -151,8 +152,11 @@ def _log2_mantissa(m: Term) -> tuple[Term, Term]:
     s_low = fma(-s, lost, fma(-s, d, f)) * inverse
     z, z_low = two_product(s, s)
     z_low = fma(s + s, s_low, z_low)
-    third, third_low = fast_two_sum(m.like(THIRD[0]), z * polynomial(z, ATANH["float64"]))
-    third_low = third_low + THIRD[1]
+    fifth, fifth_low = fast_two_sum(m.like(FIFTH[0]), z * polynomial(z, ATANH["float64"]))
+    w, w_low = two_product(z, fifth)
+    w_low = fma(z_low, fifth, fma(z, fifth_low + FIFTH[1], w_low))
+    third, third_low = fast_two_sum(m.like(THIRD[0]), w)
+    third_low = third_low + (w_low + THIRD[1])
     q, q_low = two_product(z, third)
     q_low = fma(z_low, third, fma(z, third_low, q_low))
     t, t_low = two_product(s, q)

@@ -11,10 +11,23 @@ from __future__ import annotations
 
 import math
 
-from croton.codegen.math.coefficients import COS, SIN
+from croton.codegen.math.coefficients import COS, SIN, TAN
 from croton.codegen.math.exponentials import rounded
-from croton.codegen.math.large_angles import Angle, large_angle
-from croton.codegen.math.term import Term, fma, polynomial, rare, select
+from croton.codegen.math.large_angles import (
+    Angle,
+    CloseAngle,
+    large_angle,
+    large_angle_closely,
+)
+from croton.codegen.math.term import (
+    Term,
+    fma,
+    polynomial,
+    rare,
+    select,
+    series,
+    two_product,
+)
 
 #: pi/2 as a sum of three numbers.
 HALF_PI = {
@@ -26,13 +39,26 @@ HALF_PI = {
 LARGE = {"float32": 1e5, "float64": 1e9}
 
 
+def _quarters(size: Term, offset: int) -> tuple[Term, Term, Term]:
+    """``k``, ``k`` plus ``offset`` as an integer, and ``size - k pi/2`` but for what is small."""
+    k, shifted = rounded(size, 2 / math.pi, offset)
+    return k, shifted.bits(), fma(k, -HALF_PI[size.dtype][0], size)
+
+
 def angle(size: Term, offset: int) -> Angle:
     """The angle of ``size``, which is positive; ``offset`` is added to k."""
-    k, shifted = rounded(size, 2 / math.pi, offset)
-    r = size
-    for part in HALF_PI[size.dtype]:
-        r = fma(k, -part, r)
-    return Angle(r, shifted.bits())
+    k, quarters, near = _quarters(size, offset)
+    _, second, third = HALF_PI[size.dtype]
+    return Angle(fma(k, -third, fma(k, -second, near)), quarters)
+
+
+def close_angle(size: Term) -> CloseAngle:
+    """The angle of ``size``, which is positive, with what r lost."""
+    k, quarters, near = _quarters(size, 0)
+    _, second, third = HALF_PI[size.dtype]
+    product, less = two_product(k, second)
+    r = near - product
+    return CloseAngle(r, (near - r) - product - fma(k, third, less), quarters)
 
 
 def sine_cosine(r: Term) -> tuple[Term, Term]:
@@ -71,16 +97,24 @@ def cos(x: Term) -> Term:
     return rare(large, wave(large_angle(size, 1), None), wave(angle(size, 1), None))
 
 
-def slope(place: Angle, flip: Term) -> Term:
-    """The tangent at an angle, negated where ``flip`` is negative."""
-    sine, cosine = sine_cosine(place.r)
-    even = (place.k & 1).equals(0)
-    quotient = select(even, sine, cosine) / select(even, cosine, sine)
-    return turned(quotient, place.k << 1, flip)
+def slope(place: CloseAngle, flip: Term) -> Term:
+    """The tangent at an angle, negated where ``flip`` is negative.
+
+    It is that of r or ``-1`` over it, for which what rounding took from r, its
+    tangent and the quotient is made up for.
+    """
+    r = place.r
+    square = r * r
+    more = fma(r * square, series(square, square * square, TAN[r.dtype]), place.lost)
+    t = r + more
+    inverse = 1.0 / t
+    error = fma(-inverse, more, fma(-inverse, r, 1.0))
+    odd = (place.k & 1).differs(0)
+    return turned(select(odd, fma(inverse, error, inverse), t), place.k << 1, flip)
 
 
 def tan(x: Term) -> Term:
     """The tangent."""
     size = abs(x)
     large = size > LARGE[x.dtype]
-    return rare(large, slope(large_angle(size, 0), x), slope(angle(size, 0), x))
+    return rare(large, slope(large_angle_closely(size), x), slope(close_angle(size), x))
