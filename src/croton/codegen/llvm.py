@@ -52,12 +52,19 @@ def render(functions: Sequence[Function], target: Target) -> str:
     if target.globals:
         parts.append(f"{target.globals}\n")
     declarations: dict[str, str] = {}
+    outlined: list[str] = []
     for function in functions:
-        statements = target.statements(function, RULES, expansion, target.features)
+        statements = target.statements(
+            function, RULES, expansion, target.features, target.machine.vector
+        )
         lines = statements.render()
         declarations.update(statements.values.declarations)
         parts.append(f"{statements.signature()} #0 {{\n" + "\n".join(lines) + "\n}\n")
+        outlined.extend(statements.outline.definitions())
+    parts.extend(outlined)
     parts.extend(f"{line}\n" for line in sorted(declarations.values()))
+    if outlined:
+        parts.append(f"attributes #1 = {{ nounwind cold noinline {target.attributes} }}\n")
     parts.append(f"attributes #0 = {{ nounwind {target.attributes} }}\n!0 = !{{i32 1}}\n")
     parts.append('!1 = !{!"branch_weights", i32 1, i32 1000}\n')
     return "\n".join(parts)

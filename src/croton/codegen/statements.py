@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from croton.codegen.outline import Outline
 from croton.codegen.types import SIZE, memory_type, suffix_of, type_of
 from croton.codegen.values import Expansion, Rule, Value, Values
 from croton.kernel.build import best_assignments
@@ -54,10 +55,12 @@ class Statements:
         rules: dict[str, Rule],
         expansions: Callable[[Op], Expansion],
         features: frozenset[str],
+        vector: int,
     ) -> None:
         self.function = function
         self.values = Values(rules, expansions, features)
         self.values.branch = self.rarely
+        self.outline = Outline(function.name, vector)
         self.block = "entry"
         self.ended = False
         self.local_types: dict[str, str] = {}
@@ -393,8 +396,8 @@ class Statements:
             values.environment[name] = self.phi(name, self.local_types[name], sources)
         self.touch(effects.stored)
 
-    def rarely(self, op: Op, test: Value, compute: Callable[[], Value], other: Value) -> Value:
-        """``compute()`` in the lanes where ``test`` holds, which it seldom does, else ``other``."""
+    def rarely(self, op: Op, test: Value, other: Value) -> Value:
+        """``op``'s second argument in the lanes where ``test`` holds, which it seldom does."""
         values = self.values
         kind, lanes = type_of(op.dtype, op.lanes), type_of("bool", op.lanes)
         some = test
@@ -405,13 +408,17 @@ class Statements:
         self.line(f"br i1 {some}, label %{slow}, label %{end}, !prof !1")
         self.start(slow)
         mark = len(values.table)
-        found = compute()
+        found = self.slow(op)
         chosen = values.emit(f"select {lanes} {test}, {kind} {found}, {kind} {other}")
         values.forget(mark)
         self.line(f"br label %{end}")
         last = self.block
         self.start(end)
         return values.emit(f"phi {kind} [ {other}, %{before} ], [ {chosen}, %{last} ]")
+
+    def slow(self, op: Op) -> Value:
+        """The second argument of the choice ``op``."""
+        return self.outline.call(self.values, op)
 
     def scope(self, body: Body) -> None:
         """Run a block; its names and values end with it."""

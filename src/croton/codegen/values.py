@@ -64,8 +64,10 @@ class Values:
         self.aliases: dict[str, set[str]] = {}
         #: Which node holds which value; dropped where names change their meaning.
         self.memo: dict[int, Value] = {}
-        #: Joins a value computed only where a condition holds with one that is there.
-        self.branch: Callable[[Op, Value, Callable[[], Value], Value], Value] | None = None
+        #: A choice, given its condition and its usual value; without it, as any other one.
+        self.branch: Callable[[Op, Value, Value], Value] | None = None
+        #: The arguments of the function that is being expanded.
+        self.arguments: tuple[Expr, ...] = ()
         self.names: set[str] = set()
         self.fast = ""
         self._depth = 0
@@ -174,7 +176,7 @@ class Values:
         stack: list[Expr] = [root]
         while stack:
             expr = stack[-1]
-            if expr.__class__ is Op and expr.attrs != RARE:
+            if expr.__class__ is Op and (expr.attrs != RARE or self.branch is None):
                 pending = [a for a in expr.args if id(a) not in memo]
                 if pending:
                     pending.reverse()
@@ -190,17 +192,16 @@ class Values:
     def _rarely(self, expr: Op) -> Value:
         """A choice whose second argument is computed only if some lane needs it."""
         assert self.branch is not None
-        condition, slow, fast = expr.args
-        test, other = self.value(condition), self.value(fast)
+        condition, _, fast = expr.args
+        return self.branch(expr, self.value(condition), self.value(fast))
+
+    def apart(self, expr: Expr) -> Value:
+        """The value of ``expr``; what is computed for it is known only to it."""
         memo = self.memo
-
-        def compute() -> Value:
-            self.memo = dict(memo)
-            result = self.value(slow)
-            self.memo = memo
-            return result
-
-        return self.branch(expr, test, compute, other)
+        self.memo = dict(memo)
+        result = self.value(expr)
+        self.memo = memo
+        return result
 
     def _apply(self, expr: Op, operands: list[Value]) -> Value:
         rule = self.rules.get(expr.name)
@@ -216,11 +217,11 @@ class Values:
         if known is not None:
             return known
         arguments, expansion = self.expansions(expr)
-        memo, fast = self.memo, self.fast
+        memo, fast, outer = self.memo, self.fast, self.arguments
         self.memo = {id(a): v for a, v in zip(arguments, operands, strict=True)}
-        self.fast = ""
+        self.fast, self.arguments = "", arguments
         result = self.value(expansion)
-        self.memo, self.fast = memo, fast
+        self.memo, self.fast, self.arguments = memo, fast, outer
         self.table[key] = result  # type: ignore[assignment]
         return result
 

@@ -35,6 +35,7 @@ from croton.kernel.nodes import (
     For,
     KernelError,
     Load,
+    Op,
     Prefetch,
     Store,
     walk_statements,
@@ -97,6 +98,10 @@ class NvptxStatements(Statements):
         values = self.values
         known = values.emit(f"addrspacecast ptr {pointer} to ptr addrspace(1)")
         return values.emit(f"addrspacecast ptr addrspace(1) {known} to ptr")
+
+    def slow(self, op: Op) -> Value:
+        """The second argument of a choice, in its place: a loop is here only once."""
+        return self.values.apart(op.args[1])
 
     # -- loops -------------------------------------------------------------------------
 
