@@ -270,7 +270,7 @@ class Grouping:
         return False
 
     def _can_join(self, group: Group, v: Variable) -> bool:
-        """Whether ``v`` in ``group`` fits its stage, makes no cycle, needs no unfinished reduction."""
+        """Whether ``v`` fits the stage, makes no cycle, and needs no unfinished reduction of it."""
         if group.closed or group.stage != self._stage:
             return False
         for source in self._sources(v):
