@@ -153,6 +153,10 @@ WAYS = [
     ((40, 1030, 280), ("rows", "rows"), "kept"),
     ((60, 128, 30), ("rows", "rows"), "direct"),
     ((7, 70, 30), ("rows", "rows"), "direct"),
+    ((1, 300, 70), ("rows", "rows"), "lone"),
+    ((1, 131, 1), ("columns", "rows"), "lone"),
+    ((90, 2, 33), ("columns", "rows"), "turn"),
+    ((90, 1, 33), ("columns", "columns"), "turn"),
 ]
 
 

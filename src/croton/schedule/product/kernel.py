@@ -50,7 +50,7 @@ from croton.schedule.product.strips import (
     width,
 )
 from croton.schedule.product.tiling import Tiling
-from croton.schedule.product.ways import DEPTH, DIRECT, DOT, ways
+from croton.schedule.product.ways import DEPTH, DIRECT, DOT, LONE, ways
 
 #: Of every kernel: extents, strides in elements, rows and columns of an item, whether the
 #: left factor has been copied into strips, and whether to compute the transposed result.
@@ -118,6 +118,8 @@ class _Product:
         self.size: dict[str, Var] = {n: Var(n) for n in SIZES + STORE_SIZES}
         self.size |= {name: Var(f"own_{name}") for pair in TURNED for name in pair}
         self.masks = [Var(f"lanes{v}", "bool", t.lanes) for v in range(t.vectors)]
+        #: Vectors that a lone row takes at a time.
+        self.broad = min(8, t.leading // t.lanes)
         #: From row to row of the result as it is stored.
         self.pitch: Expr = index(t.leading) if epilogue else self.size["c_row"]
 
@@ -197,10 +199,11 @@ class _Product:
     def item(self) -> Body:
         """One block of the result."""
         s = self.size
-        piece: Body = (
-            Let(PIECE, op("minimum", DEPTH, sub(s["k"], K0))),
-            For(P0, N0, N1, self.columns(), step=index(self.t.panel)),
-        )
+        panels: Body = (For(P0, N0, N1, self.columns(), step=index(self.t.panel)),)
+        if self.t.masks:
+            broad = For(P0, N0, N1, self.lone(), step=index(self.broad * self.t.lanes))
+            panels = (If(LONE, (broad,), panels),)
+        piece: Body = (Let(PIECE, op("minimum", DEPTH, sub(s["k"], K0))), *panels)
         body: list[Stmt] = [
             Let(M0, ROW),
             Let(N0, COLUMN),
@@ -265,14 +268,8 @@ class _Product:
         )
         line, whole = index(line_pitch(t)), mul(ceildiv(WIDE, index(t.lanes)), index(t.lanes))
         copy = Copy(self.panel, ZERO, select(DOT, line, index(t.panel)), select(DOT, PIECE, whole))
-        if self.epilogue:
-            base, adds = mul(sub(P0, N0), ACROSS), op("gt", K0, ZERO)
-        else:
-            base = total((BATCH, s["c_batch"]), (M0, DOWN), (P0, ACROSS))
-            adds = op("or", op("gt", K0, ZERO), op("ne", s["accumulate"], ZERO))
         return (
-            Let(START, total((BATCH, s["b_batch"]), (K0, s["b_inner"]), (P0, s["b_column"]))),
-            Let(WIDE, op("minimum", sub(N1, P0), index(t.panel))),
+            *self.corner(t.panel),
             Let(KEPT, keeps),
             Let(packed, packs),
             If(packed, pack(t, source, copy)),
@@ -280,8 +277,6 @@ class _Product:
             Choose(right, copied, self.panel, self.b),
             Let(first, select(copied, ZERO, START)),
             Let(pitch, select(copied, index(t.panel), s["b_inner"])),
-            Let(BASE, base),
-            Let(ADDS, adds),
             *self.ahead(),
             *(Let(m, below(WIDE, index(v * t.lanes), t.lanes)) for v, m in enumerate(self.masks)),
             If(
@@ -289,6 +284,37 @@ class _Product:
                 self.dots(right, first, select(packed, line, s["b_column"])),
                 self.rows(Right(right, first, pitch, ())),
             ),
+        )
+
+    def corner(self, columns: int) -> Body:
+        """Where so many columns begin in the right factor and in the result."""
+        s = self.size
+        if self.epilogue:
+            base, adds = mul(sub(P0, N0), ACROSS), op("gt", K0, ZERO)
+        else:
+            base = total((BATCH, s["c_batch"]), (M0, DOWN), (P0, ACROSS))
+            adds = op("or", op("gt", K0, ZERO), op("ne", s["accumulate"], ZERO))
+        return (
+            Let(START, total((BATCH, s["b_batch"]), (K0, s["b_inner"]), (P0, s["b_column"]))),
+            Let(WIDE, op("minimum", sub(N1, P0), index(columns))),
+            Let(BASE, base),
+            Let(ADDS, adds),
+        )
+
+    def lone(self) -> Body:
+        """The only row, for many columns."""
+        t, s, pitch = self.t, self.size, index(self.broad * self.t.lanes)
+        masks = [Var(f"broad{v}", "bool", t.lanes) for v in range(self.broad)]
+        left = Left(self.a, ((self.origin(), (ZERO,)),), s["a_inner"])
+        right = Right(self.b, START, s["b_inner"], tuple(masks))
+        target = Target(self.sums, ZERO, pitch)
+        return (
+            *self.corner(self.broad * t.lanes),
+            *(Let(m, below(WIDE, index(v * t.lanes), t.lanes)) for v, m in enumerate(masks)),
+            Let(AT, ZERO),
+            Let(PRESENT, ONE),
+            *block(Shape(self.broad, t.lanes, 2), PIECE, left, right, target),
+            *self.finish(masks, BASE, self.broad * t.lanes, True),
         )
 
     def dots(self, right: Buffer, first: Expr, pitch: Expr) -> Body:

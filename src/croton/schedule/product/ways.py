@@ -2,6 +2,7 @@
 
 - *dot products* where both factors lie along the inner index and the result is small
   across it: a matrix times a vector, say;
+- one row times a right factor that lies by rows takes many columns at a time (*lone*);
 - a right factor read where it lies (*direct*) where one block of rows needs it; else its
   panels are copied one by one, so that they are near and begin where vectors do.
 """
@@ -15,9 +16,10 @@ from croton.kernel.nodes import Body, Expr, Let, Var
 from croton.schedule.product.strips import ceildiv
 from croton.schedule.product.tiling import Tiling
 
-#: Whether to add up products along the inner index, whether to read the right factor
-#: where it lies, and how much of the inner index to take at a time.
-DOT, DIRECT = Var("dot", "bool"), Var("direct", "bool")
+#: Whether to add up products along the inner index, whether one row takes many columns at a
+#: time, whether to read the right factor where it lies, and how much of the inner index
+#: to take at a time.
+DOT, LONE, DIRECT = Var("dot", "bool"), Var("lone", "bool"), Var("direct", "bool")
 DEPTH = Var("depth")
 
 #: Rows for which a large right factor is never copied.
@@ -46,6 +48,7 @@ def ways(t: Tiling, size: Mapping[str, Var], cut: Expr, wide: bool) -> Body:
     some = op("maximum", k, index(1))
     return (
         Let(DOT, _all(_is(size["a_inner"], 1), op("not", cut), _any(narrow, low))),
+        Let(LONE, _all(_is(column, 1), _is(m, 1), op("not", DOT))),
         Let(_THIN, _all(_is(column, 1), thin)),
         Let(DIRECT, _all(_is(column, 1), near)),
         Let(_EVEN, select(_le(k, most), some, even)),
