@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import numpy as np
@@ -149,6 +150,21 @@ def test_the_graph_of_a_function_can_be_seen():
     assert "Elemwise{exp,no_inplace}" in names
     assert "exp(" in f.kernels()
     assert "function" in repr(f)
+
+
+def test_long_kernels_are_shown_by_name():
+    x = T.fmatrix("x")
+    f = croton.function([x], T.exp(T.dot(x, x)))
+    shown = f.kernels()
+    names = re.findall(r"^kernel (\w+)\(", shown, re.MULTILINE)
+    (long,) = {n for n in names if len(f.kernels(n).splitlines()) > 200}
+    assert re.search(r"^    \.\.\. \d+ lines$", shown, re.MULTILINE)
+    assert "exp(" in shown and len(shown.splitlines()) < 200
+    assert f.kernels(long).startswith(f"kernel {long}(")
+    with pytest.raises(ValueError, match=f"no kernel called 'nothing'; it has .*{long}"):
+        f.kernels("nothing")
+    with pytest.raises(ValueError, match="it has none"):
+        croton.function([x], x + 1, mode="reference").kernels("nothing")
 
 
 def test_a_profile_tells_steps_and_lines():

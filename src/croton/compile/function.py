@@ -104,11 +104,20 @@ class Function:
         """What rewriting did: the rules that matched, how often, and their time."""
         return self._rewrite().report
 
-    def kernels(self) -> str:
-        """The kernels that a call runs, in a C-like text."""
-        if self.program is None:
-            return ""
-        return "\n".join(kernel_text.text(f) for f in self.scheduled.functions)
+    def kernels(self, name: str | None = None) -> str:
+        """The kernels that a call runs, in a C-like text; that called ``name`` alone, if given.
+
+        Of long ones, such as the product that serves all sizes, only the head is shown unless
+        it is asked for by name.  Raises ValueError if there is no kernel of that name.
+        """
+        functions = () if self.program is None else self.scheduled.functions
+        if name is None:
+            return "\n".join(kernel_text.abridged(f) for f in functions)
+        for f in functions:
+            if f.name == name:
+                return kernel_text.text(f)
+        have = ", ".join(f.name for f in functions) or "none"
+        raise ValueError(f"{self.name} has no kernel called {name!r}; it has {have}")
 
     def get_shared(self) -> list[SharedVariable]:
         """The shared variables that the function reads or updates."""

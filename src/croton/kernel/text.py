@@ -65,12 +65,24 @@ _SELECT, _PREFIX, _ATOM = 1, 10, 12
 _REPEATED, _LONGEST = 12, 60
 
 
+#: Lines from which on a kernel is shown by its head.
+LONG = 200
+
+
 def text(function: Function) -> str:
     """The whole of ``function``."""
     buffers = ", ".join(f"{b.dtype} *{b.name}" for b in function.buffers)
     sizes = ", ".join(size.name for size in function.sizes)
     head = f"kernel {function.name}({buffers}{'; ' if buffers and sizes else ''}{sizes})"
     lines = [f"{head} {{", *_Writer().block(function.body, 1), "}"]
+    return "\n".join(lines) + "\n"
+
+
+def abridged(function: Function) -> str:
+    """The whole of ``function``, or only its head if it is long."""
+    lines = text(function).splitlines()
+    if len(lines) > LONG:
+        lines[1:-1] = [f"    ... {len(lines) - 2} lines"]
     return "\n".join(lines) + "\n"
 
 
