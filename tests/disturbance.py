@@ -81,18 +81,26 @@ def _reordered(node: Any, inputs: list[Any], rng: Any) -> list[Any]:
 
 def _overflows(node: Any, inputs: list[Any], result: Any) -> Any:
     """Where parts of a sum or product leave the range of its floats in some order."""
-    if result.dtype.kind != "f" or _name(node) not in ("Reduce", "Dot"):
+    if result.dtype.kind != "f" or _name(node) not in ("Reduce", "Dot", "SquaredDeviations"):
         return np.zeros(result.shape, bool)
     info = np.finfo(result.dtype)
     sizes = [np.where(np.isfinite(x), np.abs(x.astype(float)), 0.0) for x in inputs]
     if _name(node) == "Dot":
         return np.matmul(*sizes) > float(info.max)
     axis, (size,) = node.op.axis, sizes
+    if _name(node) == "SquaredDeviations":
+        return 4 * np.square(size).sum(axis) > float(info.max)
     if node.op.kind == "sum":
         return size.sum(axis) > float(info.max)
     logarithm = np.log2(np.where(size > 0, size, 1.0))
     large, small = (f(logarithm, 0.0).sum(axis) for f in (np.maximum, np.minimum))
     return (large >= info.maxexp - 1) | (small <= info.minexp)
+
+
+def _stray(node: Any, x: Any, rng: Any) -> Any:
+    # Numbers that are computed where they are read may deviate although they are equal.
+    off = 4 * np.finfo(x.dtype).eps * rng.uniform(0, 1) * x
+    return np.square(off).sum(node.op.axis)
 
 
 def _noise(x: Any, plain: Any) -> Any:
@@ -180,6 +188,8 @@ def every_value(
                 if rng is not None:
                     result = _undefined(node, inputs, result, rng)
                 values[v] = disturbed(result, rng) if rounding else result
+                if rounding and _name(node) == "SquaredDeviations":
+                    values[v] = values[v] + _stray(node, inputs[0], rng)
                 if rounding and run is not None:
                     anything = _overflows(node, inputs, result)
                     values[v] = np.where(anything, ANYTHING[run], values[v]).astype(result.dtype)

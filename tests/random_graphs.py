@@ -7,7 +7,8 @@ definitions, so that the next ones can be drawn to fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -167,6 +168,10 @@ class Drawing:
         return name
 
 
+def _elements(given: Sequence[int | str], sizes: dict[str, int]) -> int:
+    return math.prod(sizes[g] if isinstance(g, str) else g for g in given)
+
+
 def _inputs(d: Drawing) -> dict[str, int]:
     """Draw sizes and inputs; example values of the first sizes are known from here on."""
     sizes = {letter: int(d.one(SIZES)) for letter in "nmk"}
@@ -190,7 +195,7 @@ def _inputs(d: Drawing) -> dict[str, int]:
             else:
                 given.append(letter)
                 known.append(None)
-        if np.prod([sizes.get(g, g) for g in given], dtype=float) > MOST_ELEMENTS / 8:
+        if _elements(given, sizes) > MOST_ELEMENTS / 8:
             given, known = given[:1], known[:1]
         kind = d.one(kinds)
         layout = d.one(LAYOUTS)
@@ -214,6 +219,8 @@ def drawn(d: Drawing, most: int) -> Program:
         if text is not None:
             d.add(text)
     others = {letter: int(d.one(SIZES)) for letter in "nmk"} if d.chance(2) else sizes
+    if any(_elements(i.sizes, others) > MOST_ELEMENTS / 8 for i in d.inputs):
+        others = sizes
     made = [n for n in d.pool if n.startswith("v")] or d.pool
     outputs = [made[-1]]
     for _ in range(d.number(0, 4)):

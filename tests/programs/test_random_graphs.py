@@ -98,7 +98,9 @@ class Running:
         written = dict(zip([*self.variables, *self.shared], [*plain, *state], strict=True))
         free = slack(self.wanted, written, want, True)
         # A factor that is NaN or infinite may go where nothing was multiplied by it.
-        odd = program.special or not_finite(self.wanted, written)
+        odd = (
+            program.special or not_finite(self.wanted, written) or not_finite(graph.outputs, known)
+        )
         if odd:
             room = slack(graph.outputs, known, meant, True)
         if room is not None and free is not None:
