@@ -186,3 +186,47 @@ def test_nan_and_infinity_are_as_in_numpy():
     assert np.isnan(top) and np.isnan(low) and np.isnan(total) and where == 1
     np.testing.assert_array_equal(positive, np.maximum(data, 0))
     np.testing.assert_array_equal(sign, np.sign(data))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: T.zeros((n, 2)),
+        lambda n: T.repeat(T.arange(3), n),
+        lambda n: T.shared_randomstreams.RandomStreams(1).uniform((n,)),
+    ],
+)
+def test_a_negative_size_names_the_line(make):
+    n = T.lscalar("n")
+    f = croton.function([n], make(n))
+    with pytest.raises(ValueError, match=r"a size cannot be negative: -3[\s\S]*test_errors\.py"):
+        f(-3)
+    assert len(f(0)) == 0
+
+
+def test_the_line_is_named_once():
+    x, y = T.TensorType("float64", (3,))("x"), T.TensorType("float64", (4,))("y")
+    with pytest.raises(ValueError, match="shapes do not fit") as caught:
+        x + y
+    lines = [line for line in str(caught.value).splitlines() if "test_errors.py" in line]
+    assert len(lines) == len(set(lines))
+
+
+def test_variables_as_arguments_name_the_input():
+    x, w = T.dvector("x"), croton.shared(np.zeros(2), name="w")
+    f = croton.function([x], x + 1, name="more")
+    for wrong in (x, w, [x, x]):
+        with pytest.raises(TypeError, match=r"more: x: expected float64 .*symbolic variable"):
+            f(wrong)
+
+
+def test_eval_takes_a_dict():
+    x = T.dvector("x")
+    with pytest.raises(TypeError, match="dict"):
+        (x + 1).eval([1.0])
+
+
+def test_names_of_functions_are_strings():
+    x = T.dvector("x")
+    with pytest.raises(TypeError, match="name of a function is a string, got 3"):
+        croton.function([x], x, name=3)

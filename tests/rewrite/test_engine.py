@@ -119,8 +119,8 @@ def test_names_and_traces_are_carried_over():
     (after,), _ = rewrite([w])
     assert text(after) == "log1p(v)"
     assert after.name == "w"
-    assert after.trace == after.owner.trace == w.trace
-    assert after.trace and after.trace[0].code.co_filename == __file__
+    assert after.made_at == after.owner.made_at == w.made_at
+    assert after.made_at and after.made_at[0].code.co_filename == __file__
 
 
 def test_deep_graphs():

@@ -288,3 +288,31 @@ def test_weak_references_and_cycles():
     del f
     gc.collect()
     assert alive() is None
+
+
+@pytest.mark.parametrize("policy", ["safe", "float"])
+@pytest.mark.parametrize(
+    "dtype, value",
+    [
+        ("int64", 2**63),
+        ("int64", [2**63]),
+        ("int64", float(2**63)),
+        ("int64", -(2.0**64)),
+        ("uint64", -1),
+        ("uint64", 2.0**64),
+        ("int8", [128]),
+        ("uint8", [-1.0]),
+    ],
+)
+def test_integers_out_of_range_are_refused(policy, dtype, value):
+    with pytest.raises(TypeError, match="lose precision"):
+        to_array(value, np.dtype(dtype), np.ndim(value), policy, "x")
+
+
+@pytest.mark.parametrize(
+    "dtype, value",
+    [("int64", -(2**63)), ("int64", -(2.0**63)), ("uint64", 2**64 - 1), ("uint8", [255.0])],
+)
+def test_the_ends_of_the_range_are_taken(dtype, value):
+    found = to_array(value, np.dtype(dtype), np.ndim(value), "safe", "x")
+    assert found.dtype == dtype and found.tolist() == value

@@ -379,7 +379,8 @@ def test_dtypes_follow_the_parameters_and_float_x(monkeypatch):
     for float_x in ("float32", "float64"):
         monkeypatch.setattr(config, "floatX", float_x)
         assert streams.uniform((2,)).dtype == float_x
-        assert streams.normal((2,), avg=np.float64(0.1)).dtype == float_x
+        assert streams.normal((2,), avg=0.1).dtype == float_x
+        assert streams.normal((2,), avg=np.float64(0.1)).dtype == "float64"
         assert streams.uniform((2,), low=T.dvector("low")).dtype == "float64"
     assert streams.uniform((2,), dtype="floatX").dtype == float_x
     assert streams.binomial((2,)).dtype == "int64"

@@ -286,7 +286,7 @@ def test_variables_can_be_kept_in_dicts():
 def test_variables_remember_who_made_them():
     x = T.dvector("x")
     y = x + 1
-    assert "test_types.py" in str(y.trace[0]) and "test_variables_remember" in str(y.trace[0])
+    assert "test_types.py" in str(y.made_at[0]) and "test_variables_remember" in str(y.made_at[0])
     with pytest.raises(ValueError, match=r"(?s)test_types\.py"):
         T.TensorType("float64", (2,))("a") + T.TensorType("float64", (3,))("b")
 
@@ -365,3 +365,62 @@ def test_order_of_a_graph():
     assert len(nodes) == 6000
     place = {n: k for k, n in enumerate(nodes)}
     assert all(v.owner is None or place[v.owner] < place[n] for n in nodes for v in n.inputs)
+
+
+def test_names_are_strings():
+    for make in (T.dmatrix, T.scalar, lambda name: T.dscalars("a", name), T.dvector().type):
+        with pytest.raises(TypeError, match="name of a variable is a string, got 3"):
+            make(3)
+
+
+def test_what_looks_like_a_dtype_is_no_name():
+    assert T.tensor("x", shape=(None,)).name == "x"
+    assert T.tensor("float32", (None,)).dtype == "float32"
+    assert T.tensor("int", ()).dtype == "int64"
+    for wrong in ("float31", "complex64", "uint128"):
+        with pytest.raises(TypeError, match=wrong):
+            T.tensor(wrong, (None,))
+
+
+def test_numpy_scalars_keep_their_dtype():
+    x = T.fvector("x")
+    assert (x * 2.0).dtype == (x * np.float32(2)).dtype == (x * np.float16(0.1)).dtype == "float32"
+    assert (x * np.float64(2)).dtype == (np.float64(2) * x).dtype == "float64"
+    with config.change_flags(floatX="float32"):
+        assert (x * 0.1).dtype == "float32"
+        assert (x * np.float64(0.1)).dtype == "float64"
+
+
+def test_a_range_of_float32():
+    s = T.fscalar("s")
+    assert T.arange(s).dtype == T.arange(0.5, s).dtype == T.arange(0, s, 0.5).dtype == "float32"
+    assert T.arange(0.0, 1.0, 0.25).dtype == config.floatX
+    assert T.arange(np.float32(3)).dtype == "float32"
+    assert T.arange(T.lscalar("n"), 5.5).dtype == "float64"
+
+
+def test_sums_and_products_of_many():
+    x, y, z = T.dvectors("x", "y", "z")
+    given = {x: [1.0, 2.0], y: [3.0, 4.0], z: [5.0, 6.0]}
+    assert T.add(x, y, z, 1).eval(given).tolist() == [10, 13]
+    assert T.mul(x, y, z).eval(given).tolist() == [15, 48]
+    with pytest.raises(TypeError, match="takes 2 arguments, got 3"):
+        T.sub(x, y, z)
+
+
+def test_expressions_cannot_be_written_to():
+    x = T.dvector("x")
+    with pytest.raises(TypeError, match="set_subtensor"):
+        x[0] = 1
+
+
+def test_integers_of_more_than_64_bits():
+    with pytest.raises(OverflowError, match="64 bits"):
+        T.dvector("x") + 2**64
+    with pytest.raises(OverflowError, match="64 bits"):
+        T.dvector("x") + -(2**63) - 1 - 2**65
+
+
+def test_a_shape_that_is_none():
+    with pytest.raises(TypeError, match=r"tuple of dimensions.* got 3"):
+        TensorType("float32", 3)

@@ -15,6 +15,8 @@ def evaluate(v: Variable, inputs_to_values: Mapping[Any, Any] | None = None) -> 
 
     The function is compiled once for a variable and a set of inputs.
     """
+    if inputs_to_values is not None and not isinstance(inputs_to_values, Mapping):
+        raise TypeError(f"eval takes a dict of inputs and their values, got {inputs_to_values!r}")
     given = {}
     for key, value in (inputs_to_values or {}).items():
         if isinstance(key, str):

@@ -75,7 +75,7 @@ def fingerprint(
                 leaf(v)
         types = [(v.type.dtype, v.type.shape) for v in node.outputs]  # type: ignore[attr-defined]
         parts.append((key, [number[v] for v in node.inputs], types))
-        leaves.traces.append(node.trace)
+        leaves.traces.append(node.made_at)
         for v in node.outputs:
             number.setdefault(v, len(number))
     for v in (*wanted, *(s for s, _ in updates)):

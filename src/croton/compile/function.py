@@ -81,6 +81,7 @@ class Function:
         self.seconds: dict[str, float] = {}
         self.profile: Any = None
         self.trust_input = False
+        self.definition: dict[str, Any] = {}
         self.shared: list[SharedVariable] = []
         self._make_rewritten = rewrite
         self._make_scheduled = schedule
@@ -122,6 +123,15 @@ class Function:
     def get_shared(self) -> list[SharedVariable]:
         """The shared variables that the function reads or updates."""
         return list(self.shared)
+
+    def __reduce__(self) -> Any:
+        # As it was defined, with its state; machine code is made anew, or found in the cache.
+        kept = [self.state[i.variable].get_value() for i in self._stateful()]
+        return _rebuild, (self.definition, kept)
+
+    def _stateful(self) -> list[In]:
+        given = self.definition["inputs"]
+        return [i for i in given if isinstance(i, In) and i.update is not None]
 
     def __getitem__(self, key: Any) -> Any:
         return self.state[self._state_key(key)].get_value()
@@ -173,18 +183,35 @@ def function(
     >>> f([1.0, 2.0, 3.0])
     array(14.)
     """
-    return _Definition(
-        inputs,
-        outputs,
-        get_mode(mode),
-        updates,
-        givens,
-        no_default_updates,
-        name or "function",
-        allow_input_downcast,
-        config.profile if profile is None else bool(profile),
-        on_unused_input or config.on_unused_input,
-    ).make()
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"the name of a function is a string, got {name!r}")
+    definition = {
+        "inputs": inputs,
+        "outputs": outputs,
+        "mode": get_mode(mode),
+        "updates": _own(updates),
+        "givens": _own(givens),
+        "no_default_updates": no_default_updates,
+        "name": name or "function",
+        "allow_input_downcast": allow_input_downcast,
+        "profile": config.profile if profile is None else bool(profile),
+        "on_unused_input": on_unused_input or config.on_unused_input,
+    }
+    made = _Definition(**definition).make()
+    made.owner.definition = definition
+    return made
+
+
+def _own(pairs: Any) -> Any:
+    return dict(pairs) if isinstance(pairs, Mapping) else list(pairs or ())
+
+
+def _rebuild(definition: dict[str, Any], state: list[Any]) -> Any:
+    """A function that was pickled or copied."""
+    made = function(**definition)
+    for entry, value in zip(made.owner._stateful(), state, strict=True):
+        made[entry.variable] = value
+    return made
 
 
 class _Definition:
@@ -199,17 +226,19 @@ class _Definition:
         givens: Any,
         no_default_updates: Any,
         name: str,
-        allow_downcast: bool | None,
+        allow_input_downcast: bool | None,
         profile: bool,
-        on_unused: str,
+        on_unused_input: str,
     ) -> None:
-        if on_unused not in ("raise", "warn", "ignore"):
-            raise ValueError(f"on_unused_input is 'raise', 'warn' or 'ignore', got {on_unused!r}")
+        if on_unused_input not in ("raise", "warn", "ignore"):
+            raise ValueError(
+                f"on_unused_input is 'raise', 'warn' or 'ignore', got {on_unused_input!r}"
+            )
         self.mode = mode
         self.name = name
-        self.allow_downcast = allow_downcast
+        self.allow_downcast = allow_input_downcast
         self.profile = profile
-        self.on_unused = on_unused
+        self.on_unused = on_unused_input
         self.state: dict[Any, SharedVariable] = {}
         self._read_inputs(inputs)
         self._read_outputs(outputs)
@@ -344,7 +373,7 @@ class _Definition:
                 if isinstance(v.type, TensorType) and v.owner is None:
                     raise MissingInputError(
                         f"the outputs need the variable {v} of type {v.type}, which is not "
-                        "among the inputs" + trace.describe(v.trace)
+                        "among the inputs" + trace.describe(v.made_at)
                     )
         if self.on_unused == "ignore":
             return
@@ -352,7 +381,7 @@ class _Definition:
             if entry.variable not in leaves:
                 message = (
                     f"input {k} ({entry.variable}) is not needed by any output; leave it out, or "
-                    "pass on_unused_input='ignore'" + trace.describe(entry.variable.trace)
+                    "pass on_unused_input='ignore'" + trace.describe(entry.variable.made_at)
                 )
                 if self.on_unused == "raise":
                     raise UnusedInputError(message)
@@ -501,7 +530,7 @@ def _as_in(given: Any) -> In:
 
 def _fresh_input(v: Any) -> Any:
     fresh = v.type(v.name)
-    fresh.trace = v.trace
+    fresh.made_at = v.made_at
     return fresh
 
 
@@ -530,18 +559,18 @@ def _fit_update(target: Any, expression: Any) -> Any:
                 pass
         raise TypeError(
             f"the update of {target} has dtype {new.type.dtype}, the variable {target.type.dtype}; "
-            f"cast it: ({new}).astype({target.type.dtype!r})" + trace.describe(new.trace)
+            f"cast it: ({new}).astype({target.type.dtype!r})" + trace.describe(new.made_at)
         )
     if new.type.ndim != target.type.ndim:
         raise TypeError(
             f"the update of {target} has rank {new.type.ndim}, the variable {target.type.ndim}"
-            + trace.describe(new.trace)
+            + trace.describe(new.made_at)
         )
     for d, (want, have) in enumerate(zip(target.type.shape, new.type.shape, strict=True)):
         if want is not None and have is not None and want != have:
             raise TypeError(
                 f"dimension {d} of the update of {target} is {have}, of the variable {want}"
-                + trace.describe(new.trace)
+                + trace.describe(new.made_at)
             )
     if any(
         w is not None and h is None for w, h in zip(target.type.shape, new.type.shape, strict=True)

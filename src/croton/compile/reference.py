@@ -44,6 +44,9 @@ class ReferenceCallable:
             raise AttributeError(name)
         return getattr(self.owner, name)
 
+    def __reduce__(self) -> Any:
+        return self.owner.__reduce__()
+
     def __getitem__(self, key: Any) -> Any:
         return self.owner[key]
 
@@ -99,7 +102,7 @@ class ReferenceCallable:
                 node.op.perform(node, [value(v) for v in node.inputs], storage)
             except Exception as error:
                 shapes = ", ".join(str(np.shape(value(v))) for v in node.inputs)
-                error.add_note(f"in {node.op} of {shapes}" + trace.describe(node.trace))
+                error.add_note(f"in {node.op} of {shapes}" + trace.describe(node.made_at))
                 raise
             for v, cell in zip(node.outputs, storage, strict=True):
                 values[v] = np.asarray(cell[0])

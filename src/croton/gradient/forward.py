@@ -37,7 +37,7 @@ def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise")
         given = [moved.get(v) for v in node.inputs]
         if all(d is None for d in given):
             continue
-        with trace.made_by(node.trace):
+        with trace.made_by(node.made_at):
             for v, d in zip(node.outputs, node.op.R_op(node.inputs, given), strict=True):
                 if d is not None:
                     moved[v] = d

@@ -41,7 +41,7 @@ def grad(
     ``wrt`` is a variable (the result is one too) or a sequence of them (the
     result is a list).  Each gradient has the shape and dtype of its variable.
 
-    ``consider_constant``: variables through which nothing flows back.
+    ``consider_constant``: variables through which nothing flows back to what they are made of.
     ``known_grads``: gradients of intermediate variables, to start from (then
     ``cost`` may be None).  ``disconnected_inputs``: what to do for a variable
     that the cost does not depend on: ``"raise"``, ``"warn"`` or ``"ignore"``;
@@ -103,12 +103,12 @@ def _scalar_cost(cost: Any) -> Any:
             hint = "; take its mean or sum"
         raise TypeError(
             f"the cost must be a scalar, got {cost} of rank {cost.type.ndim}{hint}"
-            + trace.describe(cost.trace)
+            + trace.describe(cost.made_at)
         )
     if cost.type.dtype not in dtypes.FLOATS:
         raise TypeError(
             f"the cost must be a float, got {cost} of dtype {cost.type.dtype}"
-            + trace.describe(cost.trace)
+            + trace.describe(cost.made_at)
         )
     return cost
 
@@ -161,8 +161,7 @@ def _flow(
             if g is not None and v not in known:
                 terms.setdefault(v, []).append(g)
     for v in targets:
-        if v not in blocked:
-            sum_up(v)
+        sum_up(v)
     return total
 
 
@@ -175,10 +174,10 @@ def _useful(
     useful: dict[Apply, list[bool]] = {}
     for node in order:
         pattern = node.op.connection_pattern(node)
-        on_path = [v in reaches and v not in blocked for v in node.inputs]
+        on_path = [v in reaches for v in node.inputs]
         hit = False
         for j, v in enumerate(node.outputs):
-            if any(p and pattern[i][j] for i, p in enumerate(on_path)):
+            if v not in blocked and any(p and pattern[i][j] for i, p in enumerate(on_path)):
                 reaches.add(v)
                 hit = True
         if hit:
@@ -203,11 +202,11 @@ def _through(node: Apply, outputs: Sequence[Any], on_path: Sequence[bool]) -> Se
             g = g.astype(v.type.dtype)  # type: ignore[attr-defined]
         given.append(g)
     try:
-        with trace.made_by(node.trace):
+        with trace.made_by(node.made_at):
             results = node.op.L_op(node.inputs, node.outputs, given)
     except NotImplementedError as error:
         raise NotImplementedError(
-            f"no gradient through {node.op}: {error}" + trace.describe(node.trace)
+            f"no gradient through {node.op}: {error}" + trace.describe(node.made_at)
         ) from error
     if len(results) != len(node.inputs):
         raise ValueError(
@@ -237,7 +236,7 @@ def _finish(v: Any, g: Any, cost: Any, if_disconnected: str, as_what: str, if_nu
                 else f"no known gradient depends on {v}"
             )
             + ", or only through what has no gradient"
-            + trace.describe(v.trace)
+            + trace.describe(v.made_at)
         )
         if if_disconnected == "raise":
             raise DisconnectedInputError(

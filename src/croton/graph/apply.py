@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 class Apply:
     """``op`` applied to ``inputs``, giving ``outputs``: a node of the graph."""
 
-    __slots__ = ("__weakref__", "inputs", "op", "outputs", "trace")
+    __slots__ = ("__weakref__", "inputs", "made_at", "op", "outputs")
 
     def __init__(self, op: Op, inputs: Iterable[Variable], outputs: Iterable[Variable]) -> None:
         self.op = op
         self.inputs = list(inputs)
         self.outputs = list(outputs)
-        self.trace = trace.user_frames()
+        self.made_at = trace.user_frames()
         for i, output in enumerate(self.outputs):
             output.owner = self
             output.index = i
-            output.trace = self.trace
+            output.made_at = self.made_at
 
     @property
     def out(self) -> Variable:

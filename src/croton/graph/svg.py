@@ -285,7 +285,7 @@ def _leaf_box(v: Variable) -> _Box:
         return _Box(_shortened(label), "constant", f"{v.type}\n{data}")
     kind = "shared" if isinstance(v, SharedVariable) else "input"
     label = v.name if v.name is not None else _short_type(v)
-    return _Box(_shortened(label), kind, f"{v.type}{_made(v.trace)}")
+    return _Box(_shortened(label), kind, f"{v.type}{_made(v.made_at)}")
 
 
 def _node_box(node: Apply) -> _Box:
@@ -294,7 +294,7 @@ def _node_box(node: Apply) -> _Box:
     label = _label(node.op)
     if names:
         label = f"{label} → {', '.join(names)}"
-    return _Box(_shortened(label), _kind(node.op), f"{node.op}\n{types}{_made(node.trace)}")
+    return _Box(_shortened(label), _kind(node.op), f"{node.op}\n{types}{_made(node.made_at)}")
 
 
 def _label(op: Any) -> str:

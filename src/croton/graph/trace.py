@@ -15,11 +15,22 @@ _DEPTH = 3
 _ours: dict[CodeType, bool] = {}
 
 
+class _Code(NamedTuple):
+    """What is left of a code object that was pickled."""
+
+    co_filename: str
+    co_name: str
+
+
 class Frame(NamedTuple):
     """A place in the user's code."""
 
-    code: CodeType
+    code: CodeType | _Code
     line: int
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Code objects cannot be pickled; of this one only its names are read.
+        return Frame, (_Code(self.code.co_filename, self.code.co_name), self.line)
 
     def __str__(self) -> str:
         return f'File "{self.code.co_filename}", line {self.line}, in {self.code.co_name}'

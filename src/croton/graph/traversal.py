@@ -94,7 +94,7 @@ def replace(
         for old, fresh in zip(node.outputs, new, strict=True):
             if id(old) not in memo:
                 fresh.name = old.name
-                fresh.trace = old.trace
+                fresh.made_at = old.made_at
                 memo[id(old)] = fresh
                 keep.append(old)
     return [memo.get(id(v), v) for v in outputs]

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 class Variable:
     """A value in an expression: an input, or output ``index`` of the application ``owner``.
 
-    ``trace`` holds the places in the user's code that made it, innermost first.
+    ``made_at`` holds the places in the user's code that made it, innermost first.
     """
 
-    __slots__ = ("__weakref__", "_tag", "index", "name", "owner", "trace", "type")
+    __slots__ = ("__weakref__", "_tag", "index", "made_at", "name", "owner", "type")
 
     def __init__(
         self,
@@ -27,12 +27,14 @@ class Variable:
         index: int | None = None,
         name: str | None = None,
     ) -> None:
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"the name of a variable is a string, got {name!r}")
         self.type = type
         self.owner = owner
         self.index = index
         self.name = name
         self._tag: SimpleNamespace | None = None
-        self.trace = trace.user_frames() if owner is None else owner.trace
+        self.made_at = trace.user_frames() if owner is None else owner.made_at
 
     @property
     def tag(self) -> SimpleNamespace:

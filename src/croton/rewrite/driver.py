@@ -194,7 +194,7 @@ class Pass:
             names = {self._by[id(u)] for u in stack if id(u) in self._by}
             raise RewriteError(
                 f"the rules {', '.join(sorted(names))} lead from {v} back to itself"
-                + trace.describe(v.trace)
+                + trace.describe(v.made_at)
             )
         stack.append(v)
 
@@ -253,7 +253,7 @@ class Pass:
         except Exception as error:
             raise RewriteError(
                 f"rule {rule.name} failed on {node}: {type(error).__name__}: {error}"
-                + trace.describe(node.trace)
+                + trace.describe(node.made_at)
             ) from error
         if all(a is b for a, b in zip(adopted, node.outputs, strict=True)):
             return None

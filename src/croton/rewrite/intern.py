@@ -168,7 +168,7 @@ def _same_types(before: Sequence[Variable], now: Sequence[Variable]) -> bool:
 
 def _trace_from(node: Apply, *others: Apply | None) -> None:
     for other in others:
-        if not node.trace and other is not None and other.trace:
-            node.trace = other.trace
+        if not node.made_at and other is not None and other.made_at:
+            node.made_at = other.made_at
             for v in node.outputs:
-                v.trace = other.trace
+                v.made_at = other.made_at

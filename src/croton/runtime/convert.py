@@ -43,6 +43,13 @@ def _number(value: Any, dtype: np.dtype[Any], policy: str) -> Any:
 
 
 def _same_values(given: NDArray[Any], converted: NDArray[Any]) -> bool:
+    if converted.dtype.kind in "iu" and given.dtype.kind in "iuf":
+        # Numbers out of range wrap, or stop at the limit, and may come back as they were.
+        limits = np.iinfo(converted.dtype)
+        top = limits.max if given.dtype.kind != "f" else float(limits.max + 1)
+        inside = (given <= top) if given.dtype.kind != "f" else (given < top)
+        if not np.all(inside & (given >= limits.min)):
+            return False
     back = converted.astype(given.dtype)
     equal = back == given
     if given.dtype.kind in "fc":
@@ -62,7 +69,7 @@ def to_array(value: Any, dtype: np.dtype[Any], ndim: int, policy: str, what: str
         raise TypeError(f"{expected} (no conversion is allowed), not {_describe(value)}")
     try:
         given = np.asarray(_number(value, dtype, policy))
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, TypeError) as error:
         raise TypeError(f"{expected}, not {_describe(value)}: {error}") from None
     if given.size == 0 and not isinstance(value, np.ndarray):
         given = given.astype(dtype)  # an empty list has no type of its own

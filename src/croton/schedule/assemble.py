@@ -163,7 +163,7 @@ class _Assembly:
                     self.constants.append(v.data)
                     self._bind("constant", len(self.constants) - 1, v)
             elif isinstance(v.type, TensorType):
-                raise ValueError(f"{v} is not among the inputs" + trace.describe(v.trace))
+                raise ValueError(f"{v} is not among the inputs" + trace.describe(v.made_at))
 
     def _bind(self, source: str, position: int, v: Variable) -> None:
         kind: Any = v.type
@@ -195,7 +195,7 @@ class _Assembly:
 
     def _position_error(self, node: Any) -> int:
         def make() -> p.Error:
-            where = _escape(trace.describe(node.trace))
+            where = _escape(trace.describe(node.made_at))
             text = "index {0} is out of bounds for a dimension of size {1}, in " + _escape(
                 str(node.op)
             )
@@ -247,7 +247,7 @@ class _Assembly:
         else:
             self._emit_loop(group)
         line = next(
-            (str(v.owner.trace[0]) for v in group.members if v.owner is not None and v.owner.trace),
+            (str(v.made_at[0]) for v in group.members if v.owner is not None and v.made_at),
             "",
         )
         for k in range(start, len(self.instructions)):

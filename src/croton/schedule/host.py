@@ -18,7 +18,7 @@ def host_function(node: Any) -> Callable[..., Any]:
         try:
             node.op.perform(node, list(arrays), storage)
         except Exception as error:
-            error.add_note(f"while computing {node.op}" + trace.describe(node.trace))
+            error.add_note(f"while computing {node.op}" + trace.describe(node.made_at))
             raise
         results = []
         for v, cell in zip(node.outputs, storage, strict=True):

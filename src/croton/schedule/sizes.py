@@ -185,9 +185,9 @@ class Sizes:
             return args[0]
         if name == "eq" and args[0] == args[1]:
             return ONE
-        if name == "maximum" and self._never_negative(args[0]) and args[1] == ZERO:
+        if name == "maximum" and self.never_negative(args[0]) and args[1] == ZERO:
             return args[0]
-        if name == "maximum" and self._never_negative(args[1]) and args[0] == ZERO:
+        if name == "maximum" and self.never_negative(args[1]) and args[0] == ZERO:
             return args[1]
         if name in ("floordiv", "ceildiv"):
             exact = args[0].divided_by(args[1])
@@ -197,7 +197,8 @@ class Sizes:
             return args[1] if values[0] else args[2]
         return self._atom((name, args), lambda: Atom(name, args=args))
 
-    def _never_negative(self, size: Size) -> bool:
+    def never_negative(self, size: Size) -> bool:
+        """Whether ``size`` can be seen not to be negative."""
         return all(
             c > 0 and all(self.atoms[a].kind == "dimension" for a in m) for m, c in size.terms
         )

@@ -50,6 +50,8 @@ class SizeCheck:
             return compute("lt", number(0), a)
         if self.kind == "nonzero":
             return compute("ne", a, number(0))
+        if self.kind == "size":
+            return compute("le", number(0), a)
         if self.kind == "index":
             assert self.b is not None
             size = registers.of(self.b)
@@ -72,7 +74,7 @@ class SizeCheck:
             if isinstance(v.type, TensorType) and v.type.ndim:
                 inner = ", ".join(show(s) for s in self.sizes.shape(v))
                 shapes.append(f"({inner},)" if v.type.ndim == 1 else f"({inner})")
-        where = trace.describe(self.node.trace).replace("{", "{{").replace("}", "}}")
+        where = trace.describe(self.node.made_at).replace("{", "{{").replace("}", "}}")
         name = str(self.node.op).replace("{", "{{").replace("}", "}}")
         given = " and ".join(shapes)
         if self.kind == "index":
@@ -85,6 +87,9 @@ class SizeCheck:
             return Error(
                 "ValueError", f"{self.what} of no elements: shape {given}" + where, tuple(used)
             )
+        if self.kind == "size":
+            text = f"{self.what} cannot be negative: {show(self.a)}"
+            return Error("ValueError", text + where, tuple(used))
         if self.kind == "nonzero":
             return Error("ValueError", f"{self.what} cannot be zero" + where, tuple(used))
         text = f"shapes do not fit in {name}: {given}"
@@ -116,6 +121,8 @@ def find_checks(outputs: Sequence[Variable], sizes: Sizes) -> list[SizeCheck]:
             if kind == "eq" and left == right:
                 continue
             if kind == "positive" and (left.value or 0) > 0:
+                continue
+            if kind == "size" and sizes.never_negative(left):
                 continue
             key = (kind, left, right) if kind != "eq" else (kind, frozenset((left, right)))
             if key in seen:

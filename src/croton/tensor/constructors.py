@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -40,15 +41,23 @@ def tensor(
     >>> tensor("float32", (None, 3)).type
     TensorType(float32, (?, 3))
     """
-    if isinstance(dtype, str) and dtype not in (*dtypes.REAL, "floatX") and name is None:
-        try:
-            dtypes.check(dtype)
-        except TypeError:
-            dtype, name = None, dtype
+    if isinstance(dtype, str) and dtype != "floatX" and name is None and not _is_dtype(dtype):
+        dtype, name = None, dtype
     given = shape if shape is not None else broadcastable
     if given is None:
         raise TypeError("tensor() needs a shape, e.g. tensor('float32', (None, 3))")
     return TensorType("floatX" if dtype is None else dtype, given)(name)
+
+
+def _is_dtype(text: str) -> bool:
+    """Whether ``text`` is a dtype's name, or looks as if it were meant for one."""
+    if re.fullmatch(r"(bool|u?int|float|complex)[0-9]*", text):
+        return True
+    try:
+        dtypes.check(text)
+    except TypeError:
+        return False
+    return True
 
 
 def _constructor(kind: str, dtype: str | None) -> Callable[..., Any]:

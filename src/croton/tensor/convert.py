@@ -22,7 +22,7 @@ def constant(
     """
     if dtype is not None:
         data = np.array(x, dtypes.check(dtype))
-    elif isinstance(x, bool | int | float):
+    elif isinstance(x, bool | int | float) and not isinstance(x, np.generic):
         data = dtypes.autocast(x)
     else:
         data = np.array(x)

@@ -56,9 +56,12 @@ class Alloc(Op):
         return [tuple(node.inputs[1:])]
 
     def checks(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
-        """Dimensions that are not 1 have the size asked for."""
-        value = node.inputs[0]
-        return [
+        """No size is negative; dimensions that are not 1 have the size asked for."""
+        value, *sizes = node.inputs
+        found: list[Any] = [
+            ("size", size, None, "a size") for size in sizes if not isinstance(size, Constant)
+        ]
+        return found + [
             ("eq", have, want, "alloc")
             for d, have, want in zip(value.type.shape, shapes[0], node.inputs[1:], strict=True)  # type: ignore[attr-defined]
             if d != 1
@@ -269,16 +272,14 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> An
     if dtype is None:
         common = dtypes.upcast(*(v.type.dtype for v in given))
         kind = "int64" if common in dtypes.DISCRETE else common
-        if kind != "int64" and any(not isinstance(v, Variable) for v in (start, stop, step)):
-            # Python floats follow floatX, as other expressions do.
-            kind = dtypes.upcast(
-                *(
-                    v.type.dtype
-                    for v, s in zip(given, (start, stop, step), strict=True)
-                    if isinstance(s, Variable)
-                ),
-                dtypes.check("floatX"),
-            )
+        typed = [
+            v.type.dtype
+            for v, s in zip(given, (start, stop, step), strict=True)
+            if isinstance(s, Variable | np.generic)
+        ]
+        if kind != "int64" and not any(d in dtypes.FLOATS for d in typed):
+            # Where only Python's floats make it one, floatX says which.
+            kind = dtypes.upcast(*typed, dtypes.check("floatX"))
     else:
         kind = dtypes.check(dtype)
     return ARange(kind)(*given)

@@ -72,6 +72,8 @@ def autocast(value: int | float | bool) -> np.ndarray[Any, Any]:
             info = np.iinfo(dtype)
             if info.min <= value <= info.max:
                 return np.array(value, dtype)
+        if value >= 2**64 or value < 0:
+            raise OverflowError(f"{value} does not fit into 64 bits; write it as a float")
         return np.array(value, np.uint64)
     if config.floatX == "float16":
         return np.array(value, np.float16)

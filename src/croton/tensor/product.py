@@ -43,7 +43,7 @@ class Dot(Op):
         if None not in inner and inner[0] != inner[1]:
             raise ValueError(
                 f"shapes do not fit in dot: {a} of shape {a.type.shape_text()} and {b} of shape "
-                f"{b.type.shape_text()}" + trace.describe(a.trace)
+                f"{b.type.shape_text()}" + trace.describe(a.made_at)
             )
         shape: tuple[int | None, ...] = (a.type.shape[-2], b.type.shape[-1])
         if self.batched:

@@ -39,6 +39,8 @@ class TensorType(Type):
         self.dtype = dtypes.check(dtype)
         if broadcastable is not None:
             shape = broadcastable
+        if not isinstance(shape, Iterable):
+            raise TypeError(f"a shape is a tuple of dimensions, such as (None, 3), got {shape!r}")
         dimensions: list[int | None] = []
         d: Any
         for d in shape:

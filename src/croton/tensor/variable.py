@@ -136,6 +136,12 @@ class TensorOperators:
     def __invert__(self) -> Any:
         return elementwise.invert(self)
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError(
+            f"{self} is an expression and does not change: write "
+            "y = T.set_subtensor(x[index], value), or T.inc_subtensor to add"
+        )
+
     # Comparison; == and != stay Python's, so that variables can be kept in dicts.
     def __lt__(self, other: Any) -> Any:
         return _binary(elementwise.lt, self, other)

@@ -30,7 +30,7 @@ def _or_kernel(op: str, for_bool: str) -> Any:
 
 add = define(
     "add", 2, np.add, lambda x, y, g: (g, g), symbol="+", kernel=_or_kernel("add", "or"),
-    doc="``x + y`` (of bools: or).",
+    many=True, doc="``x + y`` (of bools: or), or the sum of more.",
 )  # fmt: skip
 sub = define(
     "sub", 2, np.subtract, lambda x, y, g: (g, -g), rule=_no_bool("sub"), symbol="-",
@@ -38,7 +38,8 @@ sub = define(
 )  # fmt: skip
 mul = define(
     "mul", 2, np.multiply, lambda x, y, g: (g * x[1], g * x[0]), symbol="*",
-    kernel=_or_kernel("mul", "and"), doc="``x * y`` (of bools: and).",
+    kernel=_or_kernel("mul", "and"), many=True,
+    doc="``x * y`` (of bools: and), or the product of more.",
 )  # fmt: skip
 neg = define(
     "neg", 1, np.negative, lambda x, y, g: (-g,), rule=_no_bool("neg"), symbol="-", doc="``-x``."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,12 @@ class Elemwise(Op):
     def __hash__(self) -> int:
         return self._hash
 
+    def __reduce__(self) -> Any:
+        # The functions of the table are found there again by their names.
+        if FUNCTIONS.get(self.name) is self.scalar_op:
+            return Elemwise, (self.name, self.inplace_pattern)
+        return super().__reduce__()
+
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Elemwise) and self.name == other.name)
 
@@ -102,7 +109,7 @@ class Elemwise(Op):
                     f"{f.name}: {error} (inputs: "
                     + ", ".join(f"{v} of shape {v.type.shape_text()}" for v in given)
                     + ")"
-                    + "".join(trace.describe(v.trace) for v in given if v.trace)
+                    + "".join(dict.fromkeys(trace.describe(v.made_at) for v in given))
                 ) from None
         return Apply(self, given, [TensorType(out, shape)()])
 
@@ -216,14 +223,20 @@ _DISCRETE = frozenset(
 
 
 def define(name: str, arity: int, evaluate: Any, derivative: Any = None, **kwargs: Any) -> Any:
-    """Enter a function into the table and return what applies it to tensors."""
+    """Enter a function into the table and return what applies it to tensors.
+
+    ``many``: with more than two arguments, from left to right.
+    """
     doc = kwargs.pop("doc")
+    many = kwargs.pop("many", False)
     entry = ScalarFunction(name, arity, evaluate, derivative, doc=doc, **kwargs)
     FUNCTIONS[name] = entry
     op = Elemwise(entry)
     entry.op = op  # type: ignore[attr-defined]
 
     def apply(*args: Any) -> Any:
+        if many and len(args) > 2:
+            return reduce(apply, args)
         return op.make_node(*args).outputs[0]
 
     apply.__name__ = apply.__qualname__ = name

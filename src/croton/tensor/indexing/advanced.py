@@ -34,7 +34,7 @@ def _selected_shape(x: Any, indices: Sequence[Any], start: int) -> tuple[int | N
     if start + count > x.type.ndim:
         raise IndexError(
             f"too many indices: {x} has rank {x.type.ndim}, got {start + count}"
-            + trace.describe(x.trace)
+            + trace.describe(x.made_at)
         )
     middle = broadcast_shape([i.type.shape for i in indices])
     return x.type.shape[:start] + middle + x.type.shape[start + count :]  # type: ignore[no-any-return]

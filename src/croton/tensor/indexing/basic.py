@@ -88,7 +88,7 @@ def _indexed_type(x: Any, entries: Sequence[Entry]) -> TensorType:
     if len(entries) > x.type.ndim:
         raise IndexError(
             f"too many indices: {x} has rank {x.type.ndim}, got {len(entries)}"
-            + trace.describe(x.trace)
+            + trace.describe(x.made_at)
         )
     shape: list[int | None] = []
     for d, size in enumerate(x.type.shape):

@@ -10,6 +10,7 @@ import numpy as np
 from croton.graph.apply import Apply
 from croton.graph.disconnected import disconnected
 from croton.graph.op import Op
+from croton.graph.variable import Constant
 from croton.kernel import build, philox
 from croton.kernel.nodes import Expr
 from croton.tensor.convert import as_tensor_variable
@@ -78,6 +79,11 @@ class RandomBits(Op):
     def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
         """The sizes given."""
         return [tuple(node.inputs[1:])]
+
+    def checks(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
+        """No size is negative."""
+        sizes = node.inputs[1:]
+        return [("size", size, None, "a size") for size in sizes if not isinstance(size, Constant)]
 
     def lower(self, node: Apply, inputs: Sequence[Any], index: Sequence[Expr], ctx: Any) -> Expr:
         """The element at ``index``."""

@@ -22,18 +22,23 @@ def _mix(z: int) -> int:
     return z ^ (z >> 31)
 
 
-def split_keys(seed: Any) -> Any:
+class Keys:
     """The keys that follow from ``seed`` (an int, ints, or None: different every time)."""
-    if seed is None:
-        seed = int.from_bytes(os.urandom(8), "little")
-    state = 0
-    for part in seed if isinstance(seed, Sequence | np.ndarray) else [seed]:
-        if not isinstance(part, int | np.integer):
-            raise TypeError(f"a seed is an integer, a sequence of them or None, got {seed!r}")
-        state = _mix((state ^ _mix(int(part) & _MASK)) + 0x9E3779B97F4A7C15 & _MASK)
-    while True:
-        state = state + 0x9E3779B97F4A7C15 & _MASK
-        yield _mix(state)
+
+    def __init__(self, seed: Any) -> None:
+        if seed is None:
+            seed = int.from_bytes(os.urandom(8), "little")
+        self.state = 0
+        for part in seed if isinstance(seed, Sequence | np.ndarray) else [seed]:
+            if not isinstance(part, int | np.integer):
+                raise TypeError(f"a seed is an integer, a sequence of them or None, got {seed!r}")
+            mixed = (self.state ^ _mix(int(part) & _MASK)) + 0x9E3779B97F4A7C15
+            self.state = _mix(mixed & _MASK)
+
+    def next(self) -> int:
+        """The next key."""
+        self.state = self.state + 0x9E3779B97F4A7C15 & _MASK
+        return _mix(self.state)
 
 
 class RandomStreams:
@@ -57,14 +62,14 @@ class RandomStreams:
     def __init__(self, seed: Any = None) -> None:
         self.default_instance_seed = seed
         self.state_updates: list[tuple[Any, Any]] = []
-        self._keys = split_keys(seed)
+        self._keys = Keys(seed)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(seed={self.default_instance_seed!r})"
 
     def _state(self) -> Any:
         """A new stream's state."""
-        state = TensorSharedVariable(STATE, np.array([next(self._keys), 0], np.uint64))
+        state = TensorSharedVariable(STATE, np.array([self._keys.next(), 0], np.uint64))
         state.name = f"random state {len(self.state_updates)}"
         advanced = state + np.array([0, 1], np.uint64)
         state.default_update = advanced
@@ -73,21 +78,22 @@ class RandomStreams:
 
     def seed(self, seed: Any = None) -> None:
         """Start all streams again from ``seed`` (None: from the one given at first)."""
-        self._keys = split_keys(self.default_instance_seed if seed is None else seed)
+        self._keys = Keys(self.default_instance_seed if seed is None else seed)
         for state, _ in self.state_updates:
-            state.set_value(np.array([next(self._keys), 0], np.uint64))
+            state.set_value(np.array([self._keys.next(), 0], np.uint64))
 
     def updates(self) -> list[tuple[Any, Any]]:
         """Pairs of a state and its next value; functions apply them by themselves."""
         return list(self.state_updates)
 
     def _draw(self, function: Any, *args: Any, **kwargs: Any) -> Any:
-        before = len(self.state_updates)
+        before, key = len(self.state_updates), self._keys.state
         try:
             return function(self._state(), *args, **kwargs)
         except Exception:
             # A call that failed leaves no stream behind, and those that follow keep theirs.
             del self.state_updates[before:]
+            self._keys.state = key
             raise
 
     def uniform(
