@@ -230,3 +230,21 @@ def test_names_of_functions_are_strings():
     x = T.dvector("x")
     with pytest.raises(TypeError, match="name of a function is a string, got 3"):
         croton.function([x], x, name=3)
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "reference"])
+@pytest.mark.parametrize("verbosity", ["low", "high"])
+def test_how_much_an_error_tells(verbosity, mode):
+    x, y = T.dvector("x"), T.lvector("where")
+    with croton.config.change_flags(exception_verbosity=verbosity):
+        functions = [
+            (croton.function([x], T.exp(x) + x[1:], mode=mode), ([1.0, 2.0],)),
+            (croton.function([x, y], T.exp(x[y]), mode=mode), ([1.0, 2.0], [5])),
+        ]
+        for f, arguments in functions:
+            with pytest.raises((ValueError, IndexError)) as caught:
+                f(*arguments)
+            text = "\n".join([str(caught.value), *getattr(caught.value, "__notes__", ())])
+            assert "test_errors.py" in text
+            shown = "x [id" in text and "TensorType(float64, vector)" in text
+            assert shown == (verbosity == "high")

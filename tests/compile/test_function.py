@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -180,3 +183,21 @@ def test_a_profile_tells_steps_and_lines():
 def test_unknown_mode():
     with pytest.raises(ValueError, match="FAST_RUN"):
         croton.function([], T.constant(1), mode="FASTEST")
+
+
+def test_the_flag_profile_prints_a_summary_at_the_end():
+    program = """
+import croton, croton.tensor as T
+x = T.dvector("x")
+f = croton.function([x], T.exp(x).sum(), name="often")
+g = croton.function([x], x * 2, name="never")
+h = croton.function([x], x * 3, name="not_measured", profile=False)
+for _ in range(3):
+    f([1.0, 2.0]), h([1.0])
+"""
+    env = {**os.environ, "CROTON_FLAGS": "profile=True"}
+    shown = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env
+    )
+    assert "often: " in shown.stderr and "exp" not in shown.stdout
+    assert "never" not in shown.stderr and "not_measured" not in shown.stderr

@@ -43,7 +43,6 @@ def _past(
 HISTORICAL: tuple[Flag, ...] = (
     # What Croton has no counterpart of yet
     _past("warn_float64", "choice", "ignore", _LATER, ("ignore", "warn", "raise", "pdb")),
-    _past("exception_verbosity", "choice", "low", _LATER, ("low", "high")),
     _past("compute_test_value", "choice", "off", _LATER, _TEST_VALUE),
     _past("compute_test_value_opt", "choice", "off", _LATER, _TEST_VALUE),
     _past("print_test_value", "bool", False, _LATER),

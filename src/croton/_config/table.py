@@ -156,6 +156,14 @@ FLAGS: tuple[Flag, ...] = (
         choices=("raise", "warn", "ignore"),
     ),
     Flag(
+        "exception_verbosity",
+        "choice",
+        "low",
+        "What an error in a call tells of the operation that failed: its shapes and line (`low`), "
+        "or also the expression that it computes, with types (`high`).",
+        choices=("low", "high"),
+    ),
+    Flag(
         "profile",
         "bool",
         False,

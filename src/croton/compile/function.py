@@ -16,7 +16,7 @@ from croton.compile.errors import MissingInputError, UnusedInputError
 from croton.compile.fingerprint import fingerprint
 from croton.compile.io import In, Out
 from croton.compile.mode import Mode, get_mode
-from croton.compile.profile import Profile
+from croton.compile.profile import Profile, show_at_exit
 from croton.compile.reference import ReferenceCallable
 from croton.compile.shared import shared
 from croton.config import config
@@ -450,6 +450,8 @@ class _Definition:
         if self.profile:
             call.profiling = True
             info.profile = Profile(call, made, info)
+            if config.profile:
+                show_at_exit(info.profile)
         return call
 
     def _native(
@@ -463,7 +465,7 @@ class _Definition:
         start = time.perf_counter()
         settings = (
             build_id(), host.identity(), self.mode.optimizer, sorted(self.mode.exclude),
-            sorted(self.mode.include), self.borrowed, self.name,
+            sorted(self.mode.include), self.borrowed, self.name, config.exception_verbosity,
         )  # fmt: skip
         cache = object_cache()
         identified = fingerprint(given, outputs, updates, settings)

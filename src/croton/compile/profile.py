@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import sys
 from typing import Any
 
 from croton.runtime.program import Copy, Host, Launch
@@ -70,3 +72,19 @@ class Profile:
         return "\n".join(lines)
 
     summary = __str__
+
+
+_shown: list[Profile] = []
+
+
+def show_at_exit(profile: Profile) -> None:
+    """Print ``profile`` on the standard error when the program ends."""
+    if not _shown:
+        atexit.register(_show)
+    _shown.append(profile)
+
+
+def _show() -> None:
+    measured = [(sum(step[3] for step in p.steps), k, p) for k, p in enumerate(_shown) if p.steps]
+    for _, _, profile in sorted(measured, reverse=True):
+        print(f"\n{profile}", file=sys.stderr)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from croton.graph import trace
+from croton.graph.printing import details
 from croton.graph.shared import SharedVariable
 from croton.graph.traversal import toposort
 from croton.graph.variable import Constant, Variable
@@ -102,7 +103,9 @@ class ReferenceCallable:
                 node.op.perform(node, [value(v) for v in node.inputs], storage)
             except Exception as error:
                 shapes = ", ".join(str(np.shape(value(v))) for v in node.inputs)
-                error.add_note(f"in {node.op} of {shapes}" + trace.describe(node.made_at))
+                error.add_note(
+                    f"in {node.op} of {shapes}" + details(node) + trace.describe(node.made_at)
+                )
                 raise
             for v, cell in zip(node.outputs, storage, strict=True):
                 values[v] = np.asarray(cell[0])

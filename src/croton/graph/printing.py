@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from croton.config import config
 from croton.graph.apply import Apply
 from croton.graph.op import Op
 from croton.graph.traversal import toposort
@@ -438,3 +439,15 @@ class Print(Op):
 
     def __str__(self) -> str:
         return f"Print{{{self.message!r}}}"
+
+
+#: How far down an error shows what an application computes.
+_ENOUGH = 8
+
+
+def details(node: Apply) -> str:
+    """What an error adds about an application if ``exception_verbosity`` is ``"high"``."""
+    if config.exception_verbosity != "high":
+        return ""
+    text = debugprint(node.outputs, depth=_ENOUGH, print_type=True, file="str").rstrip()
+    return "\nIt is, with the types:\n" + "\n".join(f"  {line}" for line in text.splitlines())

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from croton.graph import trace
+from croton.graph.printing import details
 from croton.graph.shared import SharedVariable
 from croton.graph.traversal import graph_inputs
 from croton.graph.variable import Constant, Variable
@@ -195,7 +196,7 @@ class _Assembly:
 
     def _position_error(self, node: Any) -> int:
         def make() -> p.Error:
-            where = _escape(trace.describe(node.made_at))
+            where = _escape(details(node) + trace.describe(node.made_at))
             text = "index {0} is out of bounds for a dimension of size {1}, in " + _escape(
                 str(node.op)
             )

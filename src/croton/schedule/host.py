@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from croton.graph import trace
+from croton.graph.printing import details
 
 
 def host_function(node: Any) -> Callable[..., Any]:
@@ -18,7 +19,9 @@ def host_function(node: Any) -> Callable[..., Any]:
         try:
             node.op.perform(node, list(arrays), storage)
         except Exception as error:
-            error.add_note(f"while computing {node.op}" + trace.describe(node.made_at))
+            error.add_note(
+                f"while computing {node.op}" + details(node) + trace.describe(node.made_at)
+            )
             raise
         results = []
         for v, cell in zip(node.outputs, storage, strict=True):

@@ -7,6 +7,7 @@ from typing import Any
 
 from croton.graph import trace
 from croton.graph.apply import Apply
+from croton.graph.printing import details
 from croton.graph.traversal import toposort
 from croton.graph.variable import Variable
 from croton.runtime.program import Error
@@ -74,7 +75,8 @@ class SizeCheck:
             if isinstance(v.type, TensorType) and v.type.ndim:
                 inner = ", ".join(show(s) for s in self.sizes.shape(v))
                 shapes.append(f"({inner},)" if v.type.ndim == 1 else f"({inner})")
-        where = trace.describe(self.node.made_at).replace("{", "{{").replace("}", "}}")
+        where = details(self.node) + trace.describe(self.node.made_at)
+        where = where.replace("{", "{{").replace("}", "}}")
         name = str(self.node.op).replace("{", "{{").replace("}", "}}")
         given = " and ".join(shapes)
         if self.kind == "index":
