@@ -5,7 +5,7 @@ import pytest
 
 import croton
 import croton.tensor as T
-from croton.compat.theano import graph, sparse, testing, updates
+from croton.compat.theano import graph, nnet, sparse, testing, updates
 from croton.compat.theano import tensor as names
 from croton.compat.theano.ops import as_op, get_default_mode
 from croton.config import config
@@ -146,3 +146,14 @@ def test_help_for_tests():
     testing.verify_grad(T.sqr, [np.array([1.0, 2.0])])
     with pytest.raises(NotImplementedError, match="does not have sparse"):
         sparse.SparseType("csr", "float64")
+
+
+def test_softmax_of_a_vector_is_a_row():
+    v = T.dvector("v")
+    data = np.array([1.0, 2.0, 4.0])
+    want = np.exp(data) / np.exp(data).sum()
+    row = nnet.softmax(v)
+    assert row.broadcastable == (True, False)
+    np.testing.assert_allclose(row[0].eval({v: data}), want)
+    np.testing.assert_allclose(nnet.logsoftmax(v).eval({v: data}), np.log([want]))
+    assert nnet.softmax(T.dmatrix("m")).broadcastable == (False, False)

@@ -415,8 +415,10 @@ def test_changes_that_do_not_fit():
         T.set_subtensor(x[0], y)
     with pytest.raises(TypeError, match="losing precision"):
         T.set_subtensor(T.ivector("n")[0], 1.5)
+    with pytest.raises(TypeError, match="put d of dtype float64 into n of dtype int64"):
+        T.inc_subtensor(T.lvector("n")[0], T.dscalar("d"))
     with pytest.raises(TypeError, match="losing precision"):
-        T.inc_subtensor(T.fvector("f")[0], T.dscalar("d"))
+        T.set_subtensor(T.bvector("b")[[0, 1]], 300)
     with pytest.raises(TypeError, match="indexing"):
         T.set_subtensor(x, 1)
     with pytest.raises(TypeError, match="indexing"):
@@ -429,3 +431,15 @@ def test_a_smaller_dtype_fits_into_a_larger_one():
     x, n = T.dvector("x"), T.iscalar("n")
     got = compute(T.set_subtensor(x[1], n), {x: np.zeros(3), n: 5})
     assert got.dtype == np.float64 and got.tolist() == [0, 5, 0]
+
+
+def test_floats_are_rounded_to_what_they_are_put_into():
+    f, d = T.fvector("f"), T.dscalar("d")
+    given = {f: np.ones(3, "float32"), d: 0.1}
+    for y in (0.1, d, np.float64(0.1)):
+        for where in (f[0], f[[0, 0]]):
+            for change in (T.set_subtensor, T.inc_subtensor):
+                assert compute(change(where, y), given).dtype == "float32"
+    assert compute(T.set_subtensor(f[1], 0.1), given).tolist() == [1, np.float32(0.1), 1]
+    gradient = T.grad(T.inc_subtensor(f[0], d * d).sum(), d)
+    assert compute(gradient, given) == pytest.approx(0.2)

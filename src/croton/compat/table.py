@@ -31,7 +31,7 @@ theano.tensor.var                   = theano.tensor
 theano.tensor.xlogx                 = theano.tensor
 theano.tensor.raw_random            = theano.tensor
 
-theano.tensor.nnet                  croton.tensor.nnet
+theano.tensor.nnet                  croton.compat.theano.nnet croton.tensor.nnet
 theano.tensor.nnet.abstract_conv    = theano.tensor.nnet
 theano.tensor.nnet.blocksparse      = theano.tensor.nnet
 theano.tensor.nnet.bn               = theano.tensor.nnet

@@ -176,7 +176,7 @@ def set_subtensor(
     """The whole array with ``y`` in the place of the part ``x``: ``set_subtensor(a[1:3], 0)``.
 
     ``a`` itself is not changed.  Raises TypeError if ``x`` is not the result of
-    indexing, or if ``y`` would lose precision.
+    indexing, or if ``y`` is of a kind that ``a`` does not hold.
     """
     return _assign(x, y, True)
 

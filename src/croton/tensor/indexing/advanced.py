@@ -16,7 +16,7 @@ from croton.kernel.nodes import Expr
 from croton.tensor import dtypes
 from croton.tensor.convert import as_tensor_variable
 from croton.tensor.elementwise.op import broadcast_shape, check_broadcast
-from croton.tensor.indexing.basic import check_part
+from croton.tensor.indexing.basic import as_stored, check_part
 from croton.tensor.type import TensorType
 
 
@@ -154,11 +154,7 @@ class AdvancedIncSubtensor(Op):
             raise ValueError(
                 f"cannot put {y} of rank {y.type.ndim} where the index selects rank {len(part)}"
             )
-        if dtypes.upcast(x.type.dtype, y.type.dtype) != x.type.dtype:
-            raise TypeError(
-                f"cannot put {y.type.dtype} into {x.type.dtype} without losing precision"
-            )
-        y = y if y.type.dtype == x.type.dtype else y.astype(x.type.dtype)
+        y = as_stored(y, x)
         y = as_tensor_variable(y, ndim=len(part))
         for d, (have, want) in enumerate(zip(y.type.shape, part, strict=True)):
             if have not in (None, 1) and want is not None and have != want:

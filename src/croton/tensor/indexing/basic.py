@@ -213,6 +213,23 @@ def _show(entry: Any) -> str:
     return str(entry)
 
 
+def as_stored(y: Any, x: Any) -> Any:
+    """``y`` in the dtype of ``x``, into which it is put: a float may be rounded, as in NumPy.
+
+    Raises TypeError if it is of a kind that ``x`` does not hold, or an integer too wide for it.
+    """
+    want, have = x.type.dtype, y.type.dtype
+    if have == want:
+        return y
+    rounded = want in dtypes.FLOATS and have in dtypes.FLOATS
+    if not rounded and dtypes.upcast(want, have) != want:
+        raise TypeError(
+            f"cannot put {y} of dtype {have} into {x} of dtype {want} without losing precision; "
+            f"cast it with .astype({want!r})"
+        )
+    return y.astype(want)
+
+
 class IncSubtensor(Op):
     """``x`` with ``y`` put (or added) where the index selects; a new value, ``x`` stays."""
 
@@ -231,11 +248,7 @@ class IncSubtensor(Op):
             raise ValueError(
                 f"cannot put {y} of rank {y.type.ndim} where the index selects rank {part.ndim}"
             )
-        if dtypes.upcast(x.type.dtype, y.type.dtype) != x.type.dtype:
-            raise TypeError(
-                f"cannot put {y.type.dtype} into {x.type.dtype} without losing precision"
-            )
-        y = y if y.type.dtype == x.type.dtype else y.astype(x.type.dtype)
+        y = as_stored(y, x)
         y = as_tensor_variable(y, ndim=part.ndim)
         for d, (have, want) in enumerate(zip(y.type.shape, part.shape, strict=True)):
             if have not in (None, 1) and want is not None and have != want:
