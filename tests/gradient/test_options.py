@@ -443,3 +443,18 @@ def test_extremes_that_come_twice():
 def test_absolute_value_at_zero():
     x = T.dvector("x")
     assert compute(grad(abs(x).sum(), x), {x: [0.0, -0.0, 2.0]}).tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"consider_constant": T.dscalar("c")}, "list of variables, got c"),
+        ({"consider_constant": [3]}, "list of variables"),
+        ({"known_grads": [3]}, "a dict of variables"),
+        ({"known_grads": {"y": 1.0}}, "symbolic variables, got 'y'"),
+    ],
+)
+def test_options_of_the_wrong_kind(options, message):
+    x = T.dscalar("x")
+    with pytest.raises(TypeError, match=message):
+        grad(x**2, x, **options)

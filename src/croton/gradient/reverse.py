@@ -62,8 +62,15 @@ def grad(
     starts: dict[Variable, Any] = {}
     if cost is None and not known_grads:
         raise ValueError("grad needs a cost, known_grads, or both")
+    if known_grads is not None and not isinstance(known_grads, Mapping):
+        raise TypeError(f"known_grads is a dict of variables and gradients, got {known_grads!r}")
+    constants = [] if consider_constant is None else consider_constant
+    if isinstance(constants, Variable) or not all(isinstance(v, Variable) for v in constants):
+        raise TypeError(f"consider_constant is a list of variables, got {consider_constant!r}")
     if known_grads is not None:
         for v, g in known_grads.items():
+            if not isinstance(v, Variable):
+                raise TypeError(f"known_grads are of symbolic variables, got {v!r}")
             starts[v] = _fitting(v, as_tensor_variable(g))
     if cost is not None:
         cost = _scalar_cost(cost)
@@ -77,7 +84,7 @@ def grad(
         known = (*dtypes.FLOATS, *dtypes.DISCRETE)
         if isinstance(v.type, TensorType) and v.type.dtype not in known:
             raise TypeError(f"cannot differentiate by {v} of type {v.type}")
-    gradients = _flow(starts, targets, consider_constant or (), set(known_grads or ()))
+    gradients = _flow(starts, targets, list(constants), set(known_grads or ()))
     results = [
         _finish(v, gradients.get(v), cost, disconnected_inputs, return_disconnected, null_gradients)
         for v in targets
