@@ -393,3 +393,10 @@ def test_the_import_brings_no_command_line_tools():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_an_empty_path_is_no_directory():
+    config = croton.config
+    for name in ("cache_dir", "compiledir", "base_compiledir"):
+        with pytest.raises(ConfigError, match=f"{name}='': expected a path"):
+            setattr(config, name, "")

@@ -443,3 +443,11 @@ def test_floats_are_rounded_to_what_they_are_put_into():
     assert compute(T.set_subtensor(f[1], 0.1), given).tolist() == [1, np.float32(0.1), 1]
     gradient = T.grad(T.inc_subtensor(f[0], d * d).sum(), d)
     assert compute(gradient, given) == pytest.approx(0.2)
+
+
+def test_an_empty_list_selects_nothing():
+    x = T.dmatrix("x")
+    given = {x: np.ones((2, 3))}
+    assert compute(x[[]], given).shape == (0, 3)
+    assert compute(x[:, []], given).shape == (2, 0)
+    assert compute(T.set_subtensor(x[[]], 7), given).tolist() == np.ones((2, 3)).tolist()

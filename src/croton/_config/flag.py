@@ -98,7 +98,11 @@ def _to_str(flag: Flag, value: object) -> str:
 def _to_path(flag: Flag, value: object) -> str:
     if not isinstance(value, str | os.PathLike):
         raise ValueError(value)
-    return os.path.expanduser(os.fspath(value))
+    path = os.path.expanduser(os.fspath(value))
+    if flag.effect and not path.strip():
+        # The working directory would be taken for it.
+        raise ValueError
+    return path
 
 
 def _to_choice(flag: Flag, value: object) -> str:

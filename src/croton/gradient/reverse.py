@@ -64,7 +64,7 @@ def grad(
         raise ValueError("grad needs a cost, known_grads, or both")
     if known_grads is not None and not isinstance(known_grads, Mapping):
         raise TypeError(f"known_grads is a dict of variables and gradients, got {known_grads!r}")
-    constants = [] if consider_constant is None else consider_constant
+    constants: Any = () if consider_constant is None else consider_constant
     if isinstance(constants, Variable) or not all(isinstance(v, Variable) for v in constants):
         raise TypeError(f"consider_constant is a list of variables, got {consider_constant!r}")
     if known_grads is not None:

@@ -37,6 +37,10 @@ def _is_array(item: Any) -> bool:
     return isinstance(item, list | tuple) or (isinstance(item, np.ndarray) and item.ndim > 0)
 
 
+#: What an empty list selects: it has no type of its own.
+_no_rows = np.zeros(0, np.int64)
+
+
 def _is_mask(item: Any) -> bool:
     if isinstance(item, Variable):
         return item.type.dtype == "bool"  # type: ignore[attr-defined, no-any-return]
@@ -121,6 +125,7 @@ def _advanced(x: Any, items: list[Any]) -> Any:
     items = items + [slice(None)] * (x.type.ndim - len(items))
     arrays = [k for k, i in enumerate(items) if not isinstance(i, slice)]
     # Slices first, on their own dimensions.
+    items = [_no_rows if isinstance(i, list) and not i else i for i in items]
     entries, scalars = as_entries([i if isinstance(i, slice) else slice(None) for i in items])
     if entries:
         x = Subtensor(entries)(x, *scalars)
