@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from croton.codegen.types import KIND, type_of
+from croton.codegen.types import KIND, suffix_of, type_of
 from croton.codegen.values import Value, Values
 
 EXTREMES = {
@@ -25,14 +25,25 @@ def extreme(values: Values, name: str, dtype: str, lanes: int, a: Value, b: Valu
         return values.intrinsic(name, dtype, lanes, a, b)
     if _is_number(b) and not _is_number(a):
         a, b = b, a
-    bits = type_of("bool", lanes)
-    # One instruction on x86, which gives b if either operand is NaN.
-    larger = values.emit(f"{how} {kind} {a}, {b}")
-    best = values.emit(f"select {bits} {larger}, {kind} {a}, {kind} {b}")
+    best = extreme_number(values, name, dtype, lanes, a, b)
     if _is_number(a):
         return best
     nan = values.emit(f"fcmp uno {kind} {a}, {a}")
-    return values.emit(f"select {bits} {nan}, {kind} {a}, {kind} {best}")
+    return values.emit(f"select {type_of('bool', lanes)} {nan}, {kind} {a}, {kind} {best}")
+
+
+def extreme_number(values: Values, name: str, dtype: str, lanes: int, a: Value, b: Value) -> Value:
+    """Of two floats; one instruction on x86, which gives ``b`` if either is NaN."""
+    kind = type_of(dtype, lanes)
+    larger = values.emit(f"{EXTREMES[name]['f']} {kind} {a}, {b}")
+    return values.emit(f"select {type_of('bool', lanes)} {larger}, {kind} {a}, {kind} {b}")
+
+
+def any_nan(values: Values, dtype: str, lanes: int, a: Value) -> Value:
+    """Whether some lane of the floats ``a`` is NaN."""
+    bits = values.emit(f"fcmp uno {type_of(dtype, lanes)} {a}, {a}")
+    name = f"vector.reduce.or.{suffix_of('bool', lanes)}"
+    return values.call("bool", 1, name, (type_of("bool", lanes), bits))
 
 
 def _is_number(value: Value) -> bool:

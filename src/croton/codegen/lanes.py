@@ -6,7 +6,10 @@ left: the order is fixed and the same on every target.
 
 from __future__ import annotations
 
-from croton.codegen.extremes import EXTREMES, extreme
+import math
+from collections.abc import Callable
+
+from croton.codegen.extremes import EXTREMES, any_nan, extreme, extreme_number
 from croton.codegen.types import KIND, constant, constant_vector, suffix_of, type_of
 from croton.codegen.values import Rule, Value, Values
 from croton.kernel.nodes import Const, KernelError, Op
@@ -92,13 +95,22 @@ def _reduce(values: Values, op: Op, a: Value) -> Value:
         return values.call(dtype, 1, full, (type_of(dtype, lanes), a))
     if lanes & (lanes - 1):
         raise KernelError(f"{op.name} of {lanes} lanes, not of a power of two")
+    joined: Callable[..., Value] = combine
+    nan: Value | None = None
+    if name in EXTREMES and "extreme.nan" not in values.features:
+        # Whether there is a NaN is asked once, not of each half.
+        joined, nan = extreme_number, any_nan(values, dtype, lanes, a)
     while lanes > 2:
         lanes //= 2
         low, high = (_half(values, dtype, 2 * lanes, a, start) for start in (0, lanes))
-        a = combine(values, name, dtype, lanes, low, high)
+        a = joined(values, name, dtype, lanes, low, high)
     pair = type_of(dtype, 2)
     low, high = (values.emit(f"extractelement {pair} {a}, i64 {i}") for i in (0, 1))
-    return combine(values, name, dtype, 1, low, high)
+    a = joined(values, name, dtype, 1, low, high)
+    if nan is None:
+        return a
+    kind = type_of(dtype, 1)
+    return values.emit(f"select i1 {nan}, {kind} {constant(math.nan, dtype, 1)}, {kind} {a}")
 
 
 def _half(values: Values, dtype: str, lanes: int, a: Value, start: int) -> Value:
