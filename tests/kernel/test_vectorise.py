@@ -7,6 +7,7 @@ from croton.kernel import build as b
 from croton.kernel.interpret import interpret
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import (
+    Allocate,
     Assign,
     Barrier,
     Buffer,
@@ -313,3 +314,25 @@ def test_functions_spare_the_registers():
     for name, width in (("exp", 8), ("sqrt", 16)):
         _, shown, _ = lanes(loop(Store(C, COL, b.op(name, Load(A, COL)))), machine=narrow)
         assert f"c[col:+{width}]" in shown
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize(("kept", "start"), [("float32", 0), ("float64", 0), ("float32", 1)])
+def test_the_last_line_of_padded_scratch_is_written_whole(kept, start, padded):
+    row = Buffer("row", kept, 64)
+    value = b.cast(Load(A, COL), kept)
+    # Beside a place that is no multiple of a vector there may be something else.
+    whole = padded and kept == "float32" and start == 0
+    body = (
+        Allocate(row, b.index(64), padded),
+        loop(Store(row, b.add(COL, b.index(start)), value)),
+        loop(Store(C, COL, b.cast(Load(row, b.add(COL, b.index(start))), "float32"))),
+    )
+    result, shown, _ = lanes(*body)
+    place = "col" if start == 0 else "col + 1"
+    targets = [s.split(" = ")[0] for s in shown.splitlines()]
+    (target,) = [s for s in targets if f"row[{place}:+16" in s]
+    assert ("rest" in target) != whole
+    function = Function("f", (A, B, C), (N, M), body)
+    data = {k: np.arange(50, dtype=np.float32) for k in "abc"}
+    agree(function, result, {"n": 41, "m": 2}, **data)

@@ -119,8 +119,11 @@ class Lanes:
         hoist: Hoist,
         fresh: Callable[[str], str],
         multiples: Multiples,
+        padded: frozenset[str] = frozenset(),
     ) -> None:
         self.facts = facts
+        #: Buffers of which a whole line may be written where the last element is.
+        self.padded = padded
         self.lanes = lanes
         self.accumulators = accumulators
         self.multiples = multiples
@@ -215,6 +218,9 @@ class Lanes:
         slope = self.facts.slope(s.index)
         step = constant(slope) if slope is not None else None
         if step == 1:
+            if mask is self.tail and self._has_room(s):
+                # A masked load would wait until a masked store has reached the cache.
+                mask = None
             whole = mask is None and s.nontemporal
             return Store(s.buffer, self.scalar(s.index), value, mask, whole)
         if step == -1:
@@ -222,6 +228,12 @@ class Lanes:
             mask = None if mask is None else self._reverse(mask)
             return Store(s.buffer, self._last(s.index), value, mask)
         return Store(s.buffer, self._indices(s.index), value, mask)
+
+    def _has_room(self, s: Store) -> bool:
+        """Whether lanes beyond the end of the loop may be stored as well."""
+        size = self.lanes * size_of(s.buffer.dtype)
+        aligned = self.multiples.of(s.index) % self.lanes == 0
+        return s.buffer.name in self.padded and aligned and size <= _LINE
 
     def _prefetch(self, s: Prefetch) -> list[Stmt]:
         slope = self.facts.slope(s.index)

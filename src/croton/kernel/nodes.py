@@ -254,13 +254,18 @@ class Prefetch(Stmt):
 
 
 class Allocate(Stmt):
-    """Name a part of the thread's scratch memory, ``offset`` bytes from its start."""
+    """Name a part of the thread's scratch memory, ``offset`` bytes from its start.
 
-    __slots__ = ("buffer", "offset")
+    It begins with a cache line of 64 bytes.  If it is ``padded``, the line in which
+    its last element is has nothing else in it.
+    """
 
-    def __init__(self, buffer: Buffer, offset: Expr) -> None:
+    __slots__ = ("buffer", "offset", "padded")
+
+    def __init__(self, buffer: Buffer, offset: Expr, padded: bool = False) -> None:
         self.buffer = buffer
         self.offset = offset
+        self.padded = padded
 
 
 class Choose(Stmt):

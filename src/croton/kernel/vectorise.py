@@ -21,6 +21,7 @@ from croton.kernel.lanes import Hoist, Lanes, size_of
 from croton.kernel.machine import Machine
 from croton.kernel.multiples import Multiples
 from croton.kernel.nodes import (
+    Allocate,
     Assign,
     Best,
     Body,
@@ -67,6 +68,11 @@ class _Names:
 
     def __init__(self, function: Function) -> None:
         self.multiples = Multiples(function)
+        self.padded = frozenset(
+            s.buffer.name
+            for s in walk_statements(function.body)
+            if isinstance(s, Allocate) and s.padded
+        )
         self.taken = {"lo", "hi", *(b.name for b in function.buffers)}
         self.taken.update(s.name for s in function.sizes)
         for s in walk_statements(function.body):
@@ -188,7 +194,8 @@ class _Loop:
             writer = Lanes(self.facts, lanes, self.wide, hoist, self.names, multiples)
             main.extend(self._main(writer.body(loop.body, None), end))
         if count is None or count % lanes:
-            writer = Lanes(self.facts, self.narrow, self.rest, hoist, self.names, multiples)
+            padded = self.names.padded
+            writer = Lanes(self.facts, self.narrow, self.rest, hoist, self.names, multiples, padded)
             main.append(self._tail(writer, end))
         result += [*self._start(self.rest), *hoist.lets, *main, *self._finish()]
         if hoist.lets:

@@ -408,7 +408,7 @@ class LoopKernel:
         for v, offset in stash:
             dtype: str = v.type.dtype  # type: ignore[attr-defined]
             buffer = Buffer(self.name("row"), dtype, 64)
-            before.append(Allocate(buffer, self.arguments.size(offset)))
+            before.append(Allocate(buffer, self.arguments.size(offset), padded=True))
             kept.append((v, buffer))
             value = self.elements.element(v, self.index_of(self.alignment(v)))
             loop.append(Store(buffer, self._inner_place(), value))
