@@ -51,14 +51,14 @@ def choose(t: Tiling, epilogue: bool) -> Choice:
         count("le", 8 * big, "m"),
         count("or", count("lt", fitting, "m"), apart),
     )
-    # A left factor that does not stay in any cache is read for some panels at a time, so
-    # few rows of it that they stay in the second cache meanwhile.
+    # So many rows of strips, and panels for which they are read, that the strips come from
+    # the second cache for most panels; fewer rows, if they come from memory the first time.
     far = _all(strips, count("lt", t.large // t.itemsize, each))
-    columns = count("select", turn, 2 * t.panel, _columns(t, each, far, epilogue))
+    columns = count("select", turn, 2 * t.panel, _columns(t, each, strips, far, epilogue))
     across = count("ceildiv", count("select", turn, "m", "n"), columns)
     most: Count = 18 * big
     if not epilogue:
-        tall = count("select", far, most, 74 * big)
+        tall = count("select", far, most, 37 * big)
         most = count("select", strips, tall, count("maximum", most, fitting))
     wanted = count("minimum", count("ceildiv", 16, across), count("ceildiv", "m", 4 * big))
     blocks = count("maximum", count("ceildiv", "m", most), wanted)
@@ -69,7 +69,7 @@ def choose(t: Tiling, epilogue: bool) -> Choice:
     return Choice(turn, strips, rows, columns, down, across)
 
 
-def _columns(t: Tiling, each: Count, far: Count, epilogue: bool) -> Count:
+def _columns(t: Tiling, each: Count, strips: Count, far: Count, epilogue: bool) -> Count:
     if epilogue:
         return t.leading  # its blocks begin at multiples of their width
     # Rows of a large right factor, or of a long left one, are read for many columns.
@@ -77,7 +77,7 @@ def _columns(t: Tiling, each: Count, far: Count, epilogue: bool) -> Count:
     thin = _all(count("le", "m", FEW_ROWS), count("le", t.large, area))
     long = _all(count("le", 1536, "k"), count("lt", "n", 6 * t.panel))
     panels = count("floordiv", (1 << 16) // t.panel, count("add", each, 1))
-    panels = count("select", far, 4, count("add", 1, panels))
+    panels = count("select", far, 4, count("add", count("add", 1, strips), panels))
     many = count("select", count("or", thin, long), 16, count("minimum", 16, panels))
     return count("mul", t.panel, many)
 
