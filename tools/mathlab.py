@@ -237,6 +237,45 @@ def floats(dtype: str, count: int, seed: int = 0) -> Array:
     return rng.integers(0, 256, count * size, dtype=np.uint8).view(dtype)
 
 
+DOUBLE: dict[str, Callable[[Array], Array]] = {
+    **{name: function for name, function in WIDE.items() if name not in ("pow", "atan2")},
+    "erf": lambda x: _special().erf(x),
+    "erfc": lambda x: _special().erfc(x),
+}
+
+
+def _special() -> Any:
+    from scipy import special
+
+    return special
+
+
+def every(name: str, step: int = 1) -> tuple[float, tuple[float, ...]]:
+    """The largest error of ``name`` on all of float32 (or each ``step``-th number), and where.
+
+    A double has 29 bits more: its functions are right enough to judge by.
+    """
+    function, reference = native(name, "float32"), DOUBLE.get(name) or getattr(np, name)
+    count = 1 << 16
+    worst_error, where = 0.0, 0.0
+    for start in range(0, 1 << 32, count * step):
+        bits = np.arange(start, min(start + count * step, 1 << 32), step, dtype=np.int64)
+        x = bits.astype(np.uint32).view(np.float32)
+        with np.errstate(all="ignore"):
+            got, want = function(x), reference(x.astype(np.float64))
+            exponent = (want.view(np.int64) >> 52) & 0x7FF
+            unit = np.ldexp(1.0, np.maximum(exponent - 1023, -126) - 23)
+            error = np.abs(got - want) / unit
+            rounded = want.astype(np.float32)
+        same = (np.isnan(got) & np.isnan(rounded)) | (got == rounded)
+        error = np.where(same & ~np.isfinite(error), 0, error)
+        error = np.where(np.isnan(error), np.inf, error)
+        k = int(np.argmax(error))
+        if error[k] > worst_error:
+            worst_error, where = float(error[k]), float(x[k])
+    return worst_error, (where,)
+
+
 SPECIAL = [
     0.0,
     -0.0,

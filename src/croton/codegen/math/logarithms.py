@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 from croton.codegen.math.coefficients import LOG, LOG2, LOG10
+from croton.codegen.math.exponentials import LN2
 from croton.codegen.math.term import FORMATS, Term, fma, select, series
 
 #: log10(2) as a short number, whose product with an exponent is exact, and the rest.
@@ -50,9 +51,13 @@ def log_reduced(m: Term, minus_e: Term, lost: Term | None = None) -> Term:
     """
     square = m * m
     upper = series(m, square, LOG[m.dtype][1:])
-    value = fma(upper, square, m) if lost is None else fma(upper, square, lost) + m
     exponent, unit = minus_exponent(minus_e, m.dtype)
-    return fma(exponent, -math.log(2) * unit, value)
+    high, low = LN2[m.dtype]
+    if lost is None:
+        value = fma(upper, square, m)
+    else:
+        value = fma(upper, square, fma(exponent, -low * unit, lost)) + m
+    return fma(exponent, -high * unit, value)
 
 
 def domain(result: Term, x: Term, pole: float) -> Term:

@@ -16,7 +16,7 @@ from croton.codegen.math.exponentials import (
     power_of_two,
     rounded,
 )
-from croton.codegen.math.term import Term, at_least, at_most, copysign, fma, select, series
+from croton.codegen.math.term import Term, at_most, copysign, fma, select, series
 
 #: Above it sigmoid rounds to 1, and tanh.
 SIGMOID_LIMIT = {"float32": 17.4, "float64": 37.5}
@@ -44,8 +44,11 @@ def softplus(x: Term) -> Term:
     """``log(1 + exp(x))`` as ``max(x, 0) + log1p(exp(-|x|))``."""
     z = exp_of_small(-abs(x))
     _, second, *others = SOFTPLUS[x.dtype]
-    rest = fma(z, series(z, z * z, tuple(others)), second)
-    return fma(z * rest, z, at_least(x, 0.0)) + z
+    square = z * z
+    rest = fma(z, series(z, square, tuple(others)), second)
+    # The larger one comes last, or nothing.
+    positive = x > 0.0
+    return fma(square, rest, select(positive, x, z)) + select(positive, z, 0.0)
 
 
 def tanh(x: Term) -> Term:
