@@ -2,7 +2,8 @@
 
 Any number of processes may share it without locks: an entry is written to a temporary file
 and renamed, and carries a checksum, so a reader sees all of it or drops it.  Nothing here
-raises for a directory that is missing, full or not ours to write: then nothing is cached.
+raises for a directory that is missing, full or not ours to write: then nothing is cached,
+and a warning says so once.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hashlib
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -50,6 +52,7 @@ class ObjectCache:
         self.misses = 0
         # The first write of a process looks at the size of the directory.
         self._unchecked = limit
+        self._warned = False
 
     def _path(self, key: str) -> Path:
         if len(key) < 3 or not _HEX.issuperset(key):
@@ -87,12 +90,21 @@ class ObjectCache:
     def put(self, key: str, data: bytes) -> None:
         """Keep ``data`` under ``key``, if that is possible."""
         path = self._path(key)
-        with contextlib.suppress(OSError):
+        try:
             self._write(path, b"".join((_MAGIC, _digest(data), data)))
-            self._unchecked += len(data)
-            if self._unchecked > self.limit // 16:
-                self._unchecked = 0
-                self.evict()
+        except OSError as error:
+            if not self._warned:
+                self._warned = True
+                warnings.warn(
+                    f"compiled code is not kept between runs: {self.directory}: {error.strerror}",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+            return
+        self._unchecked += len(data)
+        if self._unchecked > self.limit // 16:
+            self._unchecked = 0
+            self.evict()
 
     def _write(self, path: Path, entry: bytes) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
