@@ -265,3 +265,17 @@ def test_a_constant_of_one_number_is_reshaped():
     turned = twos.reshape((x.shape[1], x.shape[0]))
     outputs = [turned, turned.sum(0), T.dot(turned, x), turned + x[0, 0]]
     agree([x], outputs, np.arange(6, dtype="float32").reshape(2, 3))
+
+
+def test_a_sum_of_what_is_shown_with_other_dimensions():
+    x = T.tensor("float32", (None, 1, None, None))
+    turned = x.dimshuffle("x", 0, 2, 3)
+    outputs = [turned, T.neg(turned).sum(), T.argmax(turned, axis=0)]
+    agree([x], outputs, np.random.default_rng(0).normal(size=(2, 1, 2, 2)).astype("float32"))
+
+
+def test_a_sum_of_rows_of_which_an_element_is_used():
+    x = T.fmatrix("x")
+    data = np.random.default_rng(0).normal(size=(5, 7)).astype("float32")
+    for part in (x[:, 2:3], x[:, :1], x[:, -1:]):
+        agree([x], [part * 2, x.sum(1), x.sum(), x.max(1) * part[:, 0]], data)

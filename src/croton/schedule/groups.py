@@ -431,6 +431,10 @@ class Grouping:
 
     def _align_leaves(self, group: Group, v: Variable, alignment: Alignment) -> None:
         """Note how values in memory that ``v`` reads run along the axes."""
+        node: Any = v.owner
+        if isinstance(node.op, DimShuffle):
+            self._align_back(group, node, alignment)
+            return
         for w in self._element_inputs(v):
             if w.type.ndim == len(alignment):  # type: ignore[attr-defined]
                 self._align(group, w, alignment)
@@ -441,14 +445,20 @@ class Grouping:
         if w.owner is None or w in self.home:
             sizes = self.sizes.shape(w)
             own = tuple(None if s == ONE else a for s, a in zip(sizes, alignment, strict=True))
-            if not isinstance(w, Constant):
+            # What is read at one place of a dimension may be read elsewhere by others.
+            whole = all(a is not None or s == ONE for s, a in zip(sizes, own, strict=True))
+            if whole and not isinstance(w, Constant):
                 group.align.setdefault(w, own)
         elif isinstance(w.owner.op, DimShuffle):
-            back: list[int | None] = [None] * w.owner.inputs[0].type.ndim  # type: ignore[attr-defined]
-            for k, d in enumerate(w.owner.op.new_order):
-                if d != "x":
-                    back[d] = alignment[k]  # type: ignore[index]
-            self._align(group, w.owner.inputs[0], tuple(back))
+            self._align_back(group, w.owner, alignment)
+
+    def _align_back(self, group: Group, node: Any, alignment: Alignment) -> None:
+        """Align what ``node`` rearranges the dimensions of, from how its result runs."""
+        back: list[int | None] = [None] * node.inputs[0].type.ndim
+        for k, d in enumerate(node.op.new_order):
+            if d != "x":
+                back[d] = alignment[k]
+        self._align(group, node.inputs[0], tuple(back))
 
     # Reductions.
 
