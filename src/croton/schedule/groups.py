@@ -425,29 +425,24 @@ class Grouping:
         self._join(group, v, alignment)
         self._align_leaves(group, v, alignment)
 
-    def _element_inputs(self, v: Variable) -> list[Variable]:
-        node: Any = v.owner
-        return free_inputs(v) if is_free(node.op) else list(node.inputs)
-
     def _align_leaves(self, group: Group, v: Variable, alignment: Alignment) -> None:
         """Note how values in memory that ``v`` reads run along the axes."""
         node: Any = v.owner
         if isinstance(node.op, DimShuffle):
-            self._align_back(group, node, alignment)
-            return
-        for w in self._element_inputs(v):
-            if w.type.ndim == len(alignment):  # type: ignore[attr-defined]
+            return self._align_back(group, node, alignment)
+        read: Sequence[Any] = free_inputs(v) if is_free(node.op) else node.inputs
+        for w in read:
+            if w.type.ndim == len(alignment):
                 self._align(group, w, alignment)
 
     def _align(self, group: Group, w: Variable, alignment: Alignment) -> None:
-        if self.home.get(w) is group:
+        if self.home.get(w) is group or isinstance(w, Constant):
             return
         if w.owner is None or w in self.home:
             sizes = self.sizes.shape(w)
             own = tuple(None if s == ONE else a for s, a in zip(sizes, alignment, strict=True))
             # What is read at one place of a dimension may be read elsewhere by others.
-            whole = all(a is not None or s == ONE for s, a in zip(sizes, own, strict=True))
-            if whole and not isinstance(w, Constant):
+            if own.count(None) == sizes.count(ONE):
                 group.align.setdefault(w, own)
         elif isinstance(w.owner.op, DimShuffle):
             self._align_back(group, w.owner, alignment)
