@@ -169,7 +169,8 @@ class Drawing:
 
 
 def _elements(given: Sequence[int | str], sizes: dict[str, int]) -> int:
-    return math.prod(sizes[g] if isinstance(g, str) else g for g in given)
+    # Kernels go through the rows of what is empty: these are few as well.
+    return math.prod(max(sizes[g] if isinstance(g, str) else g, 1) for g in given)
 
 
 def _inputs(d: Drawing) -> dict[str, int]:
