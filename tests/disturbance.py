@@ -250,5 +250,6 @@ def slack(
         usual = float(np.nanmean(far)) if np.any(far == far) else 0.0
         info = np.finfo(x.dtype)
         size = np.where(np.isfinite(x), np.abs(x.astype(float)), 0.0)
-        room.append(16 * far + 4 * usual + 16 * float(info.eps) * size + 4 * float(info.tiny))
+        with np.errstate(over="ignore"):
+            room.append(16 * far + 4 * usual + 16 * float(info.eps) * size + 4 * float(info.tiny))
     return room
