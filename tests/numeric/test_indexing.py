@@ -7,6 +7,8 @@ import pytest
 from helpers import compute, refuses
 
 import croton.tensor as T
+from croton.gradient import grad, verify_grad
+from croton.graph.traversal import toposort
 
 VALUE = np.random.default_rng(1).integers(0, 100, (5, 4, 3)).astype("float64")
 
@@ -451,3 +453,12 @@ def test_an_empty_list_selects_nothing():
     assert compute(x[[]], given).shape == (0, 3)
     assert compute(x[:, []], given).shape == (2, 0)
     assert compute(T.set_subtensor(x[[]], 7), given).tolist() == np.ones((2, 3)).tolist()
+
+
+def test_the_gradient_of_reversing_is_reversing():
+    x, w = T.dmatrix("x"), T.dmatrix("w")
+    dx = grad((x[::-1, ::-1] * w).sum(), x)
+    assert not any("Inc" in str(node.op) for node in toposort([dx]))
+    value = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(compute(dx, {x: value, w: value}), value[::-1, ::-1])
+    verify_grad(lambda x: x[::-1, :] ** 3, [value])

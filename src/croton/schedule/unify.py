@@ -44,9 +44,9 @@ class SizeCheck:
         """The register that is 0 where the check fails; None if it cannot fail."""
         compute, number = registers.registers.compute, registers.registers.number
         a = registers.of(self.a)
-        if self.kind == "eq":
+        if self.kind in ("eq", "le"):
             assert self.b is not None
-            return compute("eq", a, registers.of(self.b))
+            return compute(self.kind, a, registers.of(self.b))
         if self.kind == "positive":
             return compute("lt", number(0), a)
         if self.kind == "nonzero":
@@ -126,6 +126,9 @@ def find_checks(outputs: Sequence[Variable], sizes: Sizes) -> list[SizeCheck]:
                 continue
             if kind == "size" and sizes.never_negative(left):
                 continue
+            if kind == "le" and right is not None and None not in (left.value, right.value):
+                if left.value <= right.value:  # type: ignore[operator]
+                    continue
             key = (kind, left, right) if kind != "eq" else (kind, frozenset((left, right)))
             if key in seen:
                 continue

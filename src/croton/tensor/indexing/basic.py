@@ -185,10 +185,12 @@ class Subtensor(Op):
         return [[True]] + [[False]] * (len(node.inputs) - 1)
 
     def L_op(self, inputs: Sequence[Any], outputs: Sequence[Any], gradients: Sequence[Any]) -> Any:
-        """Zeros with the gradient put where it was read."""
+        """Zeros with the gradient put where it was read; reversed dimensions are reversed back."""
         x, *scalars = inputs
         if x.type.dtype not in dtypes.FLOATS:
             back = x.zeros_like(dtype="floatX")
+        elif all(_keeps_all(e) for e in self.entries):
+            back = self(gradients[0])
         else:
             zeros = x.zeros_like(dtype=gradients[0].type.dtype)
             back = IncSubtensor(self.entries, set_instead_of_inc=False)(
@@ -202,6 +204,10 @@ class Subtensor(Op):
 
     def __str__(self) -> str:
         return f"Subtensor{{{', '.join(_show(e) for e in self.entries)}}}"
+
+
+def _keeps_all(entry: Any) -> bool:
+    return isinstance(entry, Slice) and entry[:2] == (None, None) and entry[2] in (None, 1, -1)
 
 
 def _show(entry: Any) -> str:
