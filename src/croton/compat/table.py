@@ -46,7 +46,7 @@ theano.tensor.nnet.nnet             = theano.tensor.nnet
 theano.tensor.nnet.sigm             = theano.tensor.nnet
 
 theano.tensor.signal                croton.tensor.signal
-theano.tensor.signal.conv           = theano.tensor.signal
+theano.tensor.signal.conv           croton.tensor.signal.conv
 theano.tensor.signal.downsample     = theano.tensor.signal
 theano.tensor.signal.pool           = theano.tensor.signal
 
@@ -116,7 +116,7 @@ theano.compat.six                   six
 theano.compat.six.moves             six.moves
 
 theano.sandbox                      croton.compat.theano.sandbox
-theano.sandbox.conv                 = theano.tensor.signal
+theano.sandbox.conv                 = theano.tensor.signal.conv
 theano.sandbox.linalg               = theano.tensor
 theano.sandbox.linalg.ops           = theano.tensor
 theano.sandbox.neighbours           = theano.tensor.nnet

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from croton.tensor import elementwise, nnet, shared_randomstreams
+from croton.tensor import elementwise, nnet, shared_randomstreams, signal
 from croton.tensor import random as random
 from croton.tensor.constructors import constructors, tensor
 from croton.tensor.convert import as_tensor_variable, constant
@@ -189,6 +189,7 @@ __all__ = [
     "shape_padright",
     "shared_randomstreams",
     "sign",
+    "signal",
     "specify_shape",
     "split",
     "square",

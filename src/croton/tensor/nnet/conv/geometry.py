@@ -118,8 +118,9 @@ def per_dimension(value: Any, dimensions: int, what: str, least: int = 1) -> tup
     >>> per_dimension(2, 3, "stride"), per_dimension((1, 2), 2, "stride")
     ((2, 2, 2), (1, 2))
     """
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
+    data = value.data if isinstance(value, Constant) else value
+    if isinstance(data, np.ndarray) and data.dtype.kind in "iu":
+        value = data.tolist()
     given = list(value) if isinstance(value, list | tuple) else [value] * dimensions
     if len(given) != dimensions:
         raise ValueError(f"{what} takes {dimensions} numbers, got {value!r}")
