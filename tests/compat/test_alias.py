@@ -69,6 +69,44 @@ def test_old_homes_of_names(theano):
     assert isinstance(T.constant(1), Constant)
 
 
+def test_convolution_and_pooling_in_all_their_homes(theano):
+    import numpy as np
+    from theano.sandbox.cuda import dnn
+    from theano.tensor.nnet import abstract_conv, conv, conv2d
+    from theano.tensor.nnet.abstract_conv import AbstractConv2d_gradInputs
+    from theano.tensor.signal import downsample, pool
+    from theano.tensor.signal.conv import conv2d as plain
+    from theano.tensor.signal.downsample import max_pool_2d
+
+    import croton.tensor as ours
+
+    T = theano.tensor
+    assert conv2d is conv.conv2d is abstract_conv.conv2d is ours.nnet.conv2d
+    assert plain is ours.signal.conv.conv2d
+    assert plain is not conv2d
+    assert AbstractConv2d_gradInputs is ours.nnet.AbstractConv2d_gradInputs
+    assert max_pool_2d is downsample.max_pool_2d is pool.pool_2d is ours.signal.pool_2d
+    rng = np.random.default_rng(0)
+    x, w = T.constant(rng.normal(size=(2, 3, 6, 6))), T.constant(rng.normal(size=(4, 3, 3, 3)))
+    old = conv.conv2d(x, w, image_shape=(2, 3, 6, 6), filter_shape=(4, 3, 3, 3))
+    np.testing.assert_array_equal(old.eval(), dnn.dnn_conv(x, w).eval())
+    np.testing.assert_array_equal(
+        dnn.dnn_conv(x, w, (1, 1), (2, 2), conv_mode="cross").eval(),
+        conv2d(x, w, border_mode=1, subsample=(2, 2), filter_flip=False).eval(),
+    )
+    np.testing.assert_array_equal(
+        dnn.dnn_pool(x, (3, 3), pad=(1, 1), mode="average").eval(),
+        pool.pool_2d(x, (3, 3), True, (1, 1), (1, 1), "average_inc_pad").eval(),
+    )
+    volume = T.ones((1, 1, 3, 3, 3))
+    assert dnn.dnn_conv3d(volume, T.ones((1, 1, 2, 2, 2))).eval().shape == (1, 1, 2, 2, 2)
+    assert dnn.dnn_pool(volume, (2, 2, 2), (1, 2, 2)).eval().shape == (1, 1, 2, 1, 1)
+    with pytest.raises(TypeError, match="rank 4"):
+        dnn.dnn_pool(x, (2, 2, 2))
+    with pytest.raises(ValueError, match="conv_mode"):
+        dnn.dnn_conv(x, w, conv_mode="full")
+
+
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_every_module_can_be_imported(name):
     if not exists(MODULES[name][0]):
@@ -145,8 +183,8 @@ def test_no_gpu(theano):
         cuda.CudaNdarray([1])
     with pytest.raises(OSError, match="no such device"):
         cuda.use("gpu0", force=True)
-    with pytest.raises(ImportError, match=r"theano\.sandbox\.cuda\.dnn\.dnn_conv"):
-        from theano.sandbox.cuda.dnn import dnn_conv  # noqa: F401
+    with pytest.raises(ImportError, match=r"theano\.sandbox\.cuda\.dnn\.GpuDnnConv"):
+        from theano.sandbox.cuda.dnn import GpuDnnConv  # noqa: F401
 
 
 def test_a_use_of_the_gpu_warns(theano, caplog):

@@ -1,8 +1,14 @@
-"""``theano.sandbox.cuda.dnn`` where cuDNN is not."""
+"""``theano.sandbox.cuda.dnn`` where cuDNN is not: its functions are those of ``theano.tensor``."""
 
 from __future__ import annotations
 
-__all__ = ["dnn_available", "dnn_present", "version"]
+from typing import Any
+
+from croton.tensor import as_tensor_variable
+from croton.tensor.nnet import conv2d, conv3d
+from croton.tensor.signal import pool_2d, pool_3d
+
+__all__ = ["dnn_available", "dnn_conv", "dnn_conv3d", "dnn_pool", "dnn_present", "version"]
 
 
 def dnn_available(context_name: str | None = None) -> bool:
@@ -24,3 +30,78 @@ def version(raises: bool = True) -> int:
     if raises:
         raise RuntimeError(dnn_available.msg)  # type: ignore[attr-defined]
     return -1
+
+
+def _flips(conv_mode: str) -> bool:
+    if conv_mode not in ("conv", "cross"):
+        raise ValueError(f"conv_mode is 'conv' or 'cross', got {conv_mode!r}")
+    return conv_mode == "conv"
+
+
+def dnn_conv(
+    img: Any,
+    kerns: Any,
+    border_mode: Any = "valid",
+    subsample: Any = (1, 1),
+    dilation: Any = (1, 1),
+    conv_mode: str = "conv",
+    direction_hint: Any = None,
+    workmem: Any = None,
+    algo: Any = None,
+    precision: Any = None,
+    num_groups: int = 1,
+) -> Any:
+    """:func:`croton.tensor.nnet.conv2d`; ``conv_mode="cross"`` does not reverse the filters.
+
+    ``direction_hint``, ``workmem``, ``algo`` and ``precision`` are cuDNN's and change nothing.
+    """
+    return conv2d(
+        img,
+        kerns,
+        border_mode=border_mode,
+        subsample=subsample,
+        filter_flip=_flips(conv_mode),
+        filter_dilation=dilation,
+        num_groups=num_groups,
+    )
+
+
+def dnn_conv3d(
+    img: Any,
+    kerns: Any,
+    border_mode: Any = "valid",
+    subsample: Any = (1, 1, 1),
+    dilation: Any = (1, 1, 1),
+    conv_mode: str = "conv",
+    direction_hint: Any = None,
+    algo: Any = None,
+    precision: Any = None,
+    num_groups: int = 1,
+) -> Any:
+    """:func:`croton.tensor.nnet.conv3d`; see :func:`dnn_conv`."""
+    return conv3d(
+        img,
+        kerns,
+        border_mode=border_mode,
+        subsample=subsample,
+        filter_flip=_flips(conv_mode),
+        filter_dilation=dilation,
+        num_groups=num_groups,
+    )
+
+
+def dnn_pool(img: Any, ws: Any, stride: Any = None, mode: str = "max", pad: Any = None) -> Any:
+    """Pooling of images or volumes, as many dimensions as ``ws`` has.
+
+    Borders are ignored, ``stride`` is 1 if not given, ``mode`` is that of
+    :func:`croton.tensor.signal.pool_2d` or cuDNN's ``"average"``, which counts the padding.
+    """
+    x, window = as_tensor_variable(img), tuple(ws)
+    if len(window) not in (2, 3) or x.type.ndim != len(window) + 2:
+        raise TypeError(
+            f"dnn_pool takes images of rank 4 with 2 sizes or of rank 5 with 3, got {x} of rank "
+            f"{x.type.ndim} and {ws!r}"
+        )
+    function = pool_2d if len(window) == 2 else pool_3d
+    mode = "average_inc_pad" if mode == "average" else mode
+    return function(x, window, True, 1 if stride is None else stride, pad, mode)
