@@ -99,13 +99,29 @@ _alloc = Alloc()
 
 
 def alloc(value: Any, *shape: Any) -> Any:
-    """``value`` repeated to ``shape``."""
+    """``value`` repeated to ``shape``.
+
+    ``shape`` is sizes or one list of them, known or symbolic; the dtype is that of ``value``.
+    Sizes that do not fit: ValueError; fewer sizes than ``value`` has dimensions: TypeError.
+
+    >>> import croton.tensor as T
+    >>> T.alloc([1, 2], 2, 2).eval()
+    array([[1, 2],
+           [1, 2]])
+    """
     sizes = as_sizes(shape[0]) if len(shape) == 1 else [as_size(s) for s in shape]
     return _alloc(value, *sizes)
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
-    """An array of ``shape`` with every element ``fill_value``."""
+    """An array of ``shape`` with every element ``fill_value``.
+
+    The dtype is that of ``fill_value`` if none is given.
+
+    >>> import croton.tensor as T
+    >>> T.full((2,), 7, "float32").eval()
+    array([7., 7.], dtype=float32)
+    """
     value = as_tensor_variable(fill_value)
     if dtype is not None:
         value = (
@@ -117,22 +133,49 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
 
 
 def zeros(shape: Any, dtype: Any = None) -> Any:
-    """An array of zeros; ``dtype`` is ``floatX`` if not given."""
+    """An array of zeros; ``dtype`` is ``floatX`` if not given.
+
+    A negative size: ValueError.
+
+    >>> import croton.tensor as T
+    >>> n = T.lscalar("n")
+    >>> T.zeros((n, 2)).eval({n: 1})
+    array([[0., 0.]])
+    """
     return full(shape, 0, "floatX" if dtype is None else dtype)
 
 
 def ones(shape: Any, dtype: Any = None) -> Any:
-    """An array of ones; ``dtype`` is ``floatX`` if not given."""
+    """An array of ones; ``dtype`` is ``floatX`` if not given.
+
+    A negative size: ValueError.
+
+    >>> import croton.tensor as T
+    >>> T.ones((1, 2), "int8").eval()
+    array([[1, 1]], dtype=int8)
+    """
     return full(shape, 1, "floatX" if dtype is None else dtype)
 
 
 def empty(shape: Any, dtype: Any = None) -> Any:
-    """An array of ``shape`` for programs that overwrite it: filled with zeros."""
+    """An array of ``shape`` for programs that overwrite it: filled with zeros.
+
+    >>> import croton.tensor as T
+    >>> T.empty((2,)).eval()
+    array([0., 0.])
+    """
     return zeros(shape, dtype)
 
 
 def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Any:
-    """An array of ``x``'s shape with every element ``fill_value``."""
+    """An array of ``x``'s shape with every element ``fill_value``.
+
+    The dtype is that of ``x`` if none is given.
+
+    >>> import croton.tensor as T
+    >>> T.full_like([1.0, 2.0], 3).eval()
+    array([3., 3.])
+    """
     x = as_tensor_variable(x)
     kind = x.type.dtype if dtype is None else dtypes.check(dtype)
     value = (
@@ -144,17 +187,34 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Any:
 
 
 def zeros_like(model: Any, dtype: Any = None, opt: bool = False) -> Any:
-    """Zeros of ``model``'s shape (and dtype, if none is given)."""
+    """Zeros of ``model``'s shape (and dtype, if none is given).
+
+    >>> import croton.tensor as T
+    >>> T.zeros_like([[1, 2]]).eval()
+    array([[0, 0]])
+    """
     return full_like(model, 0, dtype)
 
 
 def ones_like(model: Any, dtype: Any = None, opt: bool = False) -> Any:
-    """Ones of ``model``'s shape (and dtype, if none is given)."""
+    """Ones of ``model``'s shape (and dtype, if none is given).
+
+    >>> import croton.tensor as T
+    >>> T.ones_like([[1, 2]], "float64").eval()
+    array([[1., 1.]])
+    """
     return full_like(model, 1, dtype)
 
 
 def fill(a: Any, b: Any) -> Any:
-    """``b`` repeated to the shape of ``a``."""
+    """``b`` repeated to the shape of ``a``.
+
+    The dtype is that of ``b``.
+
+    >>> import croton.tensor as T
+    >>> T.fill([0, 0, 0], 1.5).eval()
+    array([1.5, 1.5, 1.5], dtype=float32)
+    """
     a = as_tensor_variable(a)
     return _alloc(as_tensor_variable(b), *shape_tuple(a)) if a.type.ndim else as_tensor_variable(b)
 
@@ -286,7 +346,15 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> An
 
 
 def eye(n: Any, m: Any = None, k: Any = 0, dtype: Any = None) -> Any:
-    """Ones on diagonal ``k`` of an ``n`` x ``m`` matrix of zeros (``m``: n if not given)."""
+    """Ones on diagonal ``k`` of an ``n`` x ``m`` matrix of zeros (``m``: n if not given).
+
+    ``dtype`` is ``floatX`` if not given; ``k`` above 0 is above the main diagonal.
+
+    >>> import croton.tensor as T
+    >>> T.eye(2, 3, k=1).eval()
+    array([[0., 1., 0.],
+           [0., 0., 1.]])
+    """
     rows = arange(as_size(n))
     columns = arange(as_size(n if m is None else m))
     offset = as_tensor_variable(k)
@@ -295,13 +363,27 @@ def eye(n: Any, m: Any = None, k: Any = 0, dtype: Any = None) -> Any:
 
 
 def identity_like(x: Any) -> Any:
-    """The identity matrix of ``x``'s shape and dtype."""
+    """The identity matrix of ``x``'s shape and dtype.
+
+    >>> import croton.tensor as T
+    >>> T.identity_like([[5, 6], [7, 8]]).eval()
+    array([[1, 0],
+           [0, 1]])
+    """
     n, m = shape_tuple(x)
     return eye(n, m, dtype=as_tensor_variable(x).type.dtype)
 
 
 def tri(n: Any, m: Any = None, k: Any = 0, dtype: Any = None) -> Any:
-    """Ones on and below diagonal ``k``."""
+    """Ones on and below diagonal ``k``.
+
+    The shape is (n, m), ``m`` is n if not given; ``dtype`` is ``floatX`` if not given.
+
+    >>> import croton.tensor as T
+    >>> T.tri(2, 3).eval()
+    array([[1., 0., 0.],
+           [1., 1., 0.]])
+    """
     rows = arange(as_size(n))
     columns = arange(as_size(n if m is None else m))
     below = le(dimshuffle(columns, ["x", 0]), dimshuffle(rows, [0, "x"]) + k)
@@ -309,14 +391,26 @@ def tri(n: Any, m: Any = None, k: Any = 0, dtype: Any = None) -> Any:
 
 
 def tril(x: Any, k: Any = 0) -> Any:
-    """The part of a matrix on and below diagonal ``k``; the rest 0."""
+    """The part of a matrix on and below diagonal ``k``; the rest 0.
+
+    >>> import croton.tensor as T
+    >>> T.tril([[1, 2], [3, 4]]).eval()
+    array([[1, 0],
+           [3, 4]])
+    """
     x = as_tensor_variable(x)
     n, m = shape_tuple(x)
     return tri(n, m, k=k, dtype="bool").where(x, x.zeros_like())
 
 
 def triu(x: Any, k: Any = 0) -> Any:
-    """The part of a matrix on and above diagonal ``k``; the rest 0."""
+    """The part of a matrix on and above diagonal ``k``; the rest 0.
+
+    >>> import croton.tensor as T
+    >>> T.triu([[1, 2], [3, 4]]).eval()
+    array([[1, 2],
+           [0, 4]])
+    """
     x = as_tensor_variable(x)
     n, m = shape_tuple(x)
     below = tri(n, m, k=as_tensor_variable(k) - 1, dtype="bool")

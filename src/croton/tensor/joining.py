@@ -144,7 +144,16 @@ def _with_static_shape(x: Any, shape: tuple[int | None, ...]) -> Any:
 
 
 def join(axis: Any, *tensors: Any) -> Any:
-    """``tensors`` one behind the other along ``axis`` (a known int)."""
+    """``tensors`` one behind the other along ``axis`` (a known int).
+
+    The ranks must be the same (else TypeError) and the other sizes too (ValueError); dtypes
+    are upcast.
+
+    >>> import croton.tensor as T
+    >>> T.join(1, [[1], [2]], [[3], [4]]).eval()
+    array([[1, 3],
+           [2, 4]])
+    """
     if isinstance(axis, Constant):
         axis = int(axis.data)
     if isinstance(axis, Variable):
@@ -161,7 +170,15 @@ def join(axis: Any, *tensors: Any) -> Any:
 
 
 def concatenate(tensor_list: Any, axis: int = 0) -> Any:
-    """The tensors of a list one behind the other along ``axis``."""
+    """The tensors of a list one behind the other along ``axis``.
+
+    What :func:`join` says of ranks, sizes and dtypes holds here.
+
+    >>> import croton.tensor as T
+    >>> T.concatenate([[[1, 2]], [[3.5, 4.5]]], axis=0).eval()
+    array([[1. , 2. ],
+           [3.5, 4.5]])
+    """
     if not isinstance(tensor_list, list | tuple):
         raise TypeError(f"concatenate takes a list or tuple of tensors, got {tensor_list!r}")
     return join(axis, *tensor_list)
@@ -171,6 +188,11 @@ def stack(*tensors: Any, axis: int = 0, **kwargs: Any) -> Any:
     """Tensors of the same shape side by side along a new ``axis``.
 
     ``stack([a, b], axis=0)``; Theano's old form ``stack(a, b)`` works too.
+
+    >>> import croton.tensor as T
+    >>> T.stack([[1, 2], [3, 4]], axis=1).eval()
+    array([[1, 3],
+           [2, 4]])
     """
     parts: list[Any] = list(tensors)
     if len(parts) == 2 and isinstance(parts[0], list | tuple) and isinstance(parts[1], int):
@@ -189,7 +211,15 @@ def stack(*tensors: Any, axis: int = 0, **kwargs: Any) -> Any:
 
 
 def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) -> list[Any]:
-    """``x`` cut along ``axis`` into parts of the sizes ``splits_size``."""
+    """``x`` cut along ``axis`` into parts of the sizes ``splits_size``.
+
+    The number of parts must be known when building: ``n_splits`` if the sizes are a variable.
+
+    >>> import croton.tensor as T
+    >>> first, second = T.split([1, 2, 3], [1, 2])
+    >>> second.eval()
+    array([2, 3])
+    """
     x = as_tensor_variable(x)
     if isinstance(splits_size, Variable):
         if n_splits is None:
@@ -211,7 +241,13 @@ def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) 
 
 
 def tile(x: Any, reps: Any, ndim: int | None = None) -> Any:
-    """``x`` repeated ``reps`` times along each dimension, as NumPy's tile."""
+    """``x`` repeated ``reps`` times along each dimension, as NumPy's tile.
+
+    >>> import croton.tensor as T
+    >>> T.tile([1, 2], (2, 2)).eval()
+    array([[1, 2, 1, 2],
+           [1, 2, 1, 2]])
+    """
     x = as_tensor_variable(x)
     counts = [as_size(r) for r in (reps if isinstance(reps, list | tuple) else [reps])]
     rank = max(x.type.ndim, len(counts), ndim or 0)
@@ -228,7 +264,14 @@ def tile(x: Any, reps: Any, ndim: int | None = None) -> Any:
 
 
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
-    """Each element of ``x`` ``repeats`` times (one number) along ``axis`` (None: flattened)."""
+    """Each element of ``x`` ``repeats`` times (one number) along ``axis`` (None: flattened).
+
+    A count for each element raises NotImplementedError.
+
+    >>> import croton.tensor as T
+    >>> T.repeat([1, 2], 2).eval()
+    array([1, 1, 2, 2])
+    """
     x = as_tensor_variable(x)
     count = as_tensor_variable(repeats)
     if count.type.ndim != 0:

@@ -133,7 +133,15 @@ def _with_vectors(a: Any, b: Any, op: Dot) -> Any:
 
 
 def matmul(a: Any, b: Any) -> Any:
-    """NumPy's matmul (``a @ b``): above rank 2 leading dimensions are batches that broadcast."""
+    """NumPy's matmul (``a @ b``): above rank 2 leading dimensions are batches that broadcast.
+
+    Dtypes are upcast; scalars and sizes that do not fit: ValueError.
+
+    >>> import croton.tensor as T
+    >>> a, b = T.ones((4, 2, 3)), T.ones((3, 5))
+    >>> (a @ b).type.shape
+    (4, 2, 5)
+    """
     a, b = as_tensor_variable(a), as_tensor_variable(b)
     if a.type.ndim == 0 or b.type.ndim == 0:
         raise ValueError("matmul does not take scalars; multiply them")
@@ -171,7 +179,14 @@ def _is_one(n: Any) -> bool:
 
 
 def batched_dot(a: Any, b: Any) -> Any:
-    """The product of each pair: ``out[i] = dot(a[i], b[i])``."""
+    """The product of each pair: ``out[i] = dot(a[i], b[i])``.
+
+    A matrix counts as a batch of vectors; other ranks than 2 and 3: TypeError.
+
+    >>> import croton.tensor as T
+    >>> T.batched_dot([[1, 2], [3, 4]], [[1, 1], [10, 10]]).eval()
+    array([ 3, 70])
+    """
     a, b = as_tensor_variable(a), as_tensor_variable(b)
     if a.type.ndim not in (2, 3) or b.type.ndim not in (2, 3):
         raise TypeError(f"batched_dot takes ranks 2 and 3, got {a.type} and {b.type}")
@@ -188,6 +203,11 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """NumPy's tensordot: the sum over pairs of dimensions.
 
     ``axes`` is a number (the last of ``a`` with the first of ``b``) or two lists.
+
+    >>> import croton.tensor as T
+    >>> a, b = T.ones((2, 3, 4)), T.ones((5, 3, 2))
+    >>> T.tensordot(a, b, axes=[[0, 1], [2, 1]]).type.shape
+    (4, 5)
     """
     a, b = as_tensor_variable(a), as_tensor_variable(b)
     if isinstance(axes, int | np.integer):
@@ -214,7 +234,13 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 
 
 def outer(a: Any, b: Any) -> Any:
-    """``out[i, j] = a[i] * b[j]`` of the flattened arguments."""
+    """``out[i, j] = a[i] * b[j]`` of the flattened arguments.
+
+    >>> import croton.tensor as T
+    >>> T.outer([1, 2], [10, 20, 30]).eval()
+    array([[10, 20, 30],
+           [20, 40, 60]])
+    """
     a, b = as_tensor_variable(a), as_tensor_variable(b)
     a = a if a.type.ndim == 1 else a.flatten()
     b = b if b.type.ndim == 1 else b.flatten()
@@ -222,7 +248,12 @@ def outer(a: Any, b: Any) -> Any:
 
 
 def inner(a: Any, b: Any) -> Any:
-    """The sum of the products over the last dimension of both."""
+    """The sum of the products over the last dimension of both.
+
+    >>> import croton.tensor as T
+    >>> T.inner([[1, 2], [3, 4]], [10, 1]).eval()
+    array([12, 34])
+    """
     a, b = as_tensor_variable(a), as_tensor_variable(b)
     if a.type.ndim == 1 and b.type.ndim == 1:
         return tensor_sum(a * b)

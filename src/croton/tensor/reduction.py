@@ -227,7 +227,15 @@ def prod(
     acc_dtype: Any = None,
     no_zeros_in_input: bool = False,
 ) -> Any:
-    """The product over ``axis``."""
+    """The product over ``axis``.
+
+    Integers and bools are multiplied in 64 bits, unless ``dtype`` says otherwise; of no
+    elements: 1.
+
+    >>> import croton.tensor as T
+    >>> T.prod([[1, 2], [3, 4]], axis=1).eval()
+    array([ 2, 12])
+    """
     x = as_tensor_variable(input)
     wanted = _sum_dtype(x, dtype)
     if acc_dtype is not None and dtypes.check(acc_dtype) != wanted:
@@ -236,22 +244,54 @@ def prod(
 
 
 def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The largest element over ``axis``; NaN if one is NaN; of no elements: ValueError."""
+    """The largest element over ``axis``; NaN if one is NaN; of no elements: ValueError.
+
+    The dtype stays; an axis out of range or given twice: ValueError.
+
+    >>> import croton.tensor as T
+    >>> m = T.constant([[1.0, 5.0, 3.0], [4.0, 2.0, 6.0]])
+    >>> m.max(axis=1).eval()
+    array([5., 6.])
+    >>> m.max(axis=1, keepdims=True).eval()
+    array([[5.],
+           [6.]])
+    """
     return _reduce("max", x, axis, keepdims)
 
 
 def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The smallest element over ``axis``; NaN if one is NaN; of no elements: ValueError."""
+    """The smallest element over ``axis``; NaN if one is NaN; of no elements: ValueError.
+
+    The dtype stays; an axis out of range or given twice: ValueError.
+
+    >>> import croton.tensor as T
+    >>> T.min([[1, 5], [4, 2]], axis=0).eval()
+    array([1, 2])
+    """
     return _reduce("min", x, axis, keepdims)
 
 
 def all(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Whether every element over ``axis`` is true (not 0)."""
+    """Whether every element over ``axis`` is true (not 0).
+
+    The result is a bool; of no elements: True.
+
+    >>> import croton.tensor as T
+    >>> T.all([[1, 2], [3, 0]], axis=1).eval()
+    array([ True, False])
+    """
     return _reduce("all", x, axis, keepdims, "bool")
 
 
 def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Whether some element over ``axis`` is true (not 0)."""
+    """Whether some element over ``axis`` is true (not 0).
+
+    The result is a bool; of no elements: False.
+
+    >>> import croton.tensor as T
+    >>> T.any([[1, 2], [0, 0]], axis=1).eval()
+    array([ True, False])
+    """
     return _reduce("any", x, axis, keepdims, "bool")
 
 
@@ -271,7 +311,14 @@ def _count(x: Any, axes: tuple[int, ...], dtype: str) -> Any:
 def mean(
     input: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, acc_dtype: Any = None
 ) -> Any:
-    """The arithmetic mean over ``axis``; of integers in float64; of no elements NaN."""
+    """The arithmetic mean over ``axis``; of integers in float64; of no elements NaN.
+
+    Floats keep their dtype, unless ``dtype`` says otherwise; float16 is summed in float32.
+
+    >>> import croton.tensor as T
+    >>> T.mean([[1, 2], [3, 5]], axis=0).eval()
+    array([2. , 3.5])
+    """
     x = as_tensor_variable(input)
     axes = normalise_axis(axis, x.type.ndim)
     if dtype is not None:
@@ -289,7 +336,16 @@ def mean(
 def var(
     input: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False, corrected: bool = False
 ) -> Any:
-    """The variance over ``axis``: the mean of squared deviations, divided by ``n - ddof``."""
+    """The variance over ``axis``: the mean of squared deviations, divided by ``n - ddof``.
+
+    Floats keep their dtype, integers give float64.
+
+    >>> import croton.tensor as T
+    >>> T.var([[1, 3], [2, 2]], axis=1).eval()
+    array([1., 0.])
+    >>> T.var([1, 3], ddof=1).eval()
+    array(2.)
+    """
     x = as_tensor_variable(input)
     if x.type.dtype in dtypes.DISCRETE:
         x = cast(x, "float64")
@@ -308,17 +364,38 @@ def var(
 def std(
     input: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False, corrected: bool = False
 ) -> Any:
-    """The standard deviation over ``axis``."""
+    """The standard deviation over ``axis``.
+
+    The square root of :func:`var`, with the same dtypes.
+
+    >>> import croton.tensor as T
+    >>> T.std([[1, 3], [2, 2]], axis=1).eval()
+    array([1., 0.])
+    """
     return sqrt(var(input, axis, ddof, keepdims, corrected))
 
 
 def ptp(x: Any, axis: Any = None) -> Any:
-    """The largest minus the smallest element over ``axis``."""
+    """The largest minus the smallest element over ``axis``.
+
+    >>> import croton.tensor as T
+    >>> T.ptp([[1, 5], [4, 2]], axis=0).eval()
+    array([3, 3])
+    """
     return max(x, axis) - min(x, axis)
 
 
 def norm(x: Any, ord: Any = 2, axis: Any = None) -> Any:
-    """The ``ord``-norm of the elements over ``axis`` (0, a number, ``inf`` or ``-inf``)."""
+    """The ``ord``-norm of the elements over ``axis`` (0, a number, ``inf`` or ``-inf``).
+
+    ``ord`` 2 (or None) is the Euclidean norm; a matrix counts as the vector of its elements.
+
+    >>> import croton.tensor as T
+    >>> T.norm([3.0, -4.0]).eval()
+    array(5.)
+    >>> T.norm([3.0, -4.0], 1).eval()
+    array(7.)
+    """
     x = as_tensor_variable(x)
     if ord in (None, 2):
         return sqrt(sum(sqr(x), axis=axis))
@@ -400,7 +477,16 @@ class Argmax(Op):
 
 
 def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The first position of the largest element over ``axis`` (None: in the flattened array)."""
+    """The first position of the largest element over ``axis`` (None: in the flattened array).
+
+    Positions are int64; NaN counts as the largest; of no elements: ValueError.
+
+    >>> import croton.tensor as T
+    >>> T.argmax([[1, 5, 5], [4, 2, 0]], axis=1).eval()
+    array([1, 0])
+    >>> T.argmax([[1, 5], [4, 2]]).eval()
+    array(1)
+    """
     x = as_tensor_variable(x)
     axes = normalise_axis(axis, x.type.ndim)
     out = Argmax(axes)(x)
@@ -408,7 +494,14 @@ def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def argmin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The first position of the smallest element over ``axis``."""
+    """The first position of the smallest element over ``axis``.
+
+    Positions are int64; NaN counts as the smallest; of no elements: ValueError.
+
+    >>> import croton.tensor as T
+    >>> T.argmin([[1, 5, 5], [4, 2, 0]], axis=1).eval()
+    array([0, 2])
+    """
     x = as_tensor_variable(x)
     axes = normalise_axis(axis, x.type.ndim)
     out = Argmax(axes, largest=False)(x)
@@ -416,12 +509,25 @@ def argmin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def max_and_argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Both the largest element and its position."""
+    """Both the largest element and its position.
+
+    >>> import croton.tensor as T
+    >>> largest, position = T.max_and_argmax([[1, 5], [4, 2]], axis=1)
+    >>> largest.eval(), position.eval()
+    (array([5, 4]), array([1, 0]))
+    """
     return [max(x, axis, keepdims), argmax(x, axis, keepdims)]
 
 
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """``log(sum(exp(x)))`` without overflow."""
+    """``log(sum(exp(x)))`` without overflow.
+
+    Floats keep their dtype; of no elements: -infinity.
+
+    >>> import croton.tensor as T
+    >>> T.logsumexp([1000.0, -float("inf")]).eval()
+    array(1000.)
+    """
     x = as_tensor_variable(x)
     axes = normalise_axis(axis, x.type.ndim)
     if x.type.dtype in dtypes.DISCRETE:

@@ -167,3 +167,6 @@ __all__ = [
     "where",
     "xor",
 ]
+
+#: The examples of the table, where doctest finds them.
+__test__ = {name: entry.docstring for name, entry in FUNCTIONS.items()}

@@ -31,18 +31,28 @@ def _or_kernel(op: str, for_bool: str) -> Any:
 add = define(
     "add", 2, np.add, lambda x, y, g: (g, g), symbol="+", kernel=_or_kernel("add", "or"),
     many=True, doc="``x + y`` (of bools: or), or the sum of more.",
+    example=("add([1, 2], [[10], [20]])", "array([[11, 12],\n       [21, 22]])"),
 )  # fmt: skip
 sub = define(
     "sub", 2, np.subtract, lambda x, y, g: (g, -g), rule=_no_bool("sub"), symbol="-",
     doc="``x - y``.",
+    example=("sub([5, 7], 2)", "array([3, 5])"),
 )  # fmt: skip
 mul = define(
     "mul", 2, np.multiply, lambda x, y, g: (g * x[1], g * x[0]), symbol="*",
     kernel=_or_kernel("mul", "and"), many=True,
     doc="``x * y`` (of bools: and), or the product of more.",
+    example=("mul([1, 2], 3.0)", "array([3., 6.])"),
 )  # fmt: skip
 neg = define(
-    "neg", 1, np.negative, lambda x, y, g: (-g,), rule=_no_bool("neg"), symbol="-", doc="``-x``."
+    "neg",
+    1,
+    np.negative,
+    lambda x, y, g: (-g,),
+    rule=_no_bool("neg"),
+    symbol="-",
+    doc="``-x``.",
+    example=("neg([1, -2])", "array([-1,  2])"),
 )
 
 
@@ -62,6 +72,7 @@ _quotient = define(
     kernel="div",
     symbol="/",
     doc="``x / y`` in floats.",
+    example=("true_div([1.0, 3.0], 2.0)", "array([0.5, 1.5])"),
 )
 
 
@@ -136,12 +147,14 @@ int_div = define(
     "int_div", 2, np.floor_divide, lambda x, y, g: (None, None), rule=_no_bool("int_div"),
     kernel=_floordiv_kernel, symbol="//",
     doc="``floor(x / y)``; of integers by zero: 0.",
+    example=("int_div([7, -7, 7], [2, 2, 0])", "array([ 3, -4,  0])"),
 )  # fmt: skip
 floor_div = int_div
 mod = define(
     "mod", 2, np.mod, lambda x, y, g: (g, -(g * int_div(x[0], x[1]))), rule=_no_bool("mod"),
     kernel=_mod_kernel, symbol="%",
     doc="``x - y * floor(x / y)``, with the sign of y; of integers by zero: 0.",
+    example=("mod([7, -7, 7], [3, 3, -3])", "array([ 1,  2, -2])"),
 )  # fmt: skip
 
 
@@ -197,12 +210,14 @@ def _power_derivative(x: Sequence[Any], y: Any, g: Any) -> Sequence[Any]:
 power = define(
     "pow", 2, _power, _power_derivative, rule=_no_bool("pow"), kernel=_power_kernel, symbol="**",
     doc="``x ** y``; of integers with a negative exponent: the quotient rounded towards zero.",
+    example=("pow([2, 3], 3)", "array([ 8, 27])"),
 )  # fmt: skip
 
 abs_ = define(
     "abs", 1, np.abs, lambda x, y, g: (g * sgn(x[0]),), symbol="abs",
     kernel=lambda a: a if a.dtype == "bool" or a.dtype.startswith("u") else build.op("abs", a),
     doc="The absolute value.",
+    example=("abs([-1.5, 2.0])", "array([1.5, 2. ])"),
 )  # fmt: skip
 
 
@@ -223,6 +238,7 @@ def _sign_kernel(a: Expr) -> Expr:
 sgn: Any = define(
     "sgn", 1, lambda a: a if a.dtype == bool else np.sign(a), lambda x, y, g: (None,),
     kernel=_sign_kernel, doc="-1, 0 or 1 by the sign; NaN of NaN.",
+    example=("sgn([-3, 0, 5])", "array([-1,  0,  1])"),
 )  # fmt: skip
 
 
@@ -238,10 +254,12 @@ def _pick(larger: str) -> Any:
 maximum = define(
     "maximum", 2, np.maximum, _pick("ge"), kernel=_or_kernel("maximum", "or"),
     doc="The larger of two; NaN if either is NaN.",
+    example=("maximum([1.0, 5.0], 3.0)", "array([3., 5.])"),
 )  # fmt: skip
 minimum = define(
     "minimum", 2, np.minimum, _pick("le"), kernel=_or_kernel("minimum", "and"),
     doc="The smaller of two; NaN if either is NaN.",
+    example=("minimum([1.0, 5.0], 3.0)", "array([1., 3.])"),
 )  # fmt: skip
 
 
@@ -252,14 +270,22 @@ def _square_kernel(a: Expr) -> Expr:
 sqr = define(
     "sqr", 1, np.square, lambda x, y, g: (g * x[0] * 2,), kernel=_square_kernel,
     doc="``x * x``.",
+    example=("sqr([-2, 3])", "array([4, 9])"),
 )  # fmt: skip
 sqrt = define(
-    "sqrt", 1, np.sqrt, lambda x, y, g: (g * 0.5 / y,), rule="float", doc="The square root."
+    "sqrt",
+    1,
+    np.sqrt,
+    lambda x, y, g: (g * 0.5 / y,),
+    rule="float",
+    doc="The square root.",
+    example=("sqrt([4, 9])", "array([2., 3.])"),
 )
 reciprocal = define(
     "reciprocal", 1, lambda a: np.true_divide(a.dtype.type(1), a),
     lambda x, y, g: (-g * sqr(y),), rule="float",
     kernel=lambda a: build.op("div", build.const(1.0, a.dtype), a), doc="``1 / x``.",
+    example=("reciprocal([2, 4])", "array([0.5 , 0.25])"),
 )  # fmt: skip
 inv = reciprocal
 

@@ -227,9 +227,8 @@ def define(name: str, arity: int, evaluate: Any, derivative: Any = None, **kwarg
 
     ``many``: with more than two arguments, from left to right.
     """
-    doc = kwargs.pop("doc")
     many = kwargs.pop("many", False)
-    entry = ScalarFunction(name, arity, evaluate, derivative, doc=doc, **kwargs)
+    entry = ScalarFunction(name, arity, evaluate, derivative, **kwargs)
     FUNCTIONS[name] = entry
     op = Elemwise(entry)
     entry.op = op  # type: ignore[attr-defined]
@@ -240,6 +239,6 @@ def define(name: str, arity: int, evaluate: Any, derivative: Any = None, **kwarg
         return op.make_node(*args).outputs[0]
 
     apply.__name__ = apply.__qualname__ = name
-    apply.__doc__ = doc
+    apply.__doc__ = entry.docstring
     apply.op = op  # type: ignore[attr-defined]
     return apply

@@ -33,29 +33,59 @@ def _half_away(a: Any) -> Any:
         return np.where(np.abs(a - down) >= 0.5, down + np.copysign(1, a), down).astype(a.dtype)
 
 
-def _rounding(name: str, kernel: str, evaluate: Any, doc: str) -> Any:
+def _rounding(name: str, kernel: str, evaluate: Any, doc: str, example: Any) -> Any:
     return define(
         name, 1, _on_float_arrays(evaluate), lambda x, y, g: (None,), kernel=_on_floats(kernel),
-        doc=doc + " An integer stays what it is.",
+        doc=doc + " An integer stays what it is.", example=example,
     )  # fmt: skip
 
 
-floor = _rounding("floor", "floor", np.floor, "The largest integer not above x.")
-ceil = _rounding("ceil", "ceil", np.ceil, "The smallest integer not below x.")
-trunc = _rounding("trunc", "trunc", np.trunc, "The integer part of x.")
+floor = _rounding(
+    "floor",
+    "floor",
+    np.floor,
+    "The largest integer not above x.",
+    ("floor([-1.5, 1.5])", "array([-2.,  1.])"),
+)
+ceil = _rounding(
+    "ceil",
+    "ceil",
+    np.ceil,
+    "The smallest integer not below x.",
+    ("ceil([-1.5, 1.5])", "array([-1.,  2.])"),
+)
+trunc = _rounding(
+    "trunc",
+    "trunc",
+    np.trunc,
+    "The integer part of x.",
+    ("trunc([-1.5, 1.5])", "array([-1.,  1.])"),
+)
 round_half_to_even = _rounding(
-    "round_half_to_even", "rint", np.rint, "The nearest integer, halves to the even one."
+    "round_half_to_even",
+    "rint",
+    np.rint,
+    "The nearest integer, halves to the even one.",
+    ("round_half_to_even([0.5, 1.5, 2.5])", "array([0., 2., 2.])"),
 )
 round_half_away_from_zero = _rounding(
     "round_half_away_from_zero",
     "round_half_away",
     _half_away,
     "The nearest integer, halves away from zero.",
+    ("round_half_away_from_zero([0.5, 1.5, 2.5])", "array([1., 2., 3.])"),
 )
 
 
 def round(x: Any, mode: str = "half_to_even") -> Any:
-    """The nearest integer; ``mode`` is ``"half_to_even"`` or ``"half_away_from_zero"``."""
+    """The nearest integer; ``mode`` is ``"half_to_even"`` or ``"half_away_from_zero"``.
+
+    Floats stay floats; any other mode: ValueError.
+
+    >>> import croton.tensor as T
+    >>> T.round([0.5, 1.5], mode="half_away_from_zero").eval()
+    array([1., 2.])
+    """
     if mode == "half_to_even":
         return round_half_to_even(x)
     if mode == "half_away_from_zero":
@@ -64,7 +94,12 @@ def round(x: Any, mode: str = "half_to_even") -> Any:
 
 
 def iround(x: Any, mode: str = "half_to_even") -> Any:
-    """:func:`round` as int64."""
+    """:func:`round` as int64.
+
+    >>> import croton.tensor as T
+    >>> T.iround([0.5, 1.5, 2.6]).eval()
+    array([0, 2, 3])
+    """
     return cast(round(x, mode), "int64")
 
 
@@ -111,7 +146,11 @@ def cast(x: Any, dtype: Any) -> Any:
     """``x`` converted to ``dtype``; itself if it has that dtype already.
 
     Floats become integers towards zero; NaN becomes 0, and what is out of
-    range becomes the nearest integer of the dtype.
+    range becomes the nearest integer of the dtype.  What is no dtype: TypeError.
+
+    >>> import croton.tensor as T
+    >>> T.cast([-1.7, 1.7, 300.0], "uint8").eval()
+    array([  0,   1, 255], dtype=uint8)
     """
     x = as_tensor_variable(x)
     name = dtypes.check(dtype)
@@ -119,6 +158,12 @@ def cast(x: Any, dtype: Any) -> Any:
 
 
 identity = define(
-    "identity", 1, lambda a: np.array(a), lambda x, y, g: (g,), kernel=lambda a: a, doc="``x``."
+    "identity",
+    1,
+    lambda a: np.array(a),
+    lambda x, y, g: (g,),
+    kernel=lambda a: a,
+    doc="``x``.",
+    example=("identity([1, 2])", "array([1, 2])"),
 )
 tensor_copy = identity

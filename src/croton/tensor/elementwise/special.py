@@ -26,9 +26,11 @@ erf = define(
     "erf", 1, _by_math(math.erf),
     lambda x, y, g: (g * (2 / math.sqrt(math.pi)) * exp(-sqr(x[0])),), rule="float",
     doc="The error function.",
+    example=("erf([0.0, 10.0])", "array([0., 1.])"),
 )  # fmt: skip
 erfc = define(
     "erfc", 1, _by_math(math.erfc),
     lambda x, y, g: (-g * (2 / math.sqrt(math.pi)) * exp(-sqr(x[0])),), rule="float",
     doc="``1 - erf(x)``, accurate for large x.",
+    example=("erfc([0.0, -10.0])", "array([1., 2.])"),
 )  # fmt: skip

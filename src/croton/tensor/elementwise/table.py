@@ -9,6 +9,13 @@ from croton.kernel import build
 from croton.kernel.nodes import Expr
 from croton.tensor import dtypes
 
+_RULES = {
+    "same": "The result is of the arguments' common dtype.",
+    "float": "Floats keep their dtype; integers up to 16 bits give float32, others float64.",
+    "bool": "The arguments are compared in their common dtype; the result is a bool.",
+    "bits": "Of integers and bools, in their common dtype; of floats: TypeError.",
+}
+
 
 class ScalarFunction:
     """A function of scalars, applied to the elements of arrays.
@@ -24,7 +31,9 @@ class ScalarFunction:
     ``evaluate`` is the NumPy function; ``derivative(inputs, output, gradient)``
     gives a gradient for each input (None: the function is constant almost
     everywhere in it); ``kernel`` is the expression of kernel code (default: the
-    kernel operation of the same name).
+    kernel operation of the same name).  ``example`` is a call, as it follows ``T.``,
+    and what its value looks like: together with ``doc`` and the rule they make
+    the docstring.
     """
 
     def __init__(
@@ -37,6 +46,7 @@ class ScalarFunction:
         kernel: Callable[..., Expr] | str | None = None,
         symbol: str | None = None,
         doc: str = "",
+        example: tuple[str, str] | None = None,
     ) -> None:
         self.name = name
         self.arity = arity
@@ -45,7 +55,19 @@ class ScalarFunction:
         self.rule = rule
         self.symbol = symbol
         self.doc = doc
+        self.example = example
         self._kernel = kernel
+
+    @property
+    def docstring(self) -> str:
+        """What the function is, of which dtypes, and the example."""
+        parts = [self.doc]
+        if isinstance(self.rule, str):
+            parts.append(_RULES[self.rule])
+        if self.example is not None:
+            call, value = self.example
+            parts.append(f">>> import croton.tensor as T\n>>> T.{call}.eval()\n{value}")
+        return "\n\n".join(parts) + "\n"
 
     def resolve(self, given: Sequence[str]) -> tuple[tuple[str, ...], str]:
         """The dtypes to compute in and the output's, for inputs of dtypes ``given``."""

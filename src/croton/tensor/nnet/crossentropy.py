@@ -21,6 +21,13 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Any:
     shape, or a vector of class numbers.  Gives a vector of (rows,).
 
     Source: ``-sum(true * log(coding))``; with class numbers, ``-log(coding[i, true[i]])``.
+
+    Class numbers that are no integers, and ranks that do not fit: TypeError.
+
+    >>> import croton.tensor as T
+    >>> p = T.constant([[1.0, 0.0], [0.0, 1.0]])
+    >>> T.nnet.categorical_crossentropy(p, [0, 0]).eval()
+    array([-0., inf])
     """
     coding = as_tensor_variable(coding_dist)
     true = as_tensor_variable(true_dist)
@@ -39,18 +46,37 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Any:
 
 
 def binary_crossentropy(output: Any, target: Any) -> Any:
-    """``-(target * log(output) + (1 - target) * log(1 - output))``, elementwise."""
+    """``-(target * log(output) + (1 - target) * log(1 - output))``, elementwise.
+
+    >>> import croton.tensor as T
+    >>> T.nnet.binary_crossentropy([0.25, 0.0], [0.0, 1.0]).eval().round(3)
+    array([0.288,   inf])
+    """
     output, target = as_tensor_variable(output), as_tensor_variable(target)
     return -(target * log(output) + (1.0 - target) * log1p(-output))
 
 
 def sigmoid_binary_crossentropy(output: Any, target: Any) -> Any:
-    """The binary cross-entropy of ``sigmoid(output)``, without overflow."""
+    """The binary cross-entropy of ``sigmoid(output)``, without overflow.
+
+    >>> import croton.tensor as T
+    >>> T.nnet.sigmoid_binary_crossentropy([1000.0, -1000.0], [1, 1]).eval()
+    array([   0., 1000.])
+    """
     output, target = as_tensor_variable(output), as_tensor_variable(target)
     return target * softplus(-output) + (1 - target) * softplus(output)
 
 
 def crossentropy_softmax_argmax_1hot_with_bias(x: Any, b: Any, y_idx: Any) -> Any:
-    """The cross-entropy of ``softmax(x + b)`` with classes ``y_idx``; the softmax; its argmax."""
+    """The cross-entropy of ``softmax(x + b)`` with classes ``y_idx``; the softmax; its argmax.
+
+    ``x``: (rows, classes), ``b``: (classes,), ``y_idx``: (rows,) integers.
+
+    >>> import croton.tensor as T
+    >>> f = T.nnet.crossentropy_softmax_argmax_1hot_with_bias
+    >>> loss, s, best = f([[1.0, 1.0, 3.0]], [0.0, 0.0, 0.0], [0])
+    >>> loss.type.shape, best.eval()
+    ((1,), array([2]))
+    """
     s = softmax(as_tensor_variable(x) + b)
     return [categorical_crossentropy(s, y_idx), s, argmax(s, axis=1)]

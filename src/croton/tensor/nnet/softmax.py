@@ -112,13 +112,29 @@ def _axis(x: Any, axis: Any) -> int:
 
 
 def softmax(x: Any, axis: int = -1) -> Any:
-    """``exp(x) / sum(exp(x))`` over ``axis`` (default: the last)."""
+    """``exp(x) / sum(exp(x))`` over ``axis`` (default: the last).
+
+    The shape stays; floats keep their dtype, integers give floats.  Each row's maximum is
+    taken off first, so that nothing overflows.  A scalar or an axis out of range: ValueError.
+
+    >>> import croton.tensor as T
+    >>> T.nnet.softmax([[0.0, 0.0], [1000.0, 0.0]]).eval()
+    array([[0.5, 0.5],
+           [1. , 0. ]])
+    """
     x = as_tensor_variable(x)
     return Softmax(_axis(x, axis))(x)
 
 
 def logsoftmax(x: Any, axis: int = -1) -> Any:
-    """``log(softmax(x))``, accurate where the softmax is close to 0."""
+    """``log(softmax(x))``, accurate where the softmax is close to 0.
+
+    Shapes, dtypes and errors are those of :func:`softmax`.
+
+    >>> import croton.tensor as T
+    >>> T.nnet.logsoftmax([1000.0, 0.0]).eval()
+    array([    0., -1000.])
+    """
     x = as_tensor_variable(x)
     return LogSoftmax(_axis(x, axis))(x)
 
@@ -127,5 +143,10 @@ log_softmax = logsoftmax
 
 
 def softmax_with_bias(x: Any, b: Any) -> Any:
-    """``softmax(x + b)``."""
+    """``softmax(x + b)``.
+
+    >>> import croton.tensor as T
+    >>> T.nnet.softmax_with_bias([[0.0, 1.0]], [1.0, 0.0]).eval()
+    array([[0.5, 0.5]])
+    """
     return softmax(as_tensor_variable(x) + b)
