@@ -215,6 +215,11 @@ class Config(Section):
 
         A flag in a section is given in a dictionary (``{"dnn.enabled": "False"}``) or with
         two underscores (``dnn__enabled="False"``).
+
+        >>> import croton, croton.tensor as T
+        >>> with croton.config.change_flags(floatX="float32"):
+        ...     T.vector().dtype
+        'float32'
         """
         wanted = dict(flags)
         wanted.update({name.replace("__", "."): value for name, value in more.items()})

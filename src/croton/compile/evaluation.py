@@ -14,6 +14,11 @@ def evaluate(v: Variable, inputs_to_values: Mapping[Any, Any] | None = None) -> 
     """The value of ``v`` for inputs given by variable or by name.
 
     The function is compiled once for a variable and a set of inputs.
+
+    >>> import croton.tensor as T
+    >>> x = T.dvector("x")
+    >>> (x + 1).eval({x: [1.0, 2.0]}), (x * 2).eval({"x": [3.0]})
+    (array([2., 3.]), array([6.]))
     """
     if inputs_to_values is not None and not isinstance(inputs_to_values, Mapping):
         raise TypeError(f"eval takes a dict of inputs and their values, got {inputs_to_values!r}")

@@ -15,6 +15,12 @@ class In:
     keyword arguments.  ``strict``: no conversion; ``allow_downcast``: allow
     (or forbid) a loss of precision.  ``borrow`` and ``mutable``: the function
     never changes an argument, so both change nothing.
+
+    >>> import croton, croton.tensor as T
+    >>> x, n = T.dscalars("x n")
+    >>> f = croton.function([x, croton.In(n, value=2.0)], x * n)
+    >>> f(3.0), f(3.0, n=3.0)
+    (array(6.), array(9.))
     """
 
     def __init__(
@@ -50,7 +56,13 @@ class In:
 
 
 class Param(In):
-    """Theano's older name for :class:`In`, with ``default`` for ``value``."""
+    """Theano's older name for :class:`In`, with ``default`` for ``value``.
+
+    >>> import croton, croton.tensor as T
+    >>> x = T.dscalar("x")
+    >>> croton.function([croton.Param(x, default=4.0)], x + 1)()
+    array(5.)
+    """
 
     def __init__(self, variable: Any, default: Any = None, name: str | None = None, **kwargs: Any):
         super().__init__(variable, name=name, value=default, **kwargs)
@@ -61,6 +73,11 @@ class Out:
 
     ``borrow``: where the output is a shared variable's value, hand out its own
     memory, which later calls may change, instead of a copy.
+
+    >>> import croton, croton.tensor as T
+    >>> w = croton.shared([1.0, 2.0])
+    >>> croton.function([], croton.Out(w, borrow=True))()
+    array([1., 2.])
     """
 
     def __init__(self, variable: Any, borrow: bool = False) -> None:

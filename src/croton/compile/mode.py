@@ -28,6 +28,13 @@ class Mode:
     ``optimizer``: how much is rewritten: ``"fast_run"``, ``"fast_compile"``,
     ``"None"``, or a tuple of phases as in :mod:`croton.rewrite`.  Theano's
     linkers (``"cvm"``, ``"c"``, ``"py"``, ...) are understood.
+
+    Another linker or optimizer: ValueError.
+
+    >>> import croton, croton.tensor as T
+    >>> x = T.dvector("x")
+    >>> croton.function([x], x.sum(), mode=croton.Mode("python"))([1.0, 2.0])
+    array(3.)
     """
 
     def __init__(
@@ -87,6 +94,10 @@ def get_mode(mode: Any = None) -> Mode:
     """A mode by name (None: that of ``config.mode``), or itself.
 
     Raises ValueError for a name that is not there.
+
+    >>> import croton
+    >>> croton.get_mode("FAST_RUN") is croton.FAST_RUN
+    True
     """
     if isinstance(mode, Mode):
         return mode

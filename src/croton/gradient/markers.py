@@ -110,7 +110,13 @@ _zero = ZeroGrad()
 
 
 def disconnected_grad(x: Any) -> Any:
-    """``x``, as a constant for derivatives; asking for its gradient is an error."""
+    """``x``, as a constant for derivatives; asking for its gradient is an error.
+
+    >>> import croton, croton.tensor as T
+    >>> x = T.dscalar("x")
+    >>> croton.grad(x * croton.gradient.disconnected_grad(x), x).eval({x: 3.0})
+    array(3.)
+    """
     return _disconnected(x)
 
 
@@ -118,17 +124,35 @@ consider_constant = disconnected_grad
 
 
 def zero_grad(x: Any) -> Any:
-    """``x``, through which zeros flow back."""
+    """``x``, through which zeros flow back.
+
+    >>> import croton, croton.tensor as T
+    >>> x = T.dscalar("x")
+    >>> croton.grad(croton.gradient.zero_grad(x**2), x).eval({x: 3.0})
+    array(0.)
+    """
     return _zero(x)
 
 
 def grad_clip(x: Any, lower_bound: float, upper_bound: float) -> Any:
-    """``x``; the gradient that flows back through it is clipped to the bounds."""
+    """``x``; the gradient that flows back through it is clipped to the bounds.
+
+    >>> import croton, croton.tensor as T
+    >>> x = T.dscalar("x")
+    >>> croton.grad(croton.gradient.grad_clip(x, -1, 1) ** 2, x).eval({x: 3.0})
+    array(1.)
+    """
     return GradClip(lower_bound, upper_bound)(x)
 
 
 def grad_scale(x: Any, multiplier: float) -> Any:
-    """``x``; the gradient that flows back through it is multiplied."""
+    """``x``; the gradient that flows back through it is multiplied.
+
+    >>> import croton, croton.tensor as T
+    >>> x = T.dscalar("x")
+    >>> croton.grad(croton.gradient.grad_scale(x, -0.5) ** 2, x).eval({x: 3.0})
+    array(-3.)
+    """
     return GradScale(multiplier)(x)
 
 

@@ -274,7 +274,15 @@ def Lop(
     consider_constant: Sequence[Variable] | None = None,
     disconnected_inputs: str = "raise",
 ) -> Any:
-    """The vector-Jacobian product: ``eval_points`` times the Jacobian of ``f`` by ``wrt``."""
+    """The vector-Jacobian product: ``eval_points`` times the Jacobian of ``f`` by ``wrt``.
+
+    ``f``, ``wrt`` and ``eval_points`` may be sequences; the result matches ``wrt``.
+
+    >>> import croton, croton.tensor as T
+    >>> x, v = T.dvectors("x v")
+    >>> croton.Lop(x**2, x, v).eval({x: [1.0, 2.0], v: [1.0, 10.0]})
+    array([ 2., 40.])
+    """
     outputs = list(f) if isinstance(f, list | tuple) else [f]
     points = list(eval_points) if isinstance(eval_points, list | tuple) else [eval_points]
     if len(outputs) != len(points):
@@ -303,6 +311,13 @@ def subgraph_grad(
 
     ``start`` gives gradients to begin with, ``cost`` a cost to add.  Returns the
     gradients by ``wrt`` and those by ``end``.
+
+    >>> import croton, croton.tensor as T
+    >>> x = T.dscalar("x")
+    >>> y = x**2
+    >>> by_wrt, by_end = croton.gradient.subgraph_grad([], [y], cost=3 * y)
+    >>> by_end[0].eval({x: 1.0})
+    array(3.)
     """
     known = dict(start or {})
     inside = grad(

@@ -103,6 +103,13 @@ def replace(
 def clone_graph(
     inputs: Sequence[Variable], outputs: Sequence[Variable]
 ) -> tuple[list[Variable], list[Variable]]:
-    """A copy of the graph from fresh ``inputs`` to ``outputs``; constants are shared."""
+    """A copy of the graph from fresh ``inputs`` to ``outputs``; constants are shared.
+
+    >>> import croton, croton.tensor as T
+    >>> x = T.dscalar("x")
+    >>> inputs, outputs = croton.clone_graph([x], [x + 1])
+    >>> inputs[0] is x, outputs[0].eval({inputs[0]: 1.0})
+    (False, array(2.))
+    """
     fresh = [v if isinstance(v, Constant | SharedVariable) else v.clone() for v in inputs]
     return fresh, replace(outputs, list(zip(inputs, fresh, strict=True)))

@@ -60,24 +60,29 @@ def _is_dtype(text: str) -> bool:
     return True
 
 
-def _constructor(kind: str, dtype: str | None) -> Callable[..., Any]:
+def _constructor(name: str, kind: str, dtype: str | None) -> Callable[..., Any]:
     if dtype is None:
 
         def make(name: str | None = None, dtype: Any = None) -> Any:
             return TensorType("floatX" if dtype is None else dtype, _shape(kind))(name)
 
-        make.__doc__ = f"A symbolic {kind} of ``dtype`` (default ``floatX``)."
+        type_ = TensorType("floatX", _shape(kind))
+        meaning = f"A symbolic {kind} of ``dtype`` (default ``floatX``)."
     else:
         type_ = TensorType(dtype, _shape(kind))
 
         def make(name: str | None = None) -> Any:  # type: ignore[misc]
             return type_(name)
 
-        make.__doc__ = f"A symbolic {kind} of {dtype}."
+        meaning = f"A symbolic {kind} of {dtype}."
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = (
+        f"{meaning}\n\n>>> import croton.tensor as T\n>>> T.{name}('x').type\n{type_!r}\n"
+    )
     return make
 
 
-def _plural(single: Callable[..., Any]) -> Callable[..., Any]:
+def _plural(name: str, single: Callable[..., Any]) -> Callable[..., Any]:
     def make(*names: Any, **kwargs: Any) -> Any:
         if len(names) == 1 and isinstance(names[0], int):
             made = [single(**kwargs) for _ in range(names[0])]
@@ -91,7 +96,12 @@ def _plural(single: Callable[..., Any]) -> Callable[..., Any]:
             made = [single(n, **kwargs) for n in names]
         return made[0] if len(made) == 1 and len(names) != 1 else made
 
-    make.__doc__ = f"Several: a number, a string of names, or names.  {single.__doc__}"
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = (
+        f"Several of :func:`{single.__name__}`: a number, a string of names, or names.\n\n"
+        f">>> import croton.tensor as T\n>>> x, y = T.{name}('x y')\n>>> x.type == y.type, y.name\n"
+        "(True, 'y')\n"
+    )
     return make
 
 
@@ -100,11 +110,12 @@ def constructors() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for kind in _RANKS:
         for letter, dtype in [("", None), *_LETTERS.items()]:
-            make = _constructor(kind, dtype)
-            make.__name__ = make.__qualname__ = letter + kind
-            plural = _plural(make)
-            many = {"matrix": "matrices"}.get(kind, kind + "s")
-            plural.__name__ = plural.__qualname__ = letter + many
+            make = _constructor(letter + kind, kind, dtype)
+            many = letter + {"matrix": "matrices"}.get(kind, kind + "s")
             found[letter + kind] = make
-            found[letter + many] = plural
+            found[many] = _plural(many, make)
     return found
+
+
+#: The constructors' examples, where doctest finds them.
+__test__ = {name: make.__doc__ for name, make in constructors().items()}

@@ -181,7 +181,13 @@ def set_subtensor(
     """The whole array with ``y`` in the place of the part ``x``: ``set_subtensor(a[1:3], 0)``.
 
     ``a`` itself is not changed.  Raises TypeError if ``x`` is not the result of
-    indexing, or if ``y`` is of a kind that ``a`` does not hold.
+    indexing, or if ``y`` is of a kind that ``a`` does not hold; ValueError if the
+    shapes do not fit (``y`` broadcasts).
+
+    >>> import croton.tensor as T
+    >>> a = T.constant([1, 2, 3, 4])
+    >>> T.set_subtensor(a[1:3], 0).eval()
+    array([1, 0, 0, 4])
     """
     return _assign(x, y, True)
 
@@ -194,12 +200,28 @@ def inc_subtensor(
     tolerate_inplace_aliasing: bool = False,
     ignore_duplicates: bool = False,
 ) -> Any:
-    """The whole array with ``y`` added to the part ``x``; positions given twice count twice."""
+    """The whole array with ``y`` added to the part ``x``; positions given twice count twice.
+
+    Errors are those of :func:`set_subtensor`; the dtype is that of the whole.
+
+    >>> import croton.tensor as T
+    >>> a = T.constant([1, 2, 3])
+    >>> T.inc_subtensor(a[[0, 0]], 10).eval()
+    array([21,  2,  3])
+    """
     return _assign(x, y, set_instead_of_inc)
 
 
 def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
-    """The elements (axis None: of the flattened array) at ``indices``; only mode ``"raise"``."""
+    """The elements (axis None: of the flattened array) at ``indices``; only mode ``"raise"``.
+
+    The dimension ``axis`` is replaced by those of ``indices``; out of bounds: IndexError.
+
+    >>> import croton.tensor as T
+    >>> T.take([[1, 2, 3], [4, 5, 6]], [2, 0], axis=1).eval()
+    array([[3, 1],
+           [6, 4]])
+    """
     if mode != "raise":
         raise NotImplementedError(f"take with mode={mode!r} is not there; only 'raise'")
     x = as_tensor_variable(x)

@@ -77,7 +77,17 @@ class RandomStreams:
         return state
 
     def seed(self, seed: Any = None) -> None:
-        """Start all streams again from ``seed`` (None: from the one given at first)."""
+        """Start all streams again from ``seed`` (None: from the one given at first).
+
+        >>> from croton.tensor.random import RandomStreams
+        >>> import croton
+        >>> streams = RandomStreams(1)
+        >>> f = croton.function([], streams.uniform())
+        >>> first = f()
+        >>> streams.seed(1)
+        >>> bool(f() == first)
+        True
+        """
         self._keys = Keys(self.default_instance_seed if seed is None else seed)
         for state, _ in self.state_updates:
             state.set_value(np.array([self._keys.next(), 0], np.uint64))
@@ -105,7 +115,15 @@ class RandomStreams:
         dtype: Any = None,
         nstreams: Any = None,
     ) -> Any:
-        """Uniform in [low, high); ``dtype`` defaults to ``floatX`` and the bounds' together."""
+        """Uniform in [low, high); ``dtype`` defaults to ``floatX`` and the bounds' together.
+
+        The bounds broadcast to ``size`` (None: their shape).
+
+        >>> from croton.tensor.random import RandomStreams
+        >>> u = RandomStreams(1).uniform((2, 3), low=5, high=6)
+        >>> u.type.shape, bool((u.eval() >= 5).all())
+        ((2, 3), True)
+        """
         return self._draw(
             distributions.uniform, size, low, high, ndim, dtype, open_ends=self.open_ends
         )
@@ -119,7 +137,14 @@ class RandomStreams:
         dtype: Any = None,
         nstreams: Any = None,
     ) -> Any:
-        """Normal with mean ``avg`` and standard deviation ``std``."""
+        """Normal with mean ``avg`` and standard deviation ``std``.
+
+        ``avg`` and ``std`` broadcast to ``size`` (None: their shape).
+
+        >>> from croton.tensor.random import RandomStreams
+        >>> RandomStreams(1).normal((3,), avg=[1.0, 2.0, 3.0], std=0.0).eval()
+        array([1., 2., 3.])
+        """
         return self._draw(distributions.normal, size, avg, std, ndim, dtype)
 
     def binomial(
@@ -132,7 +157,12 @@ class RandomStreams:
         nstreams: Any = None,
         prob: Any = None,
     ) -> Any:
-        """How many of ``n`` events of probability ``p`` happen (n = 1: 0 or 1)."""
+        """How many of ``n`` events of probability ``p`` happen (n = 1: 0 or 1).
+
+        >>> from croton.tensor.random import RandomStreams
+        >>> RandomStreams(1).binomial((3,), n=4, p=1.0).eval()
+        array([4, 4, 4])
+        """
         p = p if prob is None else prob
         return self._draw(distributions.binomial, size, n, p, ndim, dtype)
 
@@ -145,7 +175,15 @@ class RandomStreams:
         dtype: Any = "int64",
         nstreams: Any = None,
     ) -> Any:
-        """How often each position comes up in ``n`` draws with probabilities ``pvals``."""
+        """How often each position comes up in ``n`` draws with probabilities ``pvals``.
+
+        ``pvals``: (..., k) gives counts of the same shape after ``size``; they sum to ``n``.
+
+        >>> from croton.tensor.random import RandomStreams
+        >>> RandomStreams(1).multinomial(n=5, pvals=[[0.0, 1.0], [1.0, 0.0]]).eval()
+        array([[0, 5],
+               [5, 0]])
+        """
         return self._draw(distributions.multinomial, size, n, pvals, ndim, dtype)
 
     def random_integers(
@@ -156,7 +194,12 @@ class RandomStreams:
         ndim: int | None = None,
         dtype: Any = "int64",
     ) -> Any:
-        """Integers from ``low`` to ``high``, both included."""
+        """Integers from ``low`` to ``high``, both included.
+
+        >>> from croton.tensor.random import RandomStreams
+        >>> RandomStreams(1).random_integers((2,), low=7, high=7).eval()
+        array([7, 7])
+        """
         return self._draw(distributions.random_integers, size, low, high, ndim, dtype)
 
     def choice(
@@ -169,23 +212,43 @@ class RandomStreams:
         dtype: Any = "int64",
         nstreams: Any = None,
     ) -> Any:
-        """Elements of ``a`` (a number: of ``arange(a)``), with probabilities ``p``."""
+        """Elements of ``a`` (a number: of ``arange(a)``), with probabilities ``p``.
+
+        >>> from croton.tensor.random import RandomStreams
+        >>> RandomStreams(1).choice((2,), a=5, p=[0.0, 0.0, 0.0, 1.0, 0.0]).eval()
+        array([3, 3])
+        """
         return self._draw(distributions.choice, size, a, replace, p, ndim, dtype)
 
     def permutation(
         self, size: Any = None, n: Any = 1, ndim: int | None = None, dtype: Any = "int64"
     ) -> Any:
-        """The numbers of 0 ... n - 1 in random order, in rows of the given sizes."""
+        """The numbers of 0 ... n - 1 in random order, in rows of the given sizes.
+
+        >>> from croton.tensor.random import RandomStreams
+        >>> sorted(RandomStreams(1).permutation(n=4).eval().tolist())
+        [0, 1, 2, 3]
+        """
         return self._draw(distributions.permutation, size, n, ndim, dtype)
 
     def shuffle_row_elements(self, input: Any) -> Any:
-        """``input`` with the elements along its last dimension in random order, row by row."""
+        """``input`` with the elements along its last dimension in random order, row by row.
+
+        >>> from croton.tensor.random import RandomStreams
+        >>> sorted(RandomStreams(1).shuffle_row_elements([3, 1, 2]).eval().tolist())
+        [1, 2, 3]
+        """
         return self._draw(distributions.shuffle_row_elements, input)
 
     def poisson(
         self, size: Any = None, lam: Any = 1.0, ndim: int | None = None, dtype: Any = "int64"
     ) -> Any:
-        """How many events happen, of which ``lam`` are expected."""
+        """How many events happen, of which ``lam`` are expected.
+
+        >>> from croton.tensor.random import RandomStreams
+        >>> RandomStreams(1).poisson((3,), lam=0.0).eval()
+        array([0, 0, 0])
+        """
         return self._draw(distributions.poisson, size, lam, ndim, dtype)
 
     def truncated_normal(
@@ -197,7 +260,13 @@ class RandomStreams:
         dtype: Any = None,
         nstreams: Any = None,
     ) -> Any:
-        """Normal within two standard deviations of the mean."""
+        """Normal within two standard deviations of the mean.
+
+        >>> from croton.tensor.random import RandomStreams
+        >>> z = RandomStreams(1).truncated_normal((100,)).eval()
+        >>> bool((abs(z) <= 2).all())
+        True
+        """
         return self._draw(distributions.truncated_normal, size, avg, std, ndim, dtype)
 
 
