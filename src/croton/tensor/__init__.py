@@ -4,6 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 from croton.tensor import elementwise, nnet, shared_randomstreams, signal
 from croton.tensor import random as random
+from croton.tensor.axes import (
+    expand_dims,
+    moveaxis,
+    shape_padaxis,
+    shape_padleft,
+    shape_padright,
+    squeeze,
+    swapaxes,
+    transpose,
+)
 from croton.tensor.constructors import constructors, tensor
 from croton.tensor.convert import as_tensor_variable, constant
 from croton.tensor.creation import (
@@ -65,19 +75,11 @@ from croton.tensor.shapes import (
     Shape_i,
     addbroadcast,
     dimshuffle,
-    expand_dims,
     flatten,
-    moveaxis,
     patternbroadcast,
     reshape,
     shape,
-    shape_padaxis,
-    shape_padleft,
-    shape_padright,
     specify_shape,
-    squeeze,
-    swapaxes,
-    transpose,
     unbroadcast,
 )
 from croton.tensor.type import TensorType

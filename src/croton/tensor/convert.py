@@ -50,6 +50,10 @@ def as_tensor_variable(x: Any, name: str | None = None, ndim: int | None = None)
     With ``ndim``, dimensions of size 1 are put in front up to that rank.
     Raises TypeError for what is not made of numbers, and ValueError for a rank
     above ``ndim``.
+
+    >>> import croton.tensor as T
+    >>> T.as_tensor_variable([[1, 2.5]]).type
+    TensorType(float64, (1, 2))
     """
     if isinstance(x, Variable):
         if not isinstance(x.type, TensorType):

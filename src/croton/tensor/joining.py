@@ -13,6 +13,7 @@ from croton.graph.variable import Constant, Variable
 from croton.kernel import build
 from croton.kernel.nodes import Expr
 from croton.tensor import dtypes
+from croton.tensor.axes import shape_padaxis
 from croton.tensor.convert import as_tensor_variable, constant
 from croton.tensor.shapes import (
     MakeVector,
@@ -21,7 +22,6 @@ from croton.tensor.shapes import (
     known_size,
     reshape,
     shape_i,
-    shape_padaxis,
     shape_tuple,
 )
 from croton.tensor.type import TensorType

@@ -128,7 +128,12 @@ def shape_tuple(x: Any) -> tuple[Any, ...]:
 
 
 def shape(x: Any) -> Any:
-    """The sizes as a vector of int64."""
+    """The sizes as a vector of int64.
+
+    >>> import croton.tensor as T
+    >>> T.shape([[1, 2, 3]]).eval()
+    array([1, 3])
+    """
     return make_vector(*shape_tuple(x))
 
 
@@ -289,16 +294,6 @@ def dimshuffle(x: Any, pattern: Sequence[int | str]) -> Any:
     return DimShuffle(order)(x)
 
 
-def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
-    """``x`` with its dimensions in the order ``axes`` (default: reversed)."""
-    x = as_tensor_variable(x)
-    if axes is None:
-        axes = range(x.type.ndim - 1, -1, -1)
-    if sorted(a % max(x.type.ndim, 1) for a in axes) != list(range(x.type.ndim)):
-        raise ValueError(f"axes {tuple(axes)} are no order of the {x.type.ndim} dimensions of {x}")
-    return dimshuffle(x, list(axes))
-
-
 class Reshape(Op):
     """The same elements in row-major order under another shape of rank ``ndim``."""
 
@@ -389,6 +384,11 @@ def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Any:
     ``ndim`` is needed only if ``newshape`` is a vector of unknown length.
     Raises ValueError if the sizes cannot fit, when building if they are known
     and else in the call.
+
+    >>> import croton.tensor as T
+    >>> T.arange(6).reshape((2, -1)).eval()
+    array([[0, 1, 2],
+           [3, 4, 5]])
     """
     x = as_tensor_variable(x)
     if ndim is not None and isinstance(newshape, Variable) and newshape.type.ndim == 1:  # type: ignore[attr-defined]
@@ -424,7 +424,14 @@ def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Any:
 
 
 def flatten(x: Any, ndim: int = 1, outdim: int | None = None) -> Any:
-    """``x`` with its last dimensions joined so that ``ndim`` remain (Theano called it outdim)."""
+    """``x`` with its last dimensions joined so that ``ndim`` remain (Theano called it outdim).
+
+    Other ranks than 1 to that of ``x``: ValueError.
+
+    >>> import croton.tensor as T
+    >>> T.flatten(T.ones((2, 3, 4)), 2).type.shape
+    (2, 12)
+    """
     x = as_tensor_variable(x)
     ndim = outdim if outdim is not None else ndim
     if not 1 <= ndim <= max(x.type.ndim, 1):
@@ -495,7 +502,12 @@ class SpecifyShape(Op):
 
 
 def specify_shape(x: Any, sizes: Any) -> Any:
-    """``x``, promised to have these sizes (None: any); otherwise a call raises ValueError."""
+    """``x``, promised to have these sizes (None: any); otherwise a call raises ValueError.
+
+    >>> import croton.tensor as T
+    >>> T.specify_shape(T.matrix(), (None, 3)).type.shape
+    (None, 3)
+    """
     x = as_tensor_variable(x)
     given = tuple(None if s is None else known_size(as_size(s)) for s in sizes)
     known = x.type.shape
@@ -507,7 +519,12 @@ def specify_shape(x: Any, sizes: Any) -> Any:
 
 
 def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Any:
-    """``x``, promised to be of size 1 in the dimensions marked True (Theano's name)."""
+    """``x``, promised to be of size 1 in the dimensions marked True (Theano's name).
+
+    >>> import croton.tensor as T
+    >>> T.patternbroadcast(T.matrix(), (True, False)).type.shape
+    (1, None)
+    """
     x = as_tensor_variable(x)
     if len(broadcastable) != x.type.ndim:
         raise ValueError(f"{x} has rank {x.type.ndim}, the pattern {tuple(broadcastable)}")
@@ -515,7 +532,14 @@ def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Any:
 
 
 def addbroadcast(x: Any, *axes: int) -> Any:
-    """``x``, promised to be of size 1 in dimensions ``axes``, so that they broadcast."""
+    """``x``, promised to be of size 1 in dimensions ``axes``, so that they broadcast.
+
+    >>> import croton.tensor as T
+    >>> x = T.addbroadcast(T.dmatrix("x"), 0)
+    >>> (x + [[1], [2]]).eval({"x": [[10, 20]]})
+    array([[11., 21.],
+           [12., 22.]])
+    """
     x = as_tensor_variable(x)
     return specify_shape(x, [1 if d in axes else None for d in range(x.type.ndim)])
 
@@ -523,66 +547,3 @@ def addbroadcast(x: Any, *axes: int) -> Any:
 def unbroadcast(x: Any, *axes: int) -> Any:
     """``x`` itself: a size known to be 1 stays known (kept for programs that call it)."""
     return as_tensor_variable(x)
-
-
-def shape_padleft(x: Any, n_ones: int = 1) -> Any:
-    """``x`` with ``n_ones`` dimensions of size 1 in front."""
-    x = as_tensor_variable(x)
-    return dimshuffle(x, ["x"] * n_ones + list(range(x.type.ndim)))
-
-
-def shape_padright(x: Any, n_ones: int = 1) -> Any:
-    """``x`` with ``n_ones`` dimensions of size 1 behind."""
-    x = as_tensor_variable(x)
-    return dimshuffle(x, list(range(x.type.ndim)) + ["x"] * n_ones)
-
-
-def shape_padaxis(x: Any, axis: int) -> Any:
-    """``x`` with one dimension of size 1 at ``axis``."""
-    x = as_tensor_variable(x)
-    ndim = x.type.ndim + 1
-    if not -ndim <= axis < ndim:
-        raise IndexError(f"axis {axis} is out of range for rank {ndim}")
-    order: list[int | str] = list(range(ndim - 1))
-    order.insert(axis % ndim, "x")
-    return dimshuffle(x, order)
-
-
-def expand_dims(x: Any, axis: int) -> Any:
-    """NumPy's name for :func:`shape_padaxis`."""
-    return shape_padaxis(x, axis)
-
-
-def squeeze(x: Any, axis: Any = None) -> Any:
-    """``x`` without dimensions known to be 1 (all of them, or those of ``axis``)."""
-    x = as_tensor_variable(x)
-    if axis is None:
-        drop = {d for d, n in enumerate(x.type.shape) if n == 1}
-    else:
-        given = axis if isinstance(axis, tuple | list) else (axis,)
-        drop = {_position(a, x.type.ndim) for a in given}
-    return dimshuffle(x, [d for d in range(x.type.ndim) if d not in drop])
-
-
-def _position(axis: int, ndim: int) -> int:
-    if not -ndim <= axis < ndim:
-        raise IndexError(f"axis {axis} is out of range for rank {ndim}")
-    return axis % ndim
-
-
-def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
-    """``x`` with two dimensions exchanged."""
-    x = as_tensor_variable(x)
-    a, b = (_position(axis, x.type.ndim) for axis in (axis1, axis2))
-    order = list(range(x.type.ndim))
-    order[a], order[b] = b, a
-    return dimshuffle(x, order)
-
-
-def moveaxis(x: Any, source: int, destination: int) -> Any:
-    """``x`` with dimension ``source`` moved to ``destination``."""
-    x = as_tensor_variable(x)
-    order = list(range(x.type.ndim))
-    taken = order.pop(_position(source, x.type.ndim))
-    order.insert(_position(destination, x.type.ndim), taken)
-    return dimshuffle(x, order)

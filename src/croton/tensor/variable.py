@@ -9,6 +9,7 @@ import numpy as np
 
 from croton.graph.shared import SharedVariable
 from croton.graph.variable import Constant, Variable
+from croton.tensor import axes as rearranging
 from croton.tensor import creation, elementwise, indexing, joining, product, reduction, shapes
 from croton.tensor.type import TensorType
 
@@ -48,7 +49,7 @@ class TensorOperators:
     @property
     def T(self) -> Any:
         """The dimensions reversed."""
-        return shapes.transpose(self)
+        return rearranging.transpose(self)
 
     # Arithmetic
     def __add__(self, other: Any) -> Any:
@@ -241,14 +242,14 @@ class TensorOperators:
     def transpose(self, *axes: Any) -> Any:
         """Dimensions in another order (default: reversed)."""
         if not axes or axes == (None,):
-            return shapes.transpose(self)
+            return rearranging.transpose(self)
         if len(axes) == 1 and isinstance(axes[0], list | tuple):
             axes = tuple(axes[0])
-        return shapes.transpose(self, axes)
+        return rearranging.transpose(self, axes)
 
     def swapaxes(self, axis1: int, axis2: int) -> Any:
         """Two dimensions exchanged."""
-        return shapes.swapaxes(self, axis1, axis2)
+        return rearranging.swapaxes(self, axis1, axis2)
 
     def flatten(self, ndim: int = 1) -> Any:
         """The last dimensions joined so that ``ndim`` remain."""
@@ -260,7 +261,7 @@ class TensorOperators:
 
     def squeeze(self, axis: Any = None) -> Any:
         """Without dimensions known to be 1."""
-        return shapes.squeeze(self, axis)
+        return rearranging.squeeze(self, axis)
 
     def specify_shape(self, sizes: Any) -> Any:
         """The same value, promised to have these sizes."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from croton.graph.variable import Variable
 from croton.tensor import dtypes
+from croton.tensor.axes import shape_padright
 from croton.tensor.convert import as_tensor_variable, constant
 from croton.tensor.creation import alloc, arange
 from croton.tensor.elementwise import cast, clip, eq, log, lt
@@ -31,7 +32,6 @@ from croton.tensor.shapes import (
     known_size,
     product,
     reshape,
-    shape_padright,
     shape_tuple,
 )
 
