@@ -55,6 +55,9 @@ def grad(
     >>> x = T.dscalar("x")
     >>> float(croton.function([x], croton.grad(x**3, x))(2.0))
     12.0
+    >>> y = T.sin(x)
+    >>> float(croton.grad(None, y, known_grads={y: T.constant(5.0)}).eval())
+    5.0
     """
     _check_choice("disconnected_inputs", disconnected_inputs, ("raise", "warn", "ignore"))
     _check_choice("return_disconnected", return_disconnected, ("zero", "None", "disconnected"))

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 
 class Apply:
-    """``op`` applied to ``inputs``, giving ``outputs``: a node of the graph."""
+    """``op`` applied to ``inputs``, giving ``outputs``: a node of the graph.
+
+    >>> import croton.tensor as T
+    >>> node = (T.dscalar("x") + 1).owner
+    >>> node.inputs[0], len(node.outputs)
+    (x, 1)
+    """
 
     __slots__ = ("__weakref__", "inputs", "made_at", "op", "outputs")
 

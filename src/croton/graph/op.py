@@ -25,6 +25,17 @@ class Op:
 
     ``__props__`` names the attributes that tell two instances apart: ops with
     equal props are equal, and equal applications are merged.
+
+    >>> import croton, croton.tensor as T
+    >>> class Double(croton.Op):
+    ...     __props__ = ()
+    ...     def make_node(self, x):
+    ...         x = croton.as_tensor_variable(x)
+    ...         return croton.Apply(self, [x], [x.type()])
+    ...     def perform(self, node, inputs, outputs):
+    ...         outputs[0][0] = inputs[0] * 2
+    >>> Double()([1.0, 2.0]).eval()
+    array([2., 4.])
     """
 
     __props__: tuple[str, ...] = ()

@@ -27,6 +27,13 @@ class SharedVariable(Variable):
 
     ``container.value`` is the value.  ``default_update``, if set, is the
     expression that every function using the variable applies after a call.
+
+    >>> import croton
+    >>> w = croton.shared([1.0, 2.0])
+    >>> f = croton.function([], updates={w: w * 2})
+    >>> f()
+    >>> w.get_value()
+    array([2., 4.])
     """
 
     __slots__ = ("container", "default_update")

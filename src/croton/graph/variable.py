@@ -16,6 +16,12 @@ class Variable:
     """A value in an expression: an input, or output ``index`` of the application ``owner``.
 
     ``made_at`` holds the places in the user's code that made it, innermost first.
+
+    >>> import croton.tensor as T
+    >>> x = T.dscalar("x")
+    >>> y = -x
+    >>> x.owner is None, y.owner.inputs, y.index
+    (True, [x], 0)
     """
 
     __slots__ = ("__weakref__", "_tag", "index", "made_at", "name", "owner", "type")
@@ -65,7 +71,13 @@ class Variable:
 
 
 class Constant(Variable):
-    """A variable whose value ``data`` is known and never changes."""
+    """A variable whose value ``data`` is known and never changes.
+
+    >>> import croton.tensor as T
+    >>> c = T.constant([1, 2])
+    >>> c.data
+    array([1, 2])
+    """
 
     __slots__ = ("_signature", "data")
 

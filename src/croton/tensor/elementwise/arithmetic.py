@@ -77,7 +77,12 @@ _quotient = define(
 
 
 def true_div(x: Any, y: Any) -> Any:
-    """``x / y`` in floats; of integers the result is of dtype ``floatX``."""
+    """``x / y`` in floats; of integers the result is of dtype ``floatX``.
+
+    >>> import croton.tensor as T
+    >>> T.true_div([1, 3], 2).eval()
+    array([0.5, 1.5])
+    """
     x, y = as_tensor_variable(x), as_tensor_variable(y)
     if dtypes.upcast(x.type.dtype, y.type.dtype) in dtypes.DISCRETE:
         # The dtype is settled here: an op must not depend on what is configured later.

@@ -18,7 +18,13 @@ from croton.tensor.type import TensorType
 
 
 class Softmax(Op):
-    """``exp(x) / sum(exp(x))`` over ``axis``."""
+    """``exp(x) / sum(exp(x))`` over ``axis``.
+
+    >>> import croton.tensor as T
+    >>> T.nnet.Softmax(axis=0)([[0.0], [0.0]]).eval()
+    array([[0.5],
+           [0.5]])
+    """
 
     __props__ = ("axis",)
 
@@ -62,7 +68,13 @@ class Softmax(Op):
 
 
 class LogSoftmax(Op):
-    """``x - log(sum(exp(x)))`` over ``axis``."""
+    """``x - log(sum(exp(x)))`` over ``axis``.
+
+    >>> import croton.tensor as T
+    >>> T.nnet.LogSoftmax(axis=0)([[1000.0], [0.0]]).eval()
+    array([[    0.],
+           [-1000.]])
+    """
 
     __props__ = ("axis",)
 

@@ -274,6 +274,10 @@ class MRG_RandomStreams(RandomStreams):
     """:class:`RandomStreams` under the name of Theano's other generator.
 
     As there, uniform numbers never are 0 or 1, so that their logarithm is finite.
+
+    >>> from croton.tensor.random import MRG_RandomStreams
+    >>> MRG_RandomStreams(7).uniform((2, 3)).type.shape
+    (2, 3)
     """
 
     open_ends = True
