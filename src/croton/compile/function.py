@@ -14,6 +14,7 @@ from croton.compile import store
 from croton.compile.caching import build_id, object_cache
 from croton.compile.errors import MissingInputError, UnusedInputError
 from croton.compile.fingerprint import fingerprint
+from croton.compile.fitting import fit_given, fit_update
 from croton.compile.io import In, Out
 from croton.compile.mode import Mode, get_mode
 from croton.compile.profile import Profile, show_at_exit
@@ -276,7 +277,7 @@ class _Definition:
                 kept = shared(v.type.filter(entry.value), name=entry.name)
                 self.state[v] = self.state[entry.name] = kept
                 self.state_of[v] = kept
-                self.state_updates.append((kept, _fit_update(kept, entry.update)))
+                self.state_updates.append((kept, fit_update(kept, entry.update)))
             else:
                 self.inputs.append(entry)
 
@@ -318,7 +319,7 @@ class _Definition:
             if target in seen:
                 raise ValueError(f"the shared variable {target} is updated twice")
             seen.add(target)
-            self.updates.append((target, _fit_update(target, expression)))
+            self.updates.append((target, fit_update(target, expression)))
 
     def _read_givens(self, givens: Any) -> dict[Variable, Variable]:
         pairs = list(givens.items() if isinstance(givens, Mapping) else (givens or []))
@@ -331,7 +332,7 @@ class _Definition:
                 raise TypeError(f"givens replace symbolic variables, got {old!r}")
             if old in found:
                 raise ValueError(f"{old} is replaced twice by givens")
-            found[old] = _fit_given(old, new)
+            found[old] = fit_given(old, new)
         # A replacement may use variables that are replaced themselves.
         for _ in range(len(found)):
             settled = dict(zip(found, replace(list(found.values()), found), strict=True))
@@ -354,7 +355,7 @@ class _Definition:
                 if isinstance(v, SharedVariable) and v.default_update is not None:
                     if v not in explicit:
                         explicit.add(v)
-                        added.append((v, _fit_update(v, v.default_update)))
+                        added.append((v, fit_update(v, v.default_update)))
             if not added:
                 return
             self.updates += added
@@ -543,57 +544,6 @@ def _default(entry: In) -> Any:
     if isinstance(value, SharedVariable):
         value = value.get_value()
     return np.array(entry.variable.type.filter(value, allow_downcast=True))
-
-
-def _fit_update(target: Any, expression: Any) -> Any:
-    new: Any = as_tensor_variable(expression)
-    shape = new.type.shape
-    if new.type.dtype != target.type.dtype:
-        # A constant without precision to lose takes the variable's dtype.
-        if isinstance(new, Constant):
-            try:
-                return target.type.make_constant(
-                    target.type.clone(shape=shape).filter(
-                        new.data.item() if new.data.ndim == 0 else new.data
-                    )
-                )
-            except TypeError:
-                pass
-        raise TypeError(
-            f"the update of {target} has dtype {new.type.dtype}, the variable {target.type.dtype}; "
-            f"cast it: ({new}).astype({target.type.dtype!r})" + trace.describe(new.made_at)
-        )
-    if new.type.ndim != target.type.ndim:
-        raise TypeError(
-            f"the update of {target} has rank {new.type.ndim}, the variable {target.type.ndim}"
-            + trace.describe(new.made_at)
-        )
-    for d, (want, have) in enumerate(zip(target.type.shape, new.type.shape, strict=True)):
-        if want is not None and have is not None and want != have:
-            raise TypeError(
-                f"dimension {d} of the update of {target} is {have}, of the variable {want}"
-                + trace.describe(new.made_at)
-            )
-    if any(
-        w is not None and h is None for w, h in zip(target.type.shape, new.type.shape, strict=True)
-    ):
-        new = new.specify_shape(target.type.shape)
-    return new
-
-
-def _fit_given(old: Any, new: Any) -> Any:
-    if not isinstance(new, Variable):
-        new = old.type.make_constant(new)
-    if new.type.dtype != old.type.dtype or new.type.ndim != old.type.ndim:
-        raise TypeError(f"givens: {old} of type {old.type} cannot be replaced by {new.type}")
-    for want, have in zip(old.type.shape, new.type.shape, strict=True):
-        if want is not None and have is not None and want != have:
-            raise TypeError(f"givens: {old} of type {old.type} cannot be replaced by {new.type}")
-    if any(
-        w is not None and h is None for w, h in zip(old.type.shape, new.type.shape, strict=True)
-    ):
-        new = new.specify_shape(old.type.shape)
-    return new
 
 
 def _cell(v: SharedVariable) -> executable.Cell:

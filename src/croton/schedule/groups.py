@@ -61,13 +61,11 @@ class Group:
 
     def is_full(self, alignment: Alignment) -> bool:
         """Whether a value so aligned runs along every axis."""
-        return {a for a in alignment if a is not None} == set(range(self.rank))
+        return set(alignment) - {None} == set(range(self.rank))
 
     def is_row(self, alignment: Alignment) -> bool:
         """Whether a value so aligned runs along the rows only."""
-        return self.split is not None and {a for a in alignment if a is not None} == set(
-            range(self.split)
-        )
+        return self.split is not None and set(alignment) - {None} == set(range(self.split))
 
     def __repr__(self) -> str:
         return f"Group({self.number}, {self.kind}, rank {self.rank}, {len(self.members)} values)"
