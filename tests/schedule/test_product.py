@@ -15,8 +15,9 @@ from croton.kernel.verify import verify
 from croton.schedule import product
 from croton.schedule.product import tile
 from croton.schedule.product.choice import choose
-from croton.schedule.product.run import Callee, run_product, sizes_of
+from croton.schedule.product.run import run_product, sizes_of
 from croton.schedule.product.tiling import tiling
+from croton.schedule.running import Callee
 
 DTYPES = ("float32", "float64")
 MACHINES = {

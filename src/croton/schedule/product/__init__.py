@@ -6,7 +6,7 @@ the same for the whole batch (a batch stride of 0).
 
 ``plan(dtype, machine, epilogue=..., accumulate=...)`` gives the kernels to
 compile (``functions``), the temporaries and the steps.  All amounts are
-:data:`~croton.schedule.product.counts.Count` expressions of the names in
+:data:`~croton.schedule.counts.Count` expressions of the names in
 ``EXTENTS`` and ``STRIDES``.  With an epilogue each block of the product is handed
 to a kernel instead of being stored: :mod:`croton.schedule.product.tile` says how
 that finds it.
@@ -15,7 +15,8 @@ Where the result has one column, pass the transposed product instead (a row):
 ``c.T = b.T a.T`` reads whole vectors.
 """
 
-from croton.schedule.product.counts import Count, Operation, evaluate
-from croton.schedule.product.plan import EXTENTS, STRIDES, Plan, Step, plan
+from croton.schedule.counts import Count, Operation, evaluate
+from croton.schedule.product.plan import EXTENTS, STRIDES, plan
+from croton.schedule.steps import Plan, Step
 
 __all__ = ["EXTENTS", "STRIDES", "Count", "Operation", "Plan", "Step", "evaluate", "plan"]

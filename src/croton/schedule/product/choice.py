@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from croton.schedule.product.counts import Count, count
+from croton.schedule.counts import Count, count
 from croton.schedule.product.tiling import Tiling
 from croton.schedule.product.ways import FEW_ROWS
 

@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
+from croton.schedule.counts import Count, count
 from croton.schedule.product import tile
 from croton.schedule.product.choice import choose
-from croton.schedule.product.counts import Count, count
 from croton.schedule.product.kernel import SIZES, STORE_SIZES, kernel, scratch_bytes
 from croton.schedule.product.strips import SPARE, pack_kernel, width
 from croton.schedule.product.tiling import Tiling, tiling
+from croton.schedule.steps import Plan, Step
 
 #: What the sizes of a product are called: its batch and extents, and the strides of
 #: its factors and of its result, in elements.
 EXTENTS = ("batch", "m", "n", "k")
 STRIDES = ("a_batch", "a_row", "a_inner", "b_batch", "b_inner", "b_column", "c_batch", "c_row")
-
-
-class Step(NamedTuple):
-    """One Launch.
-
-    ``buffers`` are ``"a"``, ``"b"``, ``"c"`` (the result), names of temporaries of
-    the plan, and ``"epilogue"``, through which the step calls.  ``scratch`` is in
-    bytes, ``grain`` the least number of items that is worth a thread.
-    """
-
-    kernel: str
-    buffers: tuple[str, ...]
-    sizes: tuple[Count, ...]
-    items: Count
-    grain: Count
-    scratch: Count
-
-
-class Plan(NamedTuple):
-    """A product: ``temporaries`` are memory of the product's dtype, in elements."""
-
-    dtype: str
-    functions: tuple[Function, ...]
-    temporaries: tuple[tuple[str, Count], ...]
-    steps: tuple[Step, ...]
 
 
 def plan(

@@ -1,0 +1,40 @@
+"""Plans: which kernels compute something, on what, and in how many items.
+
+They are plain data for a scheduler; all amounts are :data:`~croton.schedule.counts.Count`
+expressions of names that the plan's maker documents.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from croton.kernel.nodes import Function
+from croton.schedule.counts import Count
+
+
+class Step(NamedTuple):
+    """One Launch.
+
+    ``buffers`` are names of what the plan is given and of its temporaries, and
+    ``"epilogue"``, through which the step calls.  ``scratch`` is in
+    bytes, ``grain`` the least number of items that is worth a thread.
+    """
+
+    kernel: str
+    buffers: tuple[str, ...]
+    sizes: tuple[Count, ...]
+    items: Count
+    grain: Count
+    scratch: Count
+
+
+class Plan(NamedTuple):
+    """Steps that run one after the other.
+
+    ``functions`` are the kernels; ``temporaries`` are memory of the plan's dtype, in elements.
+    """
+
+    dtype: str
+    functions: tuple[Function, ...]
+    temporaries: tuple[tuple[str, Count], ...]
+    steps: tuple[Step, ...]
