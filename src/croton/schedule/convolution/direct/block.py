@@ -1,0 +1,96 @@
+"""A block of the result in registers: a few places times one or two vectors of channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from croton.kernel.build import add, broadcast, const, index, mul, op
+from croton.kernel.nodes import (
+    Assign,
+    Body,
+    Buffer,
+    Expr,
+    For,
+    If,
+    Let,
+    Load,
+    Local,
+    Stmt,
+    Store,
+    Var,
+)
+
+#: The tap, and the source channel (or the place along a run of them).
+TAP, STEP = Var("tap"), Var("step")
+
+
+class Source(NamedTuple):
+    """Element k of place i at tap t is ``buffer[starts[i] + taps[t] + k]``."""
+
+    buffer: Buffer
+    starts: Sequence[Expr]
+    taps: Buffer
+
+
+class Panel(NamedTuple):
+    """Filters: element (t, k, j) is ``buffer[start + (taps[t] + k) * pitch + j]``."""
+
+    buffer: Buffer
+    start: Expr
+    taps: Buffer
+    pitch: int
+
+
+class Target(NamedTuple):
+    """Element (i, j) is ``buffer[lines[i] + j]``; where ``add`` holds, it is added to."""
+
+    buffer: Buffer
+    lines: Sequence[Expr]
+    add: Expr
+
+
+def block(
+    vectors: int,
+    lanes: int,
+    taps: tuple[Expr, Expr],
+    steps: tuple[Expr, Expr],
+    source: Source,
+    panel: Panel,
+    target: Target,
+) -> Body:
+    """The sums over ``[first, last)`` of the taps and of the steps of each."""
+    dtype, height = source.buffer.dtype, len(source.starts)
+    sums = [[Var(f"s{i}_{v}", dtype, lanes) for v in range(vectors)] for i in range(height)]
+    places = [
+        (s, add(line, index(v * lanes)))
+        for line, row in zip(target.lines, sums, strict=True)
+        for v, s in enumerate(row)
+    ]
+    body: list[Stmt] = [Local(s, const(0.0, dtype, lanes)) for row in sums for s in row]
+    body.append(
+        If(target.add, tuple(Assign(s, Load(target.buffer, at, lanes)) for s, at in places))
+    )
+    offset, first = Var("tap_offset"), Var("tap_filters")
+    rows = [Var(f"x_at{i}") for i in range(height)]
+    columns = [Var(f"y{v}", dtype, lanes) for v in range(vectors)]
+    y_at = Var("y_at")
+    step: list[Stmt] = [
+        Let(y, Load(panel.buffer, add(y_at, index(v * lanes)), lanes))
+        for v, y in enumerate(columns)
+    ]
+    for row, row_sums in zip(rows, sums, strict=True):
+        x = broadcast(Load(source.buffer, add(row, STEP)), lanes)
+        step += [
+            Assign(s, op("add", op("mul", x, y), s)) for s, y in zip(row_sums, columns, strict=True)
+        ]
+    tap: Body = (
+        Let(offset, Load(source.taps, TAP)),
+        Let(first, Load(panel.taps, TAP)),
+        *(Let(row, add(start, offset)) for row, start in zip(rows, source.starts, strict=True)),
+        Local(y_at, add(panel.start, mul(add(first, steps[0]), index(panel.pitch)))),
+        For(STEP, *steps, (*step, Assign(y_at, add(y_at, index(panel.pitch))))),
+    )
+    body.append(For(TAP, *taps, tap))
+    body += [Store(target.buffer, at, s) for s, at in places]
+    return tuple(body)

@@ -1,0 +1,399 @@
+"""The kernel of a direct convolution: every item is a box of places and some channels."""
+
+from __future__ import annotations
+
+from croton.kernel.build import add, index, mul, op, select, sub
+from croton.kernel.nodes import (
+    Allocate,
+    Assign,
+    Body,
+    Buffer,
+    Call,
+    Choose,
+    Expr,
+    For,
+    Function,
+    If,
+    Let,
+    Load,
+    Local,
+    Stmt,
+    Store,
+    Var,
+)
+from croton.schedule.convolution.direct.block import Panel, Source, Target, block
+from croton.schedule.convolution.direct.border import Region, copy_region, is_inside
+from croton.schedule.convolution.direct.classes import GIVEN, ONE, ZERO, dimension, find
+from croton.schedule.convolution.direct.filters import panel_size
+from croton.schedule.product import tile
+from croton.schedule.product.pack import below
+from croton.schedule.product.strips import ceildiv
+from croton.schedule.product.tiling import Tiling
+
+DIMENSIONS = [dimension(d) for d in range(3)]
+
+#: Sizes of the kernel: of the batch, the groups, the ``inner`` source channels of one and its
+#: ``outer`` result channels; the images of a box, the channels of an item; and for every spatial
+#: dimension those of :data:`~croton.schedule.convolution.direct.classes.GIVEN`.
+SIZES = (
+    "batch", "groups", "inner", "outer", "images", "columns",
+    *(f"{name}{d}" for name in GIVEN for d in range(3)),
+)  # fmt: skip
+
+#: Places of a box, at most.
+PLACES = tile.ROWS
+
+_S = {name: Var(name) for name in SIZES}
+_BOX = [Var("item_image"), *(Var(f"item_place{d}") for d in range(3))]
+#: How many images, and places along each dimension, the item has.
+_HAS = [Var("item_images"), *(Var(f"item_extent{d}") for d in range(3))]
+_GROUP, _N0, _N1 = Var("item_group"), Var("n0"), Var("n1")
+_COUNT, _TAPS, _RUN = Var("count"), Var("taps"), Var("run")
+_TAP0, _TAP1 = Var("first_tap"), Var("end_tap")
+_K0, _K1 = Var("first_step"), Var("end_step")
+_P0, _WIDE, _AT, _PRESENT = Var("p0"), Var("wide"), Var("at"), Var("present")
+_ADDS, _ASIDE = Var("adds", "bool"), Var("aside", "bool")
+
+
+def scratch_bytes(t: Tiling) -> int:
+    """Bytes of scratch behind the tables of taps and the copy of the source."""
+    return 2 * 8 * PLACES + t.blocks[0] * t.panel * t.itemsize
+
+
+def kernel(t: Tiling, epilogue: bool) -> Function:
+    """The kernel that stores the result, or hands its blocks to an epilogue."""
+    return _Direct(t, epilogue).function()
+
+
+class _Direct:
+    def __init__(self, t: Tiling, epilogue: bool) -> None:
+        self.t = t
+        self.epilogue = epilogue
+        self.source = Buffer("source", t.dtype)
+        self.packed = Buffer("packed", t.dtype)
+        self.result = Buffer("tile" if epilogue else "result", t.dtype)
+        self.callee = Buffer("epilogue", "int64")
+        self.below = Buffer("below", "int64")
+        #: Where places lie in the source and in the result, and taps in source and filters.
+        self.places, self.lines = Buffer("places", "int64"), Buffer("lines", "int64")
+        self.tap_places, self.tap_rows = Buffer("tap_places", "int64"), Buffer("tap_rows", "int64")
+        self.sums, self.copied = Buffer("sums", t.dtype), Buffer("copy", t.dtype)
+        self.read = Buffer("read", t.dtype)
+        self.masks = [Var(f"lanes{v}", "bool", t.lanes) for v in range(t.vectors)]
+
+    def function(self) -> Function:
+        """All items of ``[lo, hi)``."""
+        name = f"convolution_{self.t.dtype}" + ("_epilogue" if self.epilogue else "")
+        last = self.callee if self.epilogue else self.result
+        items = For(Var("item"), Var("lo"), Var("hi"), self.item())
+        return Function(
+            name,
+            (self.source, self.packed, last),
+            tuple(Var(n) for n in SIZES),
+            (*self.scratch(), items),
+            contract=True,
+        )
+
+    def scratch(self) -> Body:
+        """The parts of the scratch memory."""
+        parts: list[Stmt] = []
+        start = 64
+        if self.epilogue:
+            parts = [Allocate(self.below, index(64)), Allocate(self.result, index(64 + tile.TILE))]
+            start += tile.FREE
+        for buffer, size in (
+            (self.places, 8 * PLACES),
+            (self.lines, 8 * PLACES),
+            (self.sums, self.t.blocks[0] * self.t.panel * self.t.itemsize),
+        ):
+            parts.append(Allocate(buffer, index(start)))
+            start += size
+        taps = mul(_all_taps(), index(8))
+        rounded = mul(ceildiv(taps, index(64)), index(64))
+        parts += [
+            Allocate(self.tap_places, index(start)),
+            Allocate(self.tap_rows, add(index(start), rounded)),
+            Allocate(self.copied, add(index(start), mul(rounded, index(2)))),
+        ]
+        return tuple(parts)
+
+    def item(self) -> Body:
+        """One box of places, for some result channels."""
+        d = DIMENSIONS
+        extents = [Var(f"extent{k}") for k in range(3)]
+        region = Region(
+            _BOX[0],
+            _HAS[0],
+            [sub(mul(i, x.stride), x.border) for i, x in zip(_BOX[1:], d, strict=True)],
+            extents,
+            [x.source for x in d],
+            mul(_GROUP, _S["inner"]),
+            _S["inner"],
+            mul(_S["groups"], _S["inner"]),
+        )
+        inside, copies = Var("inside", "bool"), Var("copies", "bool")
+        reach = [
+            Let(e, add(add(mul(sub(h, ONE), x.stride), mul(sub(x.number, ONE), x.reach)), ONE))
+            for e, h, x in zip(extents, _HAS[1:], d, strict=True)
+        ]
+        pitch, line, plane, image, origin = (
+            Var(f"source_{n}") for n in ("pitch", "line", "plane", "image", "origin")
+        )
+        there = add(mul(_BOX[0], d[0].source), region.starts[0])
+        for k in (1, 2):
+            there = add(mul(there, d[k].source), region.starts[k])
+        strides = (
+            Let(pitch, select(copies, region.channels, region.pitch)),
+            Let(line, mul(pitch, select(copies, region.extents[2], d[2].source))),
+            Let(plane, mul(line, select(copies, region.extents[1], d[1].source))),
+            Let(image, mul(plane, select(copies, region.extents[0], d[0].source))),
+            Let(origin, select(copies, ZERO, add(mul(there, region.pitch), region.channel))),
+        )
+        body: Body = (
+            *self.decode(),
+            Let(_TAPS, mul(mul(d[0].number, d[1].number), d[2].number)),
+            *reach,
+            Let(inside, is_inside(region)),
+            Let(copies, op("not", op("or", inside, op("eq", _TAPS, ZERO)))),
+            If(copies, copy_region(self.source, self.copied, region, self.t.lanes)),
+            Choose(self.read, copies, self.copied, self.source),
+            *strides,
+            *self.tables(origin, [image, plane, line, pitch]),
+            *self.pieces(),
+        )
+        if not self.epilogue:
+            return (*body,)
+        header = tile.HEADER // 8
+        first = _BOX[0]
+        for k in range(3):
+            first = add(mul(first, d[k].result), _BOX[k + 1])  # type: ignore[assignment]
+        base = mul(_GROUP, _S["outer"])
+        return (
+            *body,
+            Store(self.below, index(header + tile.N0), add(base, _N0)),
+            Store(self.below, index(header + tile.N1), add(base, _N1)),
+            Store(self.below, index(header + tile.BATCH), ZERO),
+            Call(self.callee, first, add(first, _COUNT), self.below),
+        )
+
+    def decode(self) -> Body:
+        """What the item is: places run fastest, result channels slowest."""
+        d = DIMENSIONS
+        found: list[Stmt] = []
+        rest: Expr = Var("item")
+        places = [Var(f"places{k}") for k in range(3)]
+        found += [Let(p, ceildiv(x.result, x.apart)) for p, x in zip(places, d, strict=True)]
+        radices: list[tuple[Var, Expr]] = [
+            *((_BOX[k + 1], ceildiv(places[k], d[k].box)) for k in (2, 1, 0)),
+            (_BOX[0], ceildiv(_S["batch"], _S["images"])),
+            *((d[k].first, d[k].apart) for k in (2, 1, 0)),
+            (_GROUP, _S["groups"]),
+        ]
+        steps = [*(d[k].box for k in (2, 1, 0)), _S["images"]]
+        for number, (name, radix) in enumerate(radices):
+            quotient = Var(f"rest{number}")
+            found.append(Let(quotient, op("floordiv", rest, radix)))
+            digit = sub(rest, mul(quotient, radix))
+            found.append(Let(name, mul(digit, steps[number]) if number < 4 else digit))
+            rest = quotient
+        found += [
+            Let(_N0, mul(rest, _S["columns"])),
+            Let(_N1, op("minimum", add(_N0, _S["columns"]), _S["outer"])),
+        ]
+        for x in d:
+            found += find(x)
+        own = [ceildiv(sub(x.result, x.first), x.apart) for x in d]
+        found.append(Let(_HAS[0], op("minimum", _S["images"], sub(_S["batch"], _BOX[0]))))
+        for k, x in enumerate(d):
+            # A class may have one place less than the first one.
+            left = op("maximum", sub(own[k], _BOX[k + 1]), ZERO)
+            found.append(Let(_HAS[k + 1], op("minimum", x.box, left)))
+        return tuple(found)
+
+    def tables(self, origin: Expr, strides: list[Var]) -> Body:
+        """Where places and taps lie; ``strides`` of the source: images, dimensions 0 to 2."""
+        d = DIMENSIONS
+        merged = Var("merged", "bool")
+        row, column = Var("table_row"), Var("table_column")
+        loops = [Var(f"table{k}") for k in range(4)]
+        source = add(origin, mul(loops[0], strides[0]))
+        result = add(_BOX[0], loops[0])
+        for k, x in enumerate(d):
+            source = add(source, mul(mul(loops[k + 1], x.stride), strides[k + 1]))
+            at = add(x.first, mul(add(_BOX[k + 1], loops[k + 1]), x.apart))
+            result = add(mul(result, x.result), at)
+        line: Expr = add(mul(result, mul(_S["groups"], _S["outer"])), mul(_GROUP, _S["outer"]))
+        if self.epilogue:
+            line = mul(row, index(self.t.leading))
+        body: Body = (
+            Store(self.places, row, source),
+            Store(self.lines, row, line),
+            Assign(row, add(row, ONE)),
+        )
+        for k in (3, 2, 1, 0):
+            body = (For(loops[k], ZERO, _HAS[k], body),)
+        # Taps along the last dimension that lie side by side in source and filters are one run.
+        side = op("and", op("eq", d[2].reach, ONE), op("eq", d[2].number, d[2].taps))
+        side = op("and", side, op("eq", strides[3], _S["inner"]))
+        taps = [Var(f"table_tap{k}") for k in range(3)]
+        place: Expr = ZERO
+        number: Expr = ZERO
+        for k, x in enumerate(d):
+            place = add(place, mul(mul(taps[k], x.reach), strides[k + 1]))
+            number = add(mul(number, x.taps), add(x.tap, mul(taps[k], x.every)))
+        tap: Body = (
+            Store(self.tap_places, column, place),
+            Store(self.tap_rows, column, mul(number, _S["inner"])),
+            Assign(column, add(column, ONE)),
+        )
+        counts = [
+            d[0].number,
+            d[1].number,
+            select(merged, op("minimum", d[2].number, ONE), d[2].number),
+        ]
+        for k in (2, 1, 0):
+            tap = (For(taps[k], ZERO, counts[k], tap),)
+        return (
+            Local(row, ZERO),
+            *body,
+            Let(_COUNT, row),
+            Let(merged, side),
+            Local(column, ZERO),
+            *tap,
+            Let(Var("runs"), column),
+            Let(_RUN, mul(_S["inner"], select(merged, d[2].number, ONE))),
+        )
+
+    def pieces(self) -> Body:
+        """Go over the taps and their runs in pieces, so that a panel stays in the cache."""
+        t, runs = self.t, Var("runs")
+        whole, several, step, size = Var("whole", "bool"), Var("several"), Var("size"), Var("part")
+        panels: Body = (For(_P0, _N0, _N1, self.panel(), step=index(t.panel)),)
+        inner: Body = (
+            Let(_K1, op("minimum", add(_K0, size), _RUN)),
+            Let(_ADDS, op("gt", add(_TAP0, _K0), ZERO)),
+            *panels,
+        )
+        # Without taps, or without source channels, one empty piece still stores zeros.
+        outer: Body = (
+            Let(_TAP1, op("minimum", add(_TAP0, several), runs)),
+            For(_K0, ZERO, op("maximum", _RUN, ONE), inner, step=size),
+        )
+        run = op("maximum", _RUN, ONE)
+        parts = ceildiv(run, index(t.longest))
+        return (
+            Let(whole, op("le", mul(run, runs), index(t.longest))),
+            Let(step, op("maximum", op("floordiv", index(t.depth), run), ONE)),
+            Let(several, select(whole, op("maximum", runs, ONE), step)),
+            Let(size, ceildiv(run, parts)),
+            For(_TAP0, ZERO, op("maximum", runs, ONE), outer, step=several),
+        )
+
+    def panel(self) -> Body:
+        """One panel of result channels, for all places."""
+        t = self.t
+        tall, low = t.blocks
+        start, narrow = Var("panel_start"), Var("narrow", "bool")
+        whole, rest = Var("whole_blocks"), Var("lower_blocks")
+        panels = ceildiv(_S["outer"], index(t.panel))
+        number = add(mul(_GROUP, panels), op("floordiv", _P0, index(t.panel)))
+        size = {f"k{k}": d.taps for k, d in enumerate(DIMENSIONS)} | {"inner": _S["inner"]}
+        column = sub(_P0, _N0) if self.epilogue else _P0
+        block_number = Var("block")
+        body: Body = (
+            If(
+                op("lt", block_number, whole),
+                (
+                    Let(_AT, mul(block_number, index(tall))),
+                    Let(_PRESENT, index(tall)),
+                    If(
+                        narrow,
+                        self.block(tall, 1, start, column),
+                        self.block(tall, 2, start, column),
+                    ),
+                ),
+                (
+                    Let(
+                        _AT,
+                        add(
+                            mul(whole, index(tall)),
+                            mul(sub(block_number, whole), index(low)),
+                        ),
+                    ),
+                    Let(_PRESENT, op("minimum", index(low), sub(_COUNT, _AT))),
+                    *self.block(low, 2, start, column),
+                ),
+            ),
+        )
+        return (
+            Let(_WIDE, op("minimum", sub(_N1, _P0), index(t.panel))),
+            Let(start, mul(number, panel_size(t, size))),
+            Let(narrow, op("le", _WIDE, index(t.lanes))),
+            *(Let(m, below(_WIDE, index(v * t.lanes), t.lanes)) for v, m in enumerate(self.masks)),
+            Let(whole, op("floordiv", _COUNT, index(tall))),
+            Let(rest, ceildiv(sub(_COUNT, mul(whole, index(tall))), index(low))),
+            For(block_number, ZERO, add(whole, rest), body),
+        )
+
+    def block(self, height: int, vectors: int, start: Expr, column: Expr) -> Body:
+        """A block, and what brings it to the result if parts of it are missing there."""
+        t = self.t
+        starts = [Var(f"place{i}") for i in range(height)]
+        lines = [Var(f"line{i}") for i in range(height)]
+        aside, adds = Var("aside", "bool"), Var("starts", "bool")
+        target = Buffer("target", t.dtype)
+        full = index(vectors * t.lanes)
+        missing = op("or", op("lt", _WIDE, full), op("lt", _PRESENT, index(height)))
+        # Places that are not there are computed as the last one that is.
+        rows = [
+            add(_AT, op("minimum", index(i), sub(_PRESENT, ONE)))
+            if height < t.blocks[0]
+            else add(_AT, index(i))
+            for i in range(height)
+        ]
+        return (
+            Let(aside, missing),
+            Let(adds, op("and", _ADDS, op("not", aside))),
+            Choose(target, aside, self.sums, self.result),
+            *(Let(s, Load(self.places, row)) for s, row in zip(starts, rows, strict=True)),
+            *(
+                Let(
+                    line,
+                    select(aside, index(i * t.panel), add(Load(self.lines, row), column)),
+                )
+                for i, (line, row) in enumerate(zip(lines, rows, strict=True))
+            ),
+            *block(
+                vectors,
+                t.lanes,
+                (_TAP0, _TAP1),
+                (_K0, _K1),
+                Source(self.read, starts, self.tap_places),
+                Panel(self.packed, start, self.tap_rows, t.panel),
+                Target(target, lines, adds),
+            ),
+            If(aside, self.finish(vectors, column)),
+        )
+
+    def finish(self, vectors: int, column: Expr) -> Body:
+        """Bring the sums of a block to the result, as far as it has them."""
+        t, line, where = self.t, Var("finish_line"), Var("finish_where")
+        found: list[Stmt] = [Let(where, add(Load(self.lines, add(_AT, line)), column))]
+        for v, there in enumerate(self.masks[:vectors]):
+            value = Var(f"value{v}", t.dtype, t.lanes)
+            place = add(where, index(v * t.lanes))
+            # What a row of a tile holds beyond its columns may be written.
+            mask = None if self.epilogue else there
+            source = add(mul(line, index(t.panel)), index(v * t.lanes))
+            present = Load(self.result, place, t.lanes, mask)
+            found += [
+                Local(value, Load(self.sums, source, t.lanes)),
+                If(_ADDS, (Assign(value, op("add", value, present)),)),
+                Store(self.result, place, value, mask),
+            ]
+        return (For(line, ZERO, _PRESENT, tuple(found)),)
+
+
+def _all_taps() -> Expr:
+    d = DIMENSIONS
+    return mul(mul(d[0].taps, d[1].taps), d[2].taps)

@@ -1,0 +1,166 @@
+"""The steps of a direct convolution, and how its places are cut into items."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from croton.kernel.nodes import Function
+from croton.schedule.convolution.direct import kernel as direct
+from croton.schedule.convolution.direct.filters import SIZES, pack_kernel, packed_size
+from croton.schedule.counts import Count, count
+from croton.schedule.product import tile
+from croton.schedule.product.tiling import Tiling
+from croton.schedule.steps import Plan, Step
+
+
+def steps(
+    kind: str, t: Tiling, *, epilogue: bool = False, when: Count = 1, prepared: bool = False
+) -> Plan:
+    """The steps of ``kind`` (``"forward"`` or ``"inputs"``), which run ``when`` that is 1.
+
+    With ``epilogue`` blocks of the result go to a kernel (see :mod:`croton.schedule.product.tile`);
+    the gradient by the inputs may then have no strides.  With ``prepared`` the buffer ``"packed"``
+    is given, as :func:`~croton.schedule.convolution.direct.filters.prepare` makes it.
+    """
+    forward = kind == "forward"
+    source, result = ("x", "y") if forward else ("y", "x")
+    inner, outer = ("channels", "filters") if forward else ("filters", "channels")
+    box = _box(t, forward, source, result, inner, outer, epilogue)
+    values: dict[str, Count] = {"inner": inner, "outer": outer} | box
+    packing: dict[str, Count] = {
+        "inner": inner, "outer": outer, "panels": count("ceildiv", outer, t.panel),
+        "turned": int(not forward), "start": "w_start",
+        "group": count("mul", "filters", "w_filter"),
+        "across": "w_filter" if forward else "w_channel",
+        "along": "w_channel" if forward else "w_filter",
+    }  # fmt: skip
+    for d in range(3):
+        stride, before, dilation = f"stride{d}", f"before{d}", f"dilation{d}"
+        turned = count("sub", count("mul", count("sub", f"k{d}", 1), dilation), before)
+        values |= {
+            f"source{d}": f"{source}{d}",
+            f"result{d}": f"{result}{d}",
+            f"taps{d}": f"k{d}",
+            f"stride{d}": stride if forward else 1,
+            f"apart{d}": 1 if forward else stride,
+            f"before{d}": before
+            if forward
+            else count("select", count("eq", stride, 1), turned, before),
+        }
+        packing[f"step{d}"] = f"w_step{d}"
+    pack, main = _functions(t, epilogue)
+    plan_steps: list[Step] = []
+    temporaries: list[tuple[str, Count]] = []
+    if not prepared:
+        temporaries.append(
+            ("packed", count("select", when, packed_size(t, "groups", inner, outer), 0))
+        )
+        work = _mul(inner, t.panel, "k0", "k1", "k2")
+        plan_steps.append(
+            Step(
+                pack.name,
+                ("w", "packed"),
+                tuple(packing.get(name, name) for name in SIZES),
+                count("select", when, _mul("groups", packing["panels"]), 0),
+                count("add", 1, count("floordiv", 1 << 14, count("add", work, 1))),
+                64,
+            )
+        )
+    grain_work = _mul(box["places"], box["columns"], inner, "k0", "k1", "k2")
+    plan_steps.append(
+        Step(
+            main.name,
+            (source, "packed", "epilogue" if epilogue else result),
+            tuple(values.get(name, name) for name in direct.SIZES),
+            count("select", when, box["items"], 0),
+            count("add", 1, count("floordiv", 1 << 17, count("add", grain_work, 1))),
+            box["scratch"],
+        )
+    )
+    return Plan(t.dtype, _functions(t, epilogue), tuple(temporaries), tuple(plan_steps))
+
+
+def _box(
+    t: Tiling, forward: bool, source: str, result: str, inner: str, outer: str, epilogue: bool
+) -> dict[str, Count]:
+    """How many images, places along each dimension, and channels an item has.
+
+    As many as a table holds, as long as their part of the source stays in half of the second
+    cache, and as there are some items for each of a few threads.
+    """
+    budget = t.second // (2 * t.itemsize)
+    places = [
+        f"{result}{d}" if forward else count("ceildiv", f"{result}{d}", f"stride{d}")
+        for d in range(3)
+    ]
+    strides: list[Count] = [f"stride{d}" if forward else 1 for d in range(3)]
+    reaches = [
+        count("add", count("mul", count("sub", f"k{d}", 1), f"dilation{d}"), 1) for d in range(3)
+    ]
+    columns: Count = t.leading
+    if not epilogue:
+        columns = 4 * t.panel
+    chunks = count("ceildiv", outer, columns)
+    total = _mul("batch", "groups", chunks, *places)
+    # So few places that there are about eight items, but at least two blocks.
+    wanted = count("maximum", count("floordiv", total, 8), 2 * t.blocks[0])
+    most = count("minimum", direct.PLACES, wanted)
+
+    def boxes(d: int, room: Count, taken: Count, filled: Count) -> Count:
+        """Places along dimension ``d``: within ``most`` and the budget, of equal boxes."""
+        fits = count("add", _div(count("sub", _div(room, filled), reaches[d]), strides[d]), 1)
+        limit = count("maximum", count("minimum", _div(most, taken), fits), 1)
+        number = count("maximum", count("ceildiv", places[d], limit), 1)
+        return count("maximum", count("ceildiv", places[d], number), 1)
+
+    # A dimension is cut only if all later ones fit as a whole.
+    filled: Count = _mul(inner, reaches[0], reaches[1])
+    box2 = boxes(2, budget, 1, filled)
+    whole2 = count("eq", box2, count("maximum", places[2], 1))
+    extent2 = _extent(box2, strides[2], reaches[2])
+    box1 = count("select", whole2, boxes(1, budget, box2, _mul(inner, reaches[0], extent2)), 1)
+    whole1 = count("and", whole2, count("eq", box1, count("maximum", places[1], 1)))
+    extent1 = _extent(box1, strides[1], reaches[1])
+    plane = _mul(inner, extent1, extent2)
+    box0 = count("select", whole1, boxes(0, budget, _mul(box1, box2), plane), 1)
+    whole0 = count("and", whole1, count("eq", box0, count("maximum", places[0], 1)))
+    image = _mul(plane, _extent(box0, strides[0], reaches[0]))
+    each = _mul(box0, box1, box2)
+    limit = count("maximum", count("minimum", _div(most, each), _div(budget, image)), 1)
+    number = count("maximum", count("ceildiv", "batch", limit), 1)
+    images = count("select", whole0, count("maximum", count("ceildiv", "batch", number), 1), 1)
+    items = _mul(
+        *(count("ceildiv", p, b) for p, b in zip(places, (box0, box1, box2), strict=True)),
+        count("ceildiv", "batch", images),
+        chunks,
+        "groups",
+        *(() if forward else ("stride0", "stride1", "stride2")),
+    )
+    region = _mul(images, image)
+    tables = _mul("k0", "k1", "k2", 16)
+    own = direct.scratch_bytes(t) + (tile.FREE if epilogue else 0)
+    scratch = count("add", count("add", _mul(region, t.itemsize), tables), own + 512)
+    return {
+        "box0": box0, "box1": box1, "box2": box2, "images": images, "columns": columns,
+        "items": items, "scratch": scratch, "places": _mul(images, each),
+    }  # fmt: skip
+
+
+def _extent(places: Count, stride: Count, reach: Count) -> Count:
+    return count("add", count("mul", count("sub", places, 1), stride), reach)
+
+
+def _div(a: Count, b: Count) -> Count:
+    return count("floordiv", a, count("maximum", b, 1))
+
+
+def _mul(*factors: Count) -> Count:
+    total: Count = 1
+    for factor in factors:
+        total = factor if total == 1 else count("mul", total, factor)
+    return total
+
+
+@lru_cache(maxsize=32)
+def _functions(t: Tiling, epilogue: bool) -> tuple[Function, Function]:
+    return pack_kernel(t), direct.kernel(t, epilogue)

@@ -1,0 +1,142 @@
+"""Direct convolution against NumPy's float64, over sizes, strides, groups and layouts."""
+
+import numpy as np
+import pytest
+from schedule.convolutions import (
+    MACHINES,
+    Problem,
+    assert_close,
+    memory,
+    random_arrays,
+    random_problem,
+)
+
+from croton.codegen.llvm import render
+from croton.codegen.targets.cpu import host
+from croton.kernel.verify import verify
+from croton.schedule.convolution import direct
+from croton.schedule.convolution.run import run_convolution, sizes_of
+from croton.schedule.product.tiling import tiling
+from croton.schedule.running import run
+
+
+class Compiled:
+    """The kernels for a dtype, loaded once."""
+
+    def __init__(self, dtype, machine):
+        self.dtype, self.t = dtype, tiling(dtype, machine)
+        self.plans = {kind: direct.steps(kind, self.t) for kind in ("forward", "inputs")}
+        functions = self.plans["forward"].functions
+        for function in functions:
+            verify(function)
+        target = host()
+        self.library = target.load(target.compile(render(functions, target)))
+
+    def names(self, p, w):
+        return sizes_of(p.x, w, p.y, p.strides, p.before, p.dilation, p.groups)
+
+    def check(self, p, rng, cuts=None):
+        x, w, y = random_arrays(p, self.dtype, rng)
+        names, taps = self.names(p, w), int(np.prod(p.w[:-2]))
+        address = self.library.address
+        got = run_convolution(
+            "forward", self.plans["forward"], address, names, x, memory(w), cuts=cuts
+        )
+        size = p.forward(np.abs(x), np.abs(w))
+        assert_close(got, p.forward(x, w), size, taps * p.w[-2])
+        got = run_convolution(
+            "inputs", self.plans["inputs"], address, names, y, memory(w), cuts=cuts
+        )
+        assert_close(got, p.inputs(y, w), p.inputs(np.abs(y), np.abs(w)), taps * p.w[-1])
+
+
+@pytest.fixture(
+    scope="module", params=[(d, m) for d in ("float32", "float64") for m in ("host", *MACHINES)]
+)
+def compiled(request):
+    dtype, name = request.param
+    machine = host().machine if name == "host" else MACHINES[name]
+    if machine.vector > host().machine.vector:
+        pytest.skip("vectors wider than this machine has")
+    return Compiled(dtype, machine)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_random_convolutions(compiled, rank):
+    rng = np.random.default_rng(rank)
+    for _ in range(40 if rank == 2 else 15):
+        compiled.check(random_problem(rng, rank), rng)
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        Problem((1, 20, 20, 70), (3, 3, 70, 40), (1, 20, 20, 40), (1, 1), (1, 1), (1, 1)),
+        Problem((2, 9, 9, 600), (1, 1, 600, 33), (2, 9, 9, 33), (1, 1), (0, 0), (1, 1)),
+        Problem((1, 4, 4, 1500), (2, 2, 1500, 8), (1, 3, 3, 8), (1, 1), (0, 0), (1, 1)),
+        Problem((1, 3, 700, 4), (2, 3, 4, 9), (1, 2, 698, 9), (1, 1), (0, 0), (1, 1)),
+        Problem((1, 8, 8, 2), (8, 8, 2, 5), (1, 1, 1, 5), (1, 1), (0, 0), (1, 1)),
+        Problem((40, 3, 3, 5), (2, 2, 5, 130), (40, 2, 2, 130), (1, 1), (0, 0), (1, 1)),
+    ],
+    ids=["deep", "one tap", "long run", "long line", "whole image", "many images"],
+)
+def test_each_way_to_cut_the_work(compiled, problem):
+    compiled.check(problem, np.random.default_rng(0))
+
+
+def test_results_do_not_depend_on_how_items_are_shared(compiled):
+    rng = np.random.default_rng(5)
+    p = Problem((3, 19, 17, 9), (3, 3, 9, 300), (3, 10, 9, 300), (2, 2), (1, 1), (1, 1))
+    x, w, y = random_arrays(p, compiled.dtype, rng)
+    names = compiled.names(p, w)
+    for kind, a in (("forward", x), ("inputs", y)):
+        one, two = (
+            run_convolution(
+                kind, compiled.plans[kind], compiled.library.address, names, a, memory(w), cuts=c
+            )
+            for c in (None, lambda n: [(k, k + 1) for k in reversed(range(n))])
+        )
+        assert np.array_equal(one, two)
+
+
+@pytest.mark.parametrize("empty", ["batch", "channels", "filters"])
+def test_nothing_in_gives_nothing_or_zeros(compiled, empty):
+    sizes = {"batch": 2, "channels": 3, "filters": 4} | {empty: 0}
+    n, c, f = sizes.values()
+    p = Problem((n, 5, 5, c), (3, 3, c, f), (n, 3, 3, f), (1, 1), (0, 0), (1, 1))
+    compiled.check(p, np.random.default_rng(0))
+
+
+def test_places_that_no_tap_reaches_are_zero(compiled):
+    p = Problem((1, 9, 9, 3), (1, 1, 3, 4), (1, 3, 3, 4), (3, 3), (0, 0), (1, 1))
+    rng = np.random.default_rng(0)
+    compiled.check(p, rng)
+    _, w, y = random_arrays(p, compiled.dtype, rng)
+    got = run_convolution(
+        "inputs", compiled.plans["inputs"], compiled.library.address, compiled.names(p, w),
+        y, memory(w), np.full((1, 1, 9, 9, 3), np.nan, compiled.dtype),
+    )  # fmt: skip
+    got = got.reshape(9, 9, 3)
+    got[::3, ::3] = 0
+    assert not got.any()
+
+
+@pytest.mark.parametrize("kind", ["forward", "inputs"])
+@pytest.mark.parametrize("groups", [1, 3])
+def test_filters_prepared_in_numpy_are_the_same(compiled, kind, groups):
+    rng = np.random.default_rng(0)
+    c, f = 5, 40
+    one, shapes = (1, 1), ((2, 9, 8, groups * c), (2, 3, c, groups * f), (2, 8, 6, groups * f))
+    p = Problem(*shapes, one, (0, 0), one, groups)
+    x, w, y = random_arrays(p, compiled.dtype, rng)
+    names, a = compiled.names(p, w), x if kind == "forward" else y
+    want = run_convolution(
+        kind, compiled.plans[kind], compiled.library.address, names, a, memory(w)
+    )
+    plan = direct.steps(kind, compiled.t, prepared=True)
+    packed = direct.prepare(kind, w.reshape(1, *w.shape), groups, compiled.t)
+    got = np.empty_like(want)
+    source, result = ("x", "y") if kind == "forward" else ("y", "x")
+    buffers = {source: a, "packed": packed, result: got}
+    run(plan, compiled.library.address, buffers, names)
+    assert np.array_equal(got, want)
