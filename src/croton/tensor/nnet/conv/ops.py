@@ -40,11 +40,13 @@ class _Convolving(Op):
 
     A subclass says in ``_roles`` which sizes its inputs have.  The shapes of the image
     ``x``, the filters ``w`` and the result ``y`` are lists of integers, of symbolic
-    scalars and of ``UNKNOWN``.
+    scalars and of ``UNKNOWN``, with channels before spatial dimensions.  ``parts`` says
+    which of the three the inputs and the output are.
     """
 
-    __props__ = ("strides", "padding", "dilation", "groups")
+    __props__ = ("strides", "padding", "dilation", "groups", "channels_last")
     names: tuple[str, str]
+    parts: tuple[str, str, str]
 
     def __init__(
         self,
@@ -52,11 +54,13 @@ class _Convolving(Op):
         padding: Sequence[geometry.Padding],
         dilation: Sequence[int],
         groups: int = 1,
+        channels_last: bool = False,
     ) -> None:
         self.strides = geometry.per_dimension(tuple(strides), len(strides), "strides")
         self.dilation = geometry.per_dimension(tuple(dilation), len(strides), "dilation")
         self.padding = tuple(p if isinstance(p, str) else (int(p[0]), int(p[1])) for p in padding)
         self.groups = geometry.per_dimension(groups, 1, "groups")[0]
+        self.channels_last = channels_last
         if len(self.padding) != len(self.strides) or not 1 <= len(self.strides) <= 3:
             raise ValueError(
                 f"a convolution has 1 to 3 dimensions, and a stride, a padding and a dilation "
@@ -67,7 +71,27 @@ class _Convolving(Op):
                 raise ValueError(f"no padding of a convolution: {p!r}")
 
     def _like(self, op: type[_Convolving]) -> Any:
-        return op(self.strides, self.padding, self.dilation, self.groups)
+        return op(self.strides, self.padding, self.dilation, self.groups, self.channels_last)
+
+    def channels_first(self, part: str) -> tuple[int, ...]:
+        """Which dimensions of a ``part`` make it one with channels before spatial dimensions."""
+        rank = len(self.strides)
+        if not self.channels_last:
+            return tuple(range(rank + 2))
+        if part == "w":
+            return (rank + 1, rank, *range(rank))
+        return (0, rank + 1, *range(1, rank + 1))
+
+    def _standard(self, part: str, shape: Sequence[Any]) -> list[Any]:
+        return [shape[d] for d in self.channels_first(part)]
+
+    def _own(self, shape: Sequence[Any]) -> list[Any]:
+        """The output's shape as it is, of one with channels before spatial dimensions."""
+        order = self.channels_first(self.parts[2])
+        return [shape[order.index(d)] for d in range(len(order))]
+
+    def _spatial(self, part: str, v: Any) -> list[Any]:
+        return self._standard(part, shape_tuple(v))[2:]
 
     def _positions(self, image: Sequence[Any], filters: Sequence[Any]) -> list[Any]:
         parts = zip(image, filters, self.padding, self.strides, self.dilation, strict=True)
@@ -122,14 +146,17 @@ class _Convolving(Op):
         known = [
             s if isinstance(s, int) else geometry.UNKNOWN for s in geometry.from_variables(given)
         ]
-        left, right = geometry.from_type(a.type.shape), geometry.from_type(b.type.shape)
+        left, right = (
+            self._standard(part, geometry.from_type(v.type.shape))
+            for part, v in zip(self.parts, (a, b), strict=False)
+        )
         roles = self._roles(left, right, known)
         self._verify(
             roles,
             f"{_called(self.names[0], a)} and {_called(self.names[1], b)}",
             trace.describe(a.made_at),
         )
-        shape = [geometry.to_known(s) for s in self._result(*roles)]
+        shape = [geometry.to_known(s) for s in self._own(self._result(*roles))]
         return Apply(self, [a, b, *given], [TensorType(dtype, shape)()])
 
     def _verify(self, roles: Any, shapes: str, where: str = "") -> None:
@@ -143,7 +170,10 @@ class _Convolving(Op):
 
     def perform(self, node: Apply, inputs: Sequence[Any], outputs: Sequence[list[Any]]) -> None:
         """As products of matrices, in NumPy."""
-        a, b = (np.asarray(v) for v in inputs[:2])
+        a, b = (
+            np.asarray(v).transpose(self.channels_first(part))
+            for part, v in zip(self.parts, inputs[:2], strict=False)
+        )
         x, w, y = roles = self._roles(a.shape, b.shape, [int(s) for s in inputs[2:]])
         self._verify(roles, f"{self.names[0]} {a.shape} and {self.names[1]} {b.shape}")
         parts = zip(self.padding, w[2:], self.dilation, strict=True)
@@ -151,7 +181,9 @@ class _Convolving(Op):
         layout = Layout(x[2:], w[2:], y[2:], self.strides, pads, self.dilation, self.groups)
         with np.errstate(all="ignore"):
             result = self._compute(a, b, layout)
-            outputs[0][0] = np.asarray(result, node.outputs[0].type.dtype)  # type: ignore[attr-defined]
+            order = self.channels_first(self.parts[2])
+            result = result.transpose([order.index(d) for d in range(len(order))])
+            outputs[0][0] = np.ascontiguousarray(result, node.outputs[0].type.dtype)  # type: ignore[attr-defined]
 
     def _compute(self, a: Any, b: Any, layout: Layout) -> Any:
         raise NotImplementedError
@@ -159,7 +191,7 @@ class _Convolving(Op):
     def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
         """The result's sizes."""
         roles = self._symbolic(node, shapes)
-        return [tuple(geometry.to_variable(s) for s in self._result(*roles))]
+        return [tuple(geometry.to_variable(s) for s in self._own(self._result(*roles)))]
 
     def checks(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
         """Channels, groups and positions agree, and the filters fit into the padded image."""
@@ -169,7 +201,10 @@ class _Convolving(Op):
         ]
 
     def _symbolic(self, node: Apply, shapes: Sequence[Any]) -> Any:
-        a, b = (geometry.from_variables(list(s)) for s in shapes[:2])
+        a, b = (
+            self._standard(part, geometry.from_variables(list(s)))
+            for part, s in zip(self.parts, shapes[:2], strict=False)
+        )
         return self._roles(a, b, geometry.from_variables(node.inputs[2:]))
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
@@ -212,9 +247,13 @@ class Convolution(_Convolving):
     is (before, after) for each spatial dimension, or a word for what follows from the
     filter's size (see :func:`croton.tensor.nnet.conv.geometry.pads`).  A filter larger
     than the padded image is an error; no images give no results.
+
+    With ``channels_last``, here and in the two gradients, ``x`` and ``y`` are (batch,
+    spatial..., channels) and ``w`` is (spatial..., channels / groups, filters).
     """
 
     names = ("input", "filters")
+    parts = ("x", "w", "y")
 
     def _roles(self, a: Sequence[Any], b: Sequence[Any], sizes: Sequence[Any]) -> Any:
         return a, b, [a[0], b[0], *self._positions(a[2:], b[2:])]
@@ -227,8 +266,8 @@ class Convolution(_Convolving):
 
     def _gradients(self, a: Any, b: Any, g: Any) -> list[Any]:
         return [
-            self._like(ConvolutionInputs)(g, b, *shape_tuple(a)[2:]),
-            self._like(ConvolutionFilters)(a, g, *shape_tuple(b)[2:]),
+            self._like(ConvolutionInputs)(g, b, *self._spatial("x", a)),
+            self._like(ConvolutionFilters)(a, g, *self._spatial("w", b)),
         ]
 
 
@@ -239,6 +278,7 @@ class ConvolutionInputs(_Convolving):
     """
 
     names = ("output gradient", "filters")
+    parts = ("y", "w", "x")
 
     def _roles(self, a: Sequence[Any], b: Sequence[Any], sizes: Sequence[Any]) -> Any:
         return [a[0], b[1] * self.groups, *sizes], b, a
@@ -252,7 +292,7 @@ class ConvolutionInputs(_Convolving):
     def _gradients(self, a: Any, b: Any, g: Any) -> list[Any]:
         return [
             self._like(Convolution)(g, b),
-            self._like(ConvolutionFilters)(g, a, *shape_tuple(b)[2:]),
+            self._like(ConvolutionFilters)(g, a, *self._spatial("w", b)),
         ]
 
 
@@ -260,6 +300,7 @@ class ConvolutionFilters(_Convolving):
     """The gradient of :class:`Convolution` by ``w``: of ``x``, ``dy``, spatial sizes of ``w``."""
 
     names = ("input", "output gradient")
+    parts = ("x", "y", "w")
 
     def _roles(self, a: Sequence[Any], b: Sequence[Any], sizes: Sequence[Any]) -> Any:
         return a, [b[1], a[1] if self.groups == 1 else a[1] // self.groups, *sizes], b
@@ -272,6 +313,6 @@ class ConvolutionFilters(_Convolving):
 
     def _gradients(self, a: Any, b: Any, g: Any) -> list[Any]:
         return [
-            self._like(ConvolutionInputs)(b, g, *shape_tuple(a)[2:]),
+            self._like(ConvolutionInputs)(b, g, *self._spatial("x", a)),
             self._like(Convolution)(a, g),
         ]
