@@ -19,10 +19,11 @@ from croton.rewrite.ruleset import RuleSet, select
 #: Phases: each is the groups whose rules are applied together until none applies.
 FAST_RUN: tuple[str, ...] = (
     "canonicalise+shapes+indexing+stabilise",
+    "convolution:layout+canonicalise+shapes+indexing",
     "expand+canonicalise+shapes+indexing+specialise",
     "select:canonicalise+shapes+indexing",
 )
-FAST_COMPILE: tuple[str, ...] = ("expand+shapes",)
+FAST_COMPILE: tuple[str, ...] = ("convolution:layout+shapes", "expand+shapes")
 _SIZES = "canonicalise+shapes+indexing"
 
 

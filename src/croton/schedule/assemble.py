@@ -14,17 +14,18 @@ from croton.kernel.machine import Machine
 from croton.kernel.nodes import Fail, Function, walk_statements
 from croton.runtime import program as p
 from croton.schedule.arena import share_slots
+from croton.schedule.convolutions import convolution_steps
 from croton.schedule.epilogue import epilogue_kernel, is_plain
-from croton.schedule.groups import Group, Grouping
+from croton.schedule.group import TILED, Group
+from croton.schedule.groups import Grouping
 from croton.schedule.host import host_function
 from croton.schedule.inplace import plan_in_place
 from croton.schedule.loops import LoopKernel, Plan
 from croton.schedule.merging import merge_groups
-from croton.schedule.product import plan as product_plan
-from croton.schedule.products import amounts, extents, factor
+from croton.schedule.products import product_steps
 from croton.schedule.registers import Registers, SizeRegisters
 from croton.schedule.scatter import scatter_kernel
-from croton.schedule.sizes import Size, Sizes, product
+from croton.schedule.sizes import ZERO, Size, Sizes, product
 from croton.schedule.storage import Storage, order_groups
 from croton.schedule.terminals import Chunks
 from croton.schedule.unify import find_checks, sizes_read_from_memory, unify
@@ -243,8 +244,8 @@ class _Assembly:
             self._emit_host(group)
         elif group.kind == "scatter":
             self._emit_scatter(group)
-        elif group.kind == "product":
-            self._emit_product(group)
+        elif group.kind in TILED:
+            self._emit_tiled(group)
         else:
             self._emit_loop(group)
         line = next(
@@ -327,19 +328,19 @@ class _Assembly:
         for plan in scatter_kernel(v, self.sizes, self.storage.memory, self._position_error):
             self._launch(plan)
 
-    def _emit_product(self, group: Group) -> None:
-        node: Any = group.members[0].owner
+    def _emit_tiled(self, group: Group) -> None:
         stored = self._stored_members(group)
         plain = is_plain(group, stored)
-        a, b = (factor(v, self.sizes, self.storage.memory) for v in node.inputs)
-        amount = amounts(extents(node, self.sizes, a, b), self.sizes)
-        plan = product_plan(group.members[0].type.dtype, self.machine, epilogue=not plain)  # type: ignore[attr-defined]
+        make = product_steps if group.kind == "product" else convolution_steps
+        tiled = make(group.members[0].owner, self.sizes, self.storage.memory, self.machine, plain)
+        plan, amount = tiled.plan, tiled.amount
         for v in stored:
             self._allocate(v)
         reached: p.Launch | None = None
-        bound = {"a": self.number[a.memory], "b": self.number[b.memory], "epilogue": -1}
+        bound = {name: self.number[key] for name, key in tiled.operands.items()}
+        bound["epilogue"] = -1
         if plain:
-            bound["c"] = self.number[group.members[0]]
+            bound[tiled.result] = self.number[group.members[0]]
         else:
             function, keys, used = epilogue_kernel(
                 group, self.sizes, self.storage.memory, stored, self._position_error, self.target
@@ -357,17 +358,19 @@ class _Assembly:
             )
             reached = callee
         for name, count in plan.temporaries:
-            key = object()
             total = amount(count)
-            bound[name] = self._new_buffer(key, plan.dtype, [total], False)
-        numbers = {f.name: self._kernel(f) for f in plan.functions}
+            if total != ZERO:
+                bound[name] = self._new_buffer(object(), plan.dtype, [total], False)
+        functions = {f.name: f for f in plan.functions}
         for step in plan.steps:
+            if amount(step.items) == ZERO:
+                continue
             items, grain, scratch = (
                 self.size.of(amount(c)) for c in (step.items, step.grain, step.scratch)
             )
             self.instructions.append(
                 p.Launch(
-                    numbers[step.kernel],
+                    self._kernel(functions[step.kernel]),
                     tuple(bound[name] for name in step.buffers),
                     tuple(self.size.of(amount(c)) for c in step.sizes),
                     items,

@@ -23,17 +23,17 @@ _SHALLOW = 12
 def stages(
     order: Sequence[Apply],
     sizes: Sizes,
-    is_product: Callable[[Apply], bool],
+    is_tiled: Callable[[Apply], bool],
     forced: set[Variable],
 ) -> dict[Variable, int]:
     """The stage of every value of ``order`` (inputs first) that is not in the first, 0.
 
-    ``is_product``: whether a product kernel computes a node.  ``forced``: the
+    ``is_tiled``: whether kernels for products or convolutions compute a node.  ``forced``: the
     values that are kept in memory; what passes from stage to stage is added.
     """
     depth: dict[Variable, int] = {}
     for node in order:
-        given = _is_given(node, sizes, is_product)
+        given = _is_given(node, sizes, is_tiled)
         deep = 0 if given else 1 + max((depth.get(v, 0) for v in node.inputs), default=0)
         for v in node.outputs:
             depth[v] = deep
@@ -59,9 +59,9 @@ def stages(
     return found
 
 
-def _is_given(node: Apply, sizes: Sizes, is_product: Callable[[Apply], bool]) -> bool:
+def _is_given(node: Apply, sizes: Sizes, is_tiled: Callable[[Apply], bool]) -> bool:
     """Whether what a node computes is in memory anyhow, or no kernel's to compute."""
     loop = getattr(node.op, "loop", None)
-    if loop in (None, "scatter", "reshape") or (loop == "product" and is_product(node)):
+    if loop in (None, "scatter", "reshape", "convolution") or is_tiled(node):
         return True
     return isinstance(node.op, Shape_i) or sizes.is_host(node.outputs[0])

@@ -29,7 +29,7 @@ from croton.kernel.nodes import (
     Var,
 )
 from croton.schedule.elements import Arguments, Elements, Index
-from croton.schedule.groups import Group
+from croton.schedule.group import Group
 from croton.schedule.inplace import reading_first
 from croton.schedule.product import tile
 from croton.schedule.sizes import ONE, Size, Sizes
@@ -57,6 +57,14 @@ def epilogue_kernel(
     row, column = Var("row"), Var("column")
     batch, n0, n1 = Var("batch"), Var("n0"), Var("n1")
     axes: list[Expr] = list((batch, row, column)[3 - group.rank :])
+    first: list[Stmt] = []
+    following: list[Stmt] = []
+    if group.kind == "convolution":
+        # Rows are places in the images, one after the other.
+        places = [Var(f"place{d}") for d in range(group.rank - 1)]
+        extents = [arguments.size(s) for s in group.domain[:-1]]
+        axes = [*places, column]
+        first, following = _decode(places, extents), _next(places, extents)
     block = Buffer("tile", dtype, 64)
     place = build.add(
         build.mul(build.sub(row, Var("lo")), build.index(tile.LEADING[dtype])),
@@ -103,7 +111,8 @@ def epilogue_kernel(
         Let(batch, Load(header, build.index(tile.BATCH))),
         Allocate(block, build.index(tile.TILE)),
         *before,
-        For(row, Var("lo"), Var("hi"), (loop,)),
+        *first,
+        For(row, Var("lo"), Var("hi"), (loop, *following)),
         *after,
     ]
     function = Function(
@@ -114,3 +123,28 @@ def epilogue_kernel(
         True,
     )
     return function, tuple(arguments.buffers), tuple(arguments.sizes)
+
+
+def _decode(places: Sequence[Var], extents: Sequence[Expr]) -> list[Stmt]:
+    """Declare the index of the first row along each dimension but the last."""
+    found: list[Stmt] = []
+    rest: Expr = Var("lo")
+    for d in range(len(places) - 1, 0, -1):
+        quotient = Var(f"{places[d].name}_rest")
+        found.append(Let(quotient, build.op("floordiv", rest, extents[d])))
+        found.append(Local(places[d], build.sub(rest, build.mul(quotient, extents[d]))))
+        rest = quotient
+    return [*found, Local(places[0], rest)]
+
+
+def _next(places: Sequence[Var], extents: Sequence[Expr]) -> list[Stmt]:
+    """Go to the index of the row that follows."""
+    one, zero = build.index(1), build.index(0)
+    step: list[Stmt] = [Assign(places[0], build.add(places[0], one))]
+    for place, extent in zip(places[1:], extents[1:], strict=True):
+        over: list[Stmt] = [Assign(place, zero), *step]
+        step = [
+            Assign(place, build.add(place, one)),
+            If(build.op("ge", place, extent), tuple(over)),
+        ]
+    return step

@@ -1,16 +1,5 @@
 """Fusion: which values are computed together, in one pass over one domain.
 
-A :class:`Group` becomes one kernel.  Its domain is a tuple of sizes, the axes
-of a loop nest; some leading ones (``split``) are its *rows*.  A value of the
-group has an *alignment*: for each of its dimensions the domain axis along
-which it runs (None for a dimension of size 1).  A value is
-
-- *full*, if it runs along every axis;
-- a *row* value, if it runs along the rows only (a reduction over the rest,
-  or what is computed from such);
-- *terminal*, if it is a reduction over the rows: each chunk of rows leaves a
-  partial result, and another group, which starts from these, finishes it.
-
 Values that are free or cheap need no group: they are computed where used.
 """
 
@@ -23,52 +12,15 @@ from croton.graph.apply import Apply
 from croton.graph.traversal import toposort
 from croton.graph.variable import Constant, Variable
 from croton.schedule.depth import stages
+from croton.schedule.group import TILED, Alignment, Group
 from croton.schedule.sizes import ONE, ShapeOf, Size, Sizes
-from croton.schedule.views import free_inputs, is_free, is_whole_range
+from croton.schedule.views import free_inputs, is_free, is_whole_range, view_base
 from croton.tensor.creation import Alloc
 from croton.tensor.deviations import SquaredDeviations
 from croton.tensor.indexing import AdvancedSubtensor, IncSubtensor
 from croton.tensor.joining import Join
 from croton.tensor.shapes import DimShuffle
 from croton.tensor.type import TensorType
-
-Alignment = tuple[int | None, ...]
-
-
-class Group:
-    """Values computed together.  ``kind``: loop, product, scatter or host."""
-
-    def __init__(self, number: int, kind: str, domain: Sequence[Size]) -> None:
-        self.number = number
-        self.kind = kind
-        self.domain = list(domain)
-        self.split: int | None = None
-        self.members: list[Variable] = []
-        self.align: dict[Variable, Alignment] = {}
-        self.row_reductions: list[Variable] = []
-        self.serial: list[Variable] = []  # reductions by a loop within each element
-        self.terminals: list[Variable] = []
-        self.finishes: dict[Variable, Group] = {}  # terminal -> the group that made its parts
-        self.needs: set[Group] = set()
-        self.stage = 0
-        #: It computes a size, which nothing that runs at the same time may need.
-        self.closed = False
-
-    @property
-    def rank(self) -> int:
-        """The number of axes."""
-        return len(self.domain)
-
-    def is_full(self, alignment: Alignment) -> bool:
-        """Whether a value so aligned runs along every axis."""
-        return set(alignment) - {None} == set(range(self.rank))
-
-    def is_row(self, alignment: Alignment) -> bool:
-        """Whether a value so aligned runs along the rows only."""
-        return self.split is not None and set(alignment) - {None} == set(range(self.split))
-
-    def __repr__(self) -> str:
-        return f"Group({self.number}, {self.kind}, rank {self.rank}, {len(self.members)} values)"
 
 
 class Grouping:
@@ -78,11 +30,11 @@ class Grouping:
         self,
         outputs: Sequence[Variable],
         sizes: Sizes,
-        products: frozenset[str],
+        tiled: frozenset[str],
         read: Sequence[Variable] = (),
     ) -> None:
         self.sizes = sizes
-        self.products = products  # the dtypes that have product kernels
+        self.tiled = tiled  # the dtypes that have kernels for products and convolutions
         self.groups: list[Group] = []
         self.home: dict[Variable, Group] = {}
         self.forced: set[Variable] = set()
@@ -92,7 +44,7 @@ class Grouping:
         self.order = toposort(wanted)
         sizes.learn(self.order)
         self._mark_forced(wanted)
-        self._stages = stages(self.order, sizes, self.is_product, self.forced)
+        self._stages = stages(self.order, sizes, self.is_tiled, self.forced)
         for node in self.order:
             self._stage = self._stages.get(node.outputs[0], 0)
             self._place(node)
@@ -127,7 +79,7 @@ class Grouping:
         for v in outputs:
             self.forced.add(v)
         for node in self.order:
-            loop = getattr(node.op, "loop", None)
+            loop = self._loop(node)
             if loop is None:
                 self.forced.update(
                     v
@@ -136,24 +88,33 @@ class Grouping:
                 )
             elif loop == "reshape":
                 self.forced.add(node.inputs[0])
-            elif loop == "product" and self.is_product(node):
-                for v in node.inputs:
-                    self.forced.add(self.operand_base(v))
+            elif self.is_tiled(node):
+                self.forced.update(self.operands(node))
 
-    def is_product(self, node: Apply) -> bool:
-        """Whether product kernels compute the node."""
-        return node.outputs[0].type.dtype in self.products  # type: ignore[attr-defined]
+    def is_tiled(self, node: Apply) -> bool:
+        """Whether kernels for products or convolutions compute the node, block by block."""
+        loop = getattr(node.op, "loop", None)
+        return loop in TILED and node.outputs[0].type.dtype in self.tiled  # type: ignore[attr-defined]
 
-    def operand_base(self, v: Variable) -> Variable:
-        """What must be in memory for a product to read ``v``: transposed views cost nothing."""
-        while v.owner is not None and isinstance(v.owner.op, DimShuffle):
-            v = v.owner.inputs[0]
-        return v
+    def _loop(self, node: Apply) -> str | None:
+        """How the op says that it is computed; None: by Python."""
+        loop: str | None = getattr(node.op, "loop", None)
+        return None if loop == "convolution" and not self.is_tiled(node) else loop
+
+    def operands(self, node: Apply) -> list[Variable]:
+        """What must be in memory for the kernels of a tiled node to read its inputs.
+
+        Transposed views cost nothing, but images lie as they are read.
+        """
+        parts = getattr(node.op, "parts", ())
+        return [
+            v if parts and parts[k] != "w" else view_base(v) for k, v in enumerate(node.inputs[:2])
+        ]
 
     # Placing one node.
 
     def _place(self, node: Apply) -> None:
-        loop = getattr(node.op, "loop", None)
+        loop = self._loop(node)
         v = node.outputs[0]
         if _is_size_op(node):
             # A size is an argument of every kernel; one that is handed out is stored as well.
@@ -164,9 +125,10 @@ class Grouping:
             return
         if loop is None:
             self._new("host", (), node.outputs)
-        elif loop == "product" and self.is_product(node):
-            group = self._new("product", self.sizes.shape(v), [v])
+        elif self.is_tiled(node):
+            group = self._new(loop, self.sizes.shape(v), [v])
             group.align[v] = tuple(range(v.type.ndim))  # type: ignore[attr-defined]
+            group.alone = not getattr(node.op, "takes_more", True)
         elif loop == "scatter":
             self._new("scatter", (), [v])
         elif loop in ("reduce", "product"):
@@ -269,7 +231,7 @@ class Grouping:
 
     def _can_join(self, group: Group, v: Variable) -> bool:
         """Whether ``v`` fits the stage, makes no cycle, and needs no unfinished reduction of it."""
-        if group.closed or group.stage != self._stage:
+        if group.closed or group.alone or group.stage != self._stage:
             return False
         for source in self._sources(v):
             home = self.home[source]
@@ -406,7 +368,7 @@ class Grouping:
             # A scalar of scalars: computed once by every kernel that uses it.
             return
         for group in self._candidates(inputs):
-            if group.kind not in ("loop", "product") or not self._can_join(group, v):
+            if group.kind not in ("loop", *TILED) or not self._can_join(group, v):
                 continue
             alignment = self.own_alignment(v, group)
             if alignment is None:

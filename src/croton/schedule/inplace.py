@@ -8,7 +8,8 @@ from typing import Any
 from croton.graph.shared import SharedVariable
 from croton.graph.variable import Variable
 from croton.kernel.nodes import Let, Stmt, Store, Var
-from croton.schedule.groups import Group, Grouping
+from croton.schedule.group import TILED, Group
+from croton.schedule.groups import Grouping
 from croton.schedule.storage import Storage
 from croton.tensor.indexing import AdvancedIncSubtensor, AdvancedSubtensor
 
@@ -118,11 +119,10 @@ def _reads_aligned(
     """Whether the group reads ``s`` only where it writes ``v`` in the same step."""
     if group.kind == "scatter" or group.row_reductions or group.terminals or group.serial:
         return False
-    if group.kind == "product":
-        product_node: Any = group.members[0].owner
-        for operand in product_node.inputs:
-            if storage.memory(grouping.operand_base(operand)) is s:
-                return False
+    if group.kind in TILED:
+        node: Any = group.members[0].owner
+        if any(storage.memory(operand) is s for operand in grouping.operands(node)):
+            return False
     own = tuple(range(group.rank))
     members = set(group.members)
     seen: set[Variable] = set()

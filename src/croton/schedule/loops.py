@@ -33,7 +33,7 @@ from croton.kernel.nodes import (
 from croton.kernel.philox import NEIGHBOURS
 from croton.schedule.collapse import merge_axes
 from croton.schedule.elements import Arguments, Elements, Index
-from croton.schedule.groups import Alignment, Group
+from croton.schedule.group import Alignment, Group
 from croton.schedule.inplace import reading_first
 from croton.schedule.moments import is_moment
 from croton.schedule.sizes import ONE, Size, Sizes, product

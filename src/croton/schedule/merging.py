@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from croton.graph.variable import Variable
-from croton.schedule.groups import Alignment, Group, Grouping
+from croton.schedule.group import TILED, Alignment, Group
+from croton.schedule.groups import Grouping
 from croton.tensor.deviations import SquaredDeviations
 
 
@@ -17,7 +18,7 @@ def merge_groups(grouping: Grouping) -> None:
         changed = False
         by_domain: dict[Any, list[Group]] = {}
         for g in grouping.groups:
-            if g.kind in ("loop", "product") and g.rank:
+            if g.kind in ("loop", *TILED) and g.rank and not g.alone:
                 by_domain.setdefault(tuple(g.domain), []).append(g)
         for groups in by_domain.values():
             for k, later in enumerate(groups):
@@ -59,12 +60,12 @@ def _merge(grouping: Grouping, a: Group, b: Group, position: dict[Variable, int]
         return False
     merged = Group(a.number, "loop", a.domain)
     merged.stage = a.stage
-    merged.kind = "product" if "product" in (a.kind, b.kind) else "loop"
+    merged.kind = a.kind if a.kind in TILED else b.kind
     merged.split = a.split if a.split is not None else b.split
     merged.align = {**a.align, **b.align}
     members = sorted({*a.members, *b.members}, key=lambda v: position[v])
-    if merged.kind == "product":
-        first = (a if a.kind == "product" else b).members[0]
+    if merged.kind in TILED:
+        first = (a if a.kind in TILED else b).members[0]
         if any(u in a.members or u in b.members for u in _through(grouping, first)):
             return False
         members.remove(first)
@@ -98,10 +99,10 @@ def _through(grouping: Grouping, v: Variable) -> list[Variable]:
 
 
 def _fits(a: Group, b: Group) -> bool:
-    if a.stage != b.stage or (a.kind == "product" and b.kind == "product"):
+    if a.stage != b.stage or (a.kind in TILED and b.kind in TILED):
         return False
-    if "product" in (a.kind, b.kind):
-        loop = b if a.kind == "product" else a
+    if a.kind in TILED or b.kind in TILED:
+        loop = b if a.kind in TILED else a
         if loop.split is not None or loop.terminals or loop.row_reductions or loop.serial:
             return False
     if a.split is not None and b.split is not None and a.split != b.split:
@@ -126,7 +127,7 @@ def _still_aligned(grouping: Grouping, group: Group, v: Variable) -> bool:
         if isinstance(node.op, SquaredDeviations) and grouping.waits(group, x):
             return False
         return found is not None and _same(found, _expected(group, v, x))
-    if v in group.serial or loop == "product":
+    if v in group.serial or loop in TILED:
         return not any(grouping._reads(u, group) for u in node.inputs)
     found = grouping.own_alignment(v, group)
     return found is not None and found == group.align[v]

@@ -6,35 +6,70 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from croton.graph.variable import Variable
-from croton.schedule.product import Count
+from croton.kernel.machine import Machine
+from croton.schedule.counts import Count
+from croton.schedule.product import plan as product_plan
 from croton.schedule.sizes import ONE, ZERO, Size, Sizes
+from croton.schedule.steps import Plan
+from croton.schedule.views import reversed_axes
 from croton.tensor.shapes import DimShuffle
 
 
 class Factor(NamedTuple):
-    """Memory in which a factor lies, and its stride in each dimension, in elements."""
+    """Memory in which a factor lies, where it starts, and its strides, in elements."""
 
     memory: Any
     strides: tuple[Size, ...]
+    start: Size = ZERO
 
 
 def factor(v: Variable, sizes: Sizes, memory: Callable[[Variable], Any]) -> Factor:
-    """How the factor ``v`` of a product lies in memory: transposed views of what is stored."""
+    """How the factor ``v`` of a product lies in memory: as a view of what is stored."""
     order: list[int | None] = list(range(v.type.ndim))  # type: ignore[attr-defined]
+    backwards: set[int] = set()
     while memory(v) is None:
-        if v.owner is None or not isinstance(v.owner.op, DimShuffle):
+        axes = None if v.owner is None else reversed_axes(v.owner.op)
+        if axes is not None:
+            backwards ^= {k for k, d in enumerate(order) if d in axes}
+        elif v.owner is not None and isinstance(v.owner.op, DimShuffle):
+            new_order = v.owner.op.new_order
+            order = [None if d is None or new_order[d] == "x" else new_order[d] for d in order]  # type: ignore[misc]
+        else:
             raise KeyError(f"the factor {v} of a product is not in memory")
-        new_order = v.owner.op.new_order
-        order = [None if d is None or new_order[d] == "x" else new_order[d] for d in order]  # type: ignore[misc]
-        v = v.owner.inputs[0]
+        v = v.owner.inputs[0]  # type: ignore[union-attr]
     shape = sizes.shape(v)
     strides = [ONE] * len(shape)
     for d in range(len(shape) - 2, -1, -1):
         strides[d] = strides[d + 1] * shape[d + 1]
-    return Factor(
-        memory(v),
-        tuple(ZERO if d is None or shape[d] == ONE else strides[d] for d in order),
-    )
+    steps = [ZERO if d is None or shape[d] == ONE else strides[d] for d in order]
+    start = ZERO
+    for k in backwards:
+        place = order[k]
+        if place is not None:
+            start, steps[k] = start + steps[k] * (shape[place] - ONE), -steps[k]
+    return Factor(memory(v), tuple(steps), start)
+
+
+class Tiled(NamedTuple):
+    """A plan for a node, the size of each amount in it, and the memory of its operands by name.
+
+    ``result`` is the name of the buffer for the node's value.
+    """
+
+    plan: Plan
+    amount: Callable[[Count], Size]
+    operands: Mapping[str, Any]
+    result: str
+
+
+def product_steps(
+    node: Any, sizes: Sizes, memory: Callable[[Variable], Any], machine: Machine, plain: bool
+) -> Tiled:
+    """The plan for a product; unless it is ``plain``, its blocks go to an epilogue."""
+    a, b = (factor(v, sizes, memory) for v in node.inputs)
+    plan = product_plan(node.outputs[0].type.dtype, machine, epilogue=not plain)
+    amount = amounts(extents(node, sizes, a, b), sizes)
+    return Tiled(plan, amount, {"a": a.memory, "b": b.memory}, "c")
 
 
 def extents(node: Any, sizes: Sizes, a: Factor, b: Factor) -> dict[str, Size]:

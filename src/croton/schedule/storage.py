@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from croton.graph.variable import Constant, Variable
-from croton.schedule.groups import Group, Grouping
+from croton.schedule.group import Group
+from croton.schedule.groups import Grouping
 from croton.schedule.views import cost, is_cheap, is_free
 from croton.tensor.convert import constant_scalar
 from croton.tensor.shapes import Reshape, Shape_i

@@ -9,7 +9,10 @@ from croton.graph.variable import Constant, Variable
 from croton.tensor.creation import Alloc, ARange
 from croton.tensor.elementwise import Elemwise
 from croton.tensor.indexing import AdvancedSubtensor, Subtensor
+from croton.tensor.indexing.basic import Slice
 from croton.tensor.shapes import DimShuffle, MakeVector, Reshape, Shape_i, SpecifyShape
+
+_WHOLE, _BACKWARDS = Slice(None, None, None), Slice(None, None, -1)
 
 #: Computed where they are used, at no cost beyond their inputs'.
 FREE = (DimShuffle, SpecifyShape, Subtensor, Alloc, ARange, MakeVector, Reshape, AdvancedSubtensor)
@@ -53,6 +56,25 @@ def cost(op: Op) -> int:
     if isinstance(op, Elemwise):
         return _COST.get(op.name, 1)
     return 20 if getattr(op, "loop", None) == "map" else 1
+
+
+def view_base(v: Variable) -> Variable:
+    """What ``v`` is only another order of: dimensions rearranged or gone through backwards."""
+    while v.owner is not None and (
+        isinstance(v.owner.op, DimShuffle) or reversed_axes(v.owner.op) is not None
+    ):
+        v = v.owner.inputs[0]
+    return v
+
+
+def reversed_axes(op: Op) -> tuple[int, ...] | None:
+    """The axes that the op goes through backwards, if it does nothing else; else None."""
+    if not isinstance(op, Subtensor):
+        return None
+    entries = op.entries
+    if any(e not in (_WHOLE, _BACKWARDS) for e in entries):
+        return None
+    return tuple(d for d, e in enumerate(entries) if e == _BACKWARDS)
 
 
 def free_inputs(v: Variable) -> list[Variable]:

@@ -13,3 +13,7 @@ All sizes are arguments, so one set of kernels serves every one of them.  A plan
 of several algorithms, of which the sizes choose one (:mod:`croton.schedule.convolution.choice`):
 the others have no items.
 """
+
+from croton.schedule.convolution.plan import plan
+
+__all__ = ["plan"]

@@ -29,7 +29,7 @@ from croton.tensor.signal.windows import Windows, count
 from croton.tensor.type import TensorType
 
 
-class _Pooling(Op):
+class Pooling(Op):
     """What they have in common: the window, over the last dimensions.
 
     ``window``, ``strides`` and ``pad`` (on both sides) have a number for each of them;
@@ -58,7 +58,7 @@ class _Pooling(Op):
         if any(self.pad) and not ignore_border:
             raise NotImplementedError("padding of a pooling needs ignore_border=True")
 
-    def _like(self, op: type[_Pooling]) -> Any:
+    def _like(self, op: type[Pooling]) -> Any:
         return op(self.window, self.strides, self.pad, self.ignore_border)
 
     def _counts(self, inner: Sequence[Any]) -> list[Any]:
@@ -114,7 +114,7 @@ def _wide(x: Any) -> Any:
     return x.astype(np.float32) if x.dtype == np.float16 else x
 
 
-class MaxPool(_Pooling):
+class MaxPool(Pooling):
     """The maximum over each window; padding never is one, NaN always."""
 
     def make_node(self, x: Any) -> Apply:
@@ -155,7 +155,7 @@ class MaxPool(_Pooling):
         return [None if d is None else self._like(MaxPoolGather)(x, self(x), d)]
 
 
-class _AtMaxima(_Pooling):
+class _AtMaxima(Pooling):
     """Linear in its third argument; the first two tell where the maxima are."""
 
     of_windows: bool
@@ -241,7 +241,7 @@ class MaxPoolGather(_AtMaxima):
         outputs[0][0] = result.astype(dx.dtype)
 
 
-class SumPool(_Pooling):
+class SumPool(Pooling):
     """The sum over each window."""
 
     def make_node(self, x: Any) -> Apply:
@@ -282,7 +282,7 @@ class SumPool(_Pooling):
         return [None if directions[0] is None else self(directions[0])]
 
 
-class SumPoolSpread(_Pooling):
+class SumPoolSpread(Pooling):
     """``dx[i] = sum of dy[o] over the windows o that hold i``, given the sizes of ``dx``."""
 
     def make_node(self, dy: Any, *sizes: Any) -> Apply:

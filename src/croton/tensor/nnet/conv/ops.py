@@ -48,6 +48,16 @@ class _Convolving(Op):
     names: tuple[str, str]
     parts: tuple[str, str, str]
 
+    @property
+    def loop(self) -> str | None:
+        """Kernels read images with their channels last."""
+        return "convolution" if self.channels_last else None
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether what is computed from the result may be computed along with it."""
+        return False
+
     def __init__(
         self,
         strides: Sequence[int],
@@ -255,6 +265,11 @@ class Convolution(_Convolving):
     names = ("input", "filters")
     parts = ("x", "w", "y")
 
+    @property
+    def takes_more(self) -> bool:
+        """Blocks of the result are handed on."""
+        return self.groups == 1
+
     def _roles(self, a: Sequence[Any], b: Sequence[Any], sizes: Sequence[Any]) -> Any:
         return a, b, [a[0], b[0], *self._positions(a[2:], b[2:])]
 
@@ -280,6 +295,11 @@ class ConvolutionInputs(_Convolving):
     names = ("output gradient", "filters")
     parts = ("y", "w", "x")
 
+    @property
+    def takes_more(self) -> bool:
+        """Without strides, blocks of the result are handed on."""
+        return self.groups == 1 and all(s == 1 for s in self.strides)
+
     def _roles(self, a: Sequence[Any], b: Sequence[Any], sizes: Sequence[Any]) -> Any:
         return [a[0], b[1] * self.groups, *sizes], b, a
 
@@ -301,6 +321,7 @@ class ConvolutionFilters(_Convolving):
 
     names = ("input", "output gradient")
     parts = ("x", "y", "w")
+    loop = None
 
     def _roles(self, a: Sequence[Any], b: Sequence[Any], sizes: Sequence[Any]) -> Any:
         return a, [b[1], a[1] if self.groups == 1 else a[1] // self.groups, *sizes], b

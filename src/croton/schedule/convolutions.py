@@ -1,0 +1,93 @@
+"""Convolutions as steps of a program: their sizes, by the names of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from croton.graph.variable import Variable
+from croton.kernel.machine import Machine
+from croton.schedule.convolution import plan as convolution_plan
+from croton.schedule.convolution.names import along
+from croton.schedule.products import Factor, Tiled, amounts, factor
+from croton.schedule.sizes import ONE, ZERO, ShapeOf, Size, Sizes
+from croton.tensor.nnet.conv import geometry
+
+KINDS: Mapping[str, str] = {
+    "Convolution": "forward",
+    "ConvolutionInputs": "inputs",
+    "ConvolutionFilters": "filters",
+}
+"""The kind of plan for each op."""
+
+
+def kind_of(node: Any) -> str:
+    """The kind of plan that computes ``node``."""
+    return KINDS[type(node.op).__name__]
+
+
+def parts_of(node: Any) -> dict[str, Variable]:
+    """The image, the filters and the result, of which the node computes one."""
+    op = node.op
+    return dict(zip(op.parts, (*node.inputs[:2], node.outputs[0]), strict=True))
+
+
+def filters_of(node: Any, sizes: Sizes, memory: Callable[[Variable], Any]) -> Factor | None:
+    """How the filters lie that the node reads, if it does."""
+    if node.op.parts[2] == "w":
+        return None
+    return factor(parts_of(node)["w"], sizes, memory)
+
+
+def names(node: Any, sizes: Sizes, filters: Factor | None) -> dict[str, Size]:
+    """The names of a convolution's plan (see its ``names``) with their sizes."""
+    op, parts = node.op, parts_of(node)
+    shape = {part: sizes.shape(v) for part, v in parts.items()}
+    rank = len(op.strides)
+    fill = 3 - rank
+    groups = Size.of(op.groups)
+    found = {
+        "batch": shape["x"][0],
+        "groups": groups,
+        "channels": shape["w"][-2],
+        "filters": sizes.operation("floordiv", shape["w"][-1], groups),
+    }
+    before = [
+        sizes.of(geometry.to_variable(geometry.pads(padding, k, dilation)[0]))
+        for padding, k, dilation in zip(
+            op.padding,
+            geometry.from_variables(ShapeOf(parts["w"])[:rank]),
+            op.dilation,
+            strict=True,
+        )
+    ]
+    lists = [
+        ("x", shape["x"][1:-1], ONE),
+        ("k", shape["w"][:rank], ONE),
+        ("y", shape["y"][1:-1], ONE),
+        ("stride", map(Size.of, op.strides), ONE),
+        ("before", before, ZERO),
+        ("dilation", map(Size.of, op.dilation), ONE),
+    ]
+    if filters is not None:
+        *steps, channel, each = filters.strides
+        lists.append(("w_step", steps, ZERO))
+        found |= {"w_start": filters.start, "w_filter": each, "w_channel": channel}
+    for prefix, values, neutral in lists:
+        found |= zip(along(prefix), [*[neutral] * fill, *values], strict=True)
+    return found
+
+
+def convolution_steps(
+    node: Any, sizes: Sizes, memory: Callable[[Variable], Any], machine: Machine, plain: bool
+) -> Tiled:
+    """The plan for a convolution; unless it is ``plain``, its blocks go to an epilogue."""
+    filters = filters_of(node, sizes, memory)
+    kind = kind_of(node)
+    operands = {
+        part: filters.memory if part == "w" and filters is not None else memory(v)
+        for part, v in zip(node.op.parts, node.inputs[:2], strict=False)
+    }
+    plan = convolution_plan(kind, node.outputs[0].type.dtype, machine, epilogue=not plain)
+    amount = amounts(names(node, sizes, filters), sizes)
+    return Tiled(plan, amount, operands, node.op.parts[2])
