@@ -1,0 +1,64 @@
+"""The gradient by the filters of a convolution, summed up directly from image and gradient.
+
+``w[t, c, f] = sum over n, p of x[n, at(p, t), c] * y[n, p, f]`` is a product of two matrices whose
+inner index are the places of the result; what a place in the filter sees of the image is read
+where it lies.  See :mod:`croton.schedule.convolution.direct_filters.cut` for what an item is.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from croton.kernel.machine import Machine
+from croton.kernel.nodes import Function
+from croton.schedule.convolution.direct_filters import kernel as sums
+from croton.schedule.convolution.direct_filters import parts
+from croton.schedule.convolution.direct_filters.cut import cut, product
+from croton.schedule.convolution.direct_filters.shape import Shape, shape
+from croton.schedule.counts import Count, count
+from croton.schedule.steps import Plan, Step
+
+__all__ = ["steps"]
+
+#: What the sums of the pieces are called.
+PARTS = "filters_parts"
+
+
+def steps(kind: str, machine: Machine, dtype: str, epilogue: bool, when: Count) -> Plan:
+    """The plan of the kind "filters", where ``when`` holds.
+
+    Raises ValueError for other kinds, and for an epilogue: no item has all of a sum.
+    """
+    if kind != "filters" or epilogue:
+        raise ValueError("this computes the gradient by the filters, without an epilogue")
+    t = shape(dtype, machine)
+    c = cut(t)
+    functions = _functions(t)
+    values: dict[str, Count] = c._asdict()
+    items = product("groups", c.pieces, c.tap_groups, c.panel_groups)
+    several = count("and", when, count("lt", 1, c.pieces))
+    band = count("mul", t.itemsize, count("mul", c.chunk, c.pitch))
+    slack = (t.heights[0] + t.lanes) * t.itemsize
+    first = Step(
+        functions[0].name,
+        ("x", "y", "w", PARTS),
+        tuple(values.get(name, name) for name in sums.SIZES),
+        count("select", when, items, 0),
+        1,
+        count("add", sums.scratch_bytes(t) + slack, band),
+    )
+    second = Step(
+        functions[1].name,
+        (PARTS, "w"),
+        (c.result, c.pieces),
+        count("select", several, count("ceildiv", c.result, parts.ITEM), 0),
+        16,
+        64,
+    )
+    size = count("select", several, count("mul", c.result, c.pieces), 0)
+    return Plan(dtype, functions, ((PARTS, size),), (first, second))
+
+
+@lru_cache(maxsize=32)
+def _functions(t: Shape) -> tuple[Function, Function]:
+    return sums.kernel(t), parts.kernel(t)

@@ -1,0 +1,138 @@
+"""How sizes cut the work: into lines of places, chunks of lines, and items.
+
+- A *line* is a row of places of the result, or a part of one, of at most ``depth`` places.  With
+  filters of one place that go everywhere, all places are one row (``joined``).
+- A *chunk* is as many lines as are summed up in registers at a time.
+- With few channels the image's lines are *copied* with the zeros around them, and the
+  rows of a block run over the places of the filter's last dimension as well, which lie side by
+  side (``merged``).
+- An *item* is a few of the filter's lines (all places in its last dimension), a few panels of
+  filters of one group, and all places or, where the result is small, a *piece* of them; what
+  the pieces sum up to is added in a second step.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from croton.schedule.convolution.direct_filters.shape import PANELS, Shape
+from croton.schedule.counts import Count, count
+
+#: Items that there should be, if each of them has this many products of numbers.
+ITEMS = 48
+LEAST = 1 << 21
+#: Elements that the sums of all pieces may have, and places that a piece should have.
+TEMPORARY = 1 << 20
+PIECE = 256
+#: Rows of the result per item, so that reading the gradient is little of the work.
+ROWS = 64
+
+
+class Cut(NamedTuple):
+    """Conditions and amounts; see this module's text."""
+
+    joined: Count
+    copied: Count
+    merged: Count
+    #: Places of a row, and of one of the lines that it is cut into; how many lines in all.
+    length: Count
+    seg: Count
+    lines: Count
+    #: Lines of a chunk and of a piece; how many pieces.
+    chunk: Count
+    share: Count
+    pieces: Count
+    #: Lines of the filter, and panels, of an item; how many items of each.
+    taps: Count
+    tap_groups: Count
+    panels: Count
+    panel_groups: Count
+    #: Elements of the result, and from line to line of what is copied.
+    result: Count
+    pitch: Count
+
+
+def cut(t: Shape) -> Cut:
+    """The cut for any sizes."""
+    joined = _all(
+        count("eq", product("k0", "k1", "k2"), 1),
+        *(
+            _all(
+                count("eq", f"stride{d}", 1),
+                count("eq", f"before{d}", 0),
+                count("eq", f"x{d}", f"y{d}"),
+            )
+            for d in range(3)
+        ),
+    )
+    copied = count("lt", "channels", t.heights[0])
+    merged = _all(copied, count("eq", "dilation2", 1))
+    places = product("batch", "y0", "y1", "y2")
+    length = count("select", joined, places, "y2")
+    each = count("maximum", 1, count("ceildiv", length, t.depth))
+    seg = count("maximum", 1, count("ceildiv", length, each))
+    rows = count("select", joined, 1, product("batch", "y0", "y1"))
+    lines = count("mul", rows, count("ceildiv", length, seg))
+
+    run = count("mul", "k2", "channels")
+    filter_lines = count("mul", "k0", "k1")
+    taps, tap_groups = _even(filter_lines, count("ceildiv", ROWS, count("maximum", run, 1)))
+    across = count("ceildiv", "filters", t.panel)
+    parts = product("groups", tap_groups)
+    many = count("floordiv", count("mul", parts, across), 32)
+    panels, panel_groups = _even(across, count("minimum", PANELS, many))
+
+    result = product("k0", "k1", "k2", "channels", "groups", "filters")
+    padded = product("k0", "k1", run, "groups", across, t.panel)
+    wanted = count("minimum", ITEMS, count("floordiv", count("mul", padded, places), LEAST))
+    pieces = count("ceildiv", wanted, count("maximum", 1, count("mul", parts, panel_groups)))
+    room = count("floordiv", TEMPORARY, count("maximum", result, 1))
+    pieces = count("minimum", pieces, count("minimum", room, count("floordiv", places, PIECE)))
+    pieces = count("maximum", pieces, 1)
+    share = count("maximum", 1, count("ceildiv", lines, pieces))
+    chunk, _ = _even(share, count("floordiv", t.depth, seg))
+    taps_of_run = count("select", merged, count("sub", "k2", 1), 0)
+    columns = count(
+        "add",
+        count("add", 1, count("mul", count("sub", seg, 1), "stride2")),
+        count("mul", taps_of_run, "dilation2"),
+    )
+    return Cut(
+        joined,
+        copied,
+        merged,
+        length,
+        seg,
+        lines,
+        chunk,
+        share,
+        count("maximum", 1, count("ceildiv", lines, share)),
+        taps,
+        tap_groups,
+        panels,
+        panel_groups,
+        result,
+        count("select", copied, count("mul", columns, "channels"), 0),
+    )
+
+
+def product(*factors: Count) -> Count:
+    """The product of all ``factors``."""
+    result = factors[0]
+    for factor in factors[1:]:
+        result = count("mul", result, factor)
+    return result
+
+
+def _even(whole: Count, most: Count) -> tuple[Count, Count]:
+    """Parts of at most about ``most`` (at least 1) and alike, and their number."""
+    number = count("maximum", 1, count("ceildiv", whole, count("maximum", most, 1)))
+    each = count("maximum", 1, count("ceildiv", whole, number))
+    return each, count("ceildiv", whole, each)
+
+
+def _all(*conditions: Count) -> Count:
+    result = conditions[0]
+    for condition in conditions[1:]:
+        result = count("and", result, condition)
+    return result
