@@ -1,0 +1,102 @@
+"""How the work of a depthwise convolution is cut, by its sizes and the machine's caches."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from croton.kernel.machine import Machine
+from croton.schedule.counts import Count, count
+from croton.schedule.product import tile
+from croton.schedule.product.tiling import ITEMSIZE
+
+#: Products of two numbers that make an item.
+WORK = 1 << 20
+#: Products that are worth a thread of their own.
+LEAST = 1 << 17
+
+
+class Tiling(NamedTuple):
+    """What is the same for all sizes: the lanes of a vector and the blocks of registers."""
+
+    dtype: str
+    lanes: int
+    registers: int
+    l1: int
+    #: Neighbouring places of a large and of a small block.
+    places: tuple[int, int]
+    #: Vectors of channels of a place that does not see all taps.
+    edge: int
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return ITEMSIZE[self.dtype]
+
+    @property
+    def leading(self) -> int:
+        """Elements of one row of an epilogue's tile."""
+        return tile.LEADING[self.dtype]
+
+
+def tiling(dtype: str, machine: Machine) -> Tiling:
+    """The constants for ``dtype`` on ``machine``."""
+    lanes = machine.lanes(ITEMSIZE[dtype])
+    return Tiling(dtype, lanes, machine.registers, machine.l1, (8, 4), 2)
+
+
+class Cut(NamedTuple):
+    """What an item is: so many ``lines`` of the result, so much (``span``) of each, and channels.
+
+    A line is what has one place in all dimensions but the last.  ``down``, ``pieces`` and
+    ``across`` are how many items there are along lines, the last dimension and channels; ``tile``
+    is how many lines an epilogue gets at a time; ``work`` are the products of an item.
+    """
+
+    lines: Count
+    span: Count
+    channels: Count
+    down: Count
+    pieces: Count
+    across: Count
+    tile: Count
+    work: Count
+
+
+def cut(t: Tiling, source: str, result: str, epilogue: bool) -> Cut:
+    """The cut for any sizes, of a result (``"x"`` or ``"y"``) that is made from the other one."""
+    last = f"{result}2"
+    pieces = count("ceildiv", last, tile.ROWS)
+    span = count("ceildiv", last, pieces)
+    if epilogue:
+        channels: Count = t.leading
+    else:
+        channels = _channels(t, source)
+    across = count("ceildiv", "groups", channels)
+    taps = mul("k0", "k1", "k2")
+    each = mul(taps, span, count("minimum", channels, "groups"))
+    all_lines = mul("batch", f"{result}0", f"{result}1")
+    lines = count("maximum", 1, count("floordiv", WORK, count("maximum", 1, each)))
+    down = count("ceildiv", all_lines, lines)
+    lines = count("ceildiv", all_lines, down)
+    rows = count("maximum", 1, count("floordiv", tile.ROWS // 2, count("maximum", 1, span)))
+    rows = count("select", count("lt", 1, pieces), 1, rows)
+    return Cut(lines, span, channels, down, pieces, across, rows, mul(lines, each))
+
+
+def _channels(t: Tiling, source: str) -> Count:
+    """So many that what a line reads stays in the first cache, in equal parts."""
+    vector = t.lanes * t.itemsize
+    read = mul("k0", "k1", count("minimum", f"{source}2", tile.ROWS), vector)
+    fitting = count("floordiv", t.l1 // 2, count("maximum", 1, read))
+    fitting = count("maximum", fitting, 2)
+    vectors = count("ceildiv", "groups", t.lanes)
+    parts = count("ceildiv", vectors, fitting)
+    return count("mul", t.lanes, count("ceildiv", vectors, parts))
+
+
+def mul(*factors: Count) -> Count:
+    """The product of ``factors``."""
+    total: Count = 1
+    for factor in factors:
+        total = factor if total == 1 else count("mul", total, factor)
+    return total

@@ -1,0 +1,321 @@
+"""The kernel of the forward kind and of the inputs: an item is a part of the result.
+
+It goes over its lines, in each line over the places that see all taps inside of the source in
+blocks of several, and over the others one by one.
+"""
+
+from __future__ import annotations
+
+from croton.kernel.build import add, index, mul, op, select, sub
+from croton.kernel.nodes import (
+    Allocate,
+    Assign,
+    Body,
+    Buffer,
+    Call,
+    Choose,
+    Expr,
+    For,
+    Function,
+    If,
+    Let,
+    Local,
+    Stmt,
+    Store,
+    Var,
+)
+from croton.schedule.convolution.depthwise.block import Buffers, Moves, Shape, Start, block
+from croton.schedule.convolution.depthwise.choice import Tiling
+from croton.schedule.convolution.depthwise.dimensions import (
+    HIGH,
+    LOW,
+    ONE,
+    ORIGIN,
+    FIRST,
+    NUMBER,
+    PLACES,
+    ZERO,
+    Dimension,
+    Reach,
+    ceil,
+    clip,
+    dimensions,
+    floor,
+    reach,
+    word,
+)
+from croton.schedule.convolution.names import EXTENTS, FILTERS, PLACES as GEOMETRY
+from croton.schedule.product import tile
+from croton.schedule.product.pack import below
+
+#: How the filters lie that are read: ``direct`` if where they were given, else where they were
+#: packed to.
+OWN = ("direct", "start", "step0", "step1", "step2")
+#: The cut (:class:`croton.schedule.convolution.depthwise.choice.Cut`).
+CUT = ("lines", "span", "width", "pieces", "across", "tile_lines")
+NAMES = tuple(n for n in EXTENTS if n not in ("channels", "filters"))
+SIZES = (*NAMES, *GEOMETRY, *OWN, *CUT)
+
+LINES, SPAN, WIDTH, TILE_LINES = Var("lines"), Var("span"), Var("width"), Var("tile_lines")
+CHANNELS, BATCH = Var("groups"), Var("batch")
+#: The item: its lines, places and channels.
+LINE0, LINE1, PLACE0, PLACE1 = Var("line0"), Var("line1"), Var("place0"), Var("place1")
+C0, C1, C = Var("c0"), Var("c1"), Var("c")
+#: The line: its number, and its place in the batch and the first dimensions.
+LINE, IMAGE, AT0, AT1 = Var("line"), Var("image"), Var("at0"), Var("at1")
+#: Where the line begins in the source, the filters and the result, before the last dimension.
+SOURCE, FILTER, RESULT = Var("source_line"), Var("filter_line"), Var("result_line")
+
+
+def kernel(t: Tiling, forward: bool, epilogue: bool) -> Function:
+    """The kernel that stores its result, or hands it to an epilogue."""
+    return _Lines(t, forward, epilogue).function()
+
+
+class _Lines:
+    def __init__(self, t: Tiling, forward: bool, epilogue: bool) -> None:
+        self.t, self.forward, self.epilogue = t, forward, epilogue
+        self.source = Buffer("source", t.dtype)
+        self.given, self.packed = Buffer("given", t.dtype), Buffer("packed", t.dtype)
+        self.filters = Buffer("rows_of_filters", t.dtype)
+        self.result = Buffer("tile" if epilogue else "result", t.dtype)
+        self.callee, self.below = Buffer("epilogue", "int64"), Buffer("below", "int64")
+        self.table = Buffer("classes", "int64")
+        #: From place to place of the result as it is stored.
+        self.pitch: Expr = index(t.leading) if epilogue else CHANNELS
+        self.fill, self.dimensions = dimensions(forward, self.table)
+
+    def function(self) -> Function:
+        """All items of ``[lo, hi)``."""
+        kind = "forward" if self.forward else "inputs"
+        name = f"depthwise_{kind}_{self.t.dtype}" + ("_epilogue" if self.epilogue else "")
+        last = self.callee if self.epilogue else self.result
+        parts: list[Stmt] = []
+        start = 64
+        if self.epilogue:
+            # The callee's scratch is a part of ours, behind our own first bytes.
+            parts = [
+                Allocate(self.below, index(64)),
+                Allocate(self.result, index(64 + tile.TILE)),
+            ]
+            start += tile.FREE
+        body = (
+            *parts,
+            Allocate(self.table, index(start)),
+            Choose(self.filters, op("ne", Var("direct"), ZERO), self.given, self.packed),
+            *self.fill,
+            *self.moves(),
+            For(Var("item"), Var("lo"), Var("hi"), self.item()),
+        )
+        buffers = (self.source, self.given, self.packed, last)
+        # Products and sums become one instruction where the machine has it.
+        return Function(name, buffers, tuple(Var(n) for n in SIZES), body, contract=True)
+
+    def moves(self) -> Body:
+        """What is added to go on."""
+        d0, d1, d2 = self.dimensions
+        plane, row = Var("source_plane"), Var("source_row")
+        names = [Var(f"move{d}") for d in range(3)]
+        own = [Var(f"filter_move{d}") for d in range(3)]
+        place, triple, result = Var("place_move"), Var("triple_move"), Var("result_move")
+        self.step = Moves(
+            (names[0], names[1], names[2]), (own[0], own[1], own[2]), place, triple, result
+        )
+        return (
+            Let(row, mul(d2.source, CHANNELS)),
+            Let(plane, mul(d1.source, row)),
+            Let(names[0], mul(d0.reach, plane)),
+            Let(names[1], mul(d1.reach, row)),
+            Let(names[2], mul(d2.reach, CHANNELS)),
+            *(
+                Let(v, mul(d.tap, Var(f"step{d.number}")))
+                for v, d in zip(own, self.dimensions, strict=True)
+            ),
+            Let(place, mul(d2.stride, CHANNELS)),
+            Let(triple, mul(place, index(3))),
+            Let(result, mul(d2.apart, self.pitch)),
+        )
+
+    def item(self) -> Body:
+        """One part of the result."""
+        d0, d1, d2 = self.dimensions
+        rest, column, down, piece = Var("rest"), Var("column"), Var("down"), Var("piece")
+        first, all_lines = Var("first_line"), Var("all_lines")
+        planes = Var("planes")
+        decode: Body = (
+            Let(rest, floor(Var("item"), Var("across"))),
+            Let(column, sub(Var("item"), mul(rest, Var("across")))),
+            Let(down, floor(rest, Var("pieces"))),
+            Let(piece, sub(rest, mul(down, Var("pieces")))),
+            Let(all_lines, mul(mul(BATCH, d0.result), d1.result)),
+            Let(LINE0, mul(down, LINES)),
+            Let(LINE1, op("minimum", add(LINE0, LINES), all_lines)),
+            Let(PLACE0, mul(piece, SPAN)),
+            Let(PLACE1, op("minimum", add(PLACE0, SPAN), d2.result)),
+            Let(C0, mul(column, WIDTH)),
+            Let(C1, op("minimum", add(C0, WIDTH), CHANNELS)),
+            Let(planes, floor(LINE0, d1.result)),
+            Local(IMAGE, floor(planes, d0.result)),
+            Local(AT0, sub(planes, mul(IMAGE, d0.result))),
+            Local(AT1, sub(LINE0, mul(planes, d1.result))),
+        )
+        next_image: Body = (Assign(AT0, ZERO), Assign(IMAGE, add(IMAGE, ONE)))
+        next_plane: Body = (
+            Assign(AT1, ZERO),
+            Assign(AT0, add(AT0, ONE)),
+            If(op("ge", AT0, d0.result), next_image),
+        )
+        line: Body = (
+            *self.line(first),
+            Assign(AT1, add(AT1, ONE)),
+            If(op("ge", AT1, d1.result), next_plane),
+        )
+        if not self.epilogue:
+            return (*decode, For(LINE, LINE0, LINE1, line))
+        last = Var("last_line")
+        lo = add(mul(first, d2.result), PLACE0)
+        hi = add(mul(sub(last, ONE), d2.result), PLACE1)
+        header = tile.HEADER // 8
+        tiles: Body = (
+            Let(last, op("minimum", add(first, TILE_LINES), LINE1)),
+            For(LINE, first, last, line),
+            *(
+                Store(self.below, index(header + at), value)
+                for at, value in ((tile.N0, C0), (tile.N1, C1), (tile.BATCH, ZERO))
+            ),
+            Call(self.callee, lo, hi, self.below),
+        )
+        return (*decode, For(first, LINE0, LINE1, tiles, step=TILE_LINES))
+
+    def line(self, first: Expr) -> Body:
+        """The places of the item in one line."""
+        d0, d1, d2 = self.dimensions
+        body: list[Stmt] = []
+        reached: list[Reach] = []
+        for d, at in ((d0, AT0), (d1, AT1)):
+            which, place = self.class_of(d, at, body)
+            found, reaches = reach(d, self.table, which, place, "line")
+            body += found
+            reached.append(reaches)
+        plane = add(mul(IMAGE, d0.source), reached[0].source)
+        row = add(mul(plane, d1.source), reached[1].source)
+        taps = add(
+            add(Var("start"), mul(reached[0].tap, Var("step0"))),
+            mul(reached[1].tap, Var("step1")),
+        )
+        result = mul(LINE, d2.result)
+        if self.epilogue:
+            result = sub(result, add(mul(first, d2.result), PLACE0))
+            result = sub(mul(result, self.pitch), C0)
+        else:
+            result = mul(result, self.pitch)
+        which = Var("class2")
+        body += [
+            Let(SOURCE, mul(mul(row, d2.source), CHANNELS)),
+            Let(FILTER, taps),
+            Let(RESULT, result),
+            For(which, ZERO, d2.apart, self.places(which, (reached[0].many, reached[1].many))),
+        ]
+        return tuple(body)
+
+    def class_of(self, d: Dimension, at: Expr, body: list[Stmt]) -> tuple[Expr, Expr]:
+        """The class of a place, and its number in there."""
+        if self.forward:
+            return ZERO, at
+        number, which = Var(f"number{d.number}"), Var(f"class{d.number}")
+        body += [Let(number, floor(at, d.apart)), Let(which, sub(at, mul(number, d.apart)))]
+        return which, number
+
+    def places(self, which: Expr, taps: tuple[Expr, Expr]) -> Body:
+        """The places of one class: those that see all taps in blocks, the others one by one."""
+        d, (big, small) = self.dimensions[2], self.t.places
+        begin, end, low, high = Var("begin"), Var("end"), Var("inner_low"), Var("inner_high")
+        several, edge, place, now = (
+            Var(n) for n in ("several", "edge", "edge_place", "block_place")
+        )
+        number, origin, tap = Var("taps2"), Var("origin2"), Var("tap2_first")
+        known, found = reach(d, self.table, which, place, "edge")
+
+        def start(at: Expr, read: Expr, tap: Expr, many: Expr) -> Start:
+            return Start(
+                add(SOURCE, mul(read, CHANNELS)),
+                add(FILTER, mul(tap, Var("step2"))),
+                add(RESULT, mul(add(which, mul(at, d.apart)), self.pitch)),
+                (*taps, many),
+            )
+
+        def whole(size: int, at: Expr) -> Body:
+            begins = start(now, add(origin, mul(now, d.stride)), tap, number)
+            return (
+                Let(now, op("minimum", at, sub(high, index(size)))),
+                *self.channels(Shape(size, 1, self.t.lanes), begins),
+            )
+
+        edges: Body = (
+            Let(place, add(edge, select(op("lt", edge, low), ZERO, several))),
+            *known,
+            *self.channels(
+                Shape(1, self.t.edge, self.t.lanes),
+                start(place, found.source, found.tap, found.many),
+            ),
+        )
+        # Blocks may overlap: what is computed twice gets the same bits.
+        step = Var("block")
+        bigs, smalls, done = Var("big_blocks"), Var("small_blocks"), Var("in_big")
+        full = floor(add(several, index(big - 1 - small)), index(big))
+        bound = clip(word(d, self.table, which, HIGH), low, end)
+        inside, enough = Var("inside"), Var("enough", "bool")
+        return (
+            Let(begin, self.number_of(sub(PLACE0, which))),
+            Let(end, self.number_of(sub(PLACE1, which))),
+            Let(low, clip(word(d, self.table, which, LOW), begin, end)),
+            Let(inside, sub(bound, low)),
+            Let(enough, op("ge", inside, index(small))),
+            Let(several, select(enough, inside, ZERO)),
+            Let(high, add(low, several)),
+            Let(number, word(d, self.table, which, NUMBER)),
+            Let(origin, word(d, self.table, which, ORIGIN)),
+            Let(tap, word(d, self.table, which, FIRST)),
+            For(edge, begin, sub(end, several), edges),
+            Let(bigs, select(op("ge", several, index(big)), full, ZERO)),
+            Let(done, mul(bigs, index(big))),
+            Let(smalls, ceil(op("maximum", sub(several, done), ZERO), index(small))),
+            For(step, ZERO, bigs, whole(big, add(low, mul(step, index(big))))),
+            For(
+                step,
+                ZERO,
+                smalls,
+                whole(small, add(add(low, done), mul(step, index(small)))),
+            ),
+        )
+
+    def number_of(self, places: Expr) -> Expr:
+        """How many places of a class are among the first ``places`` from its first one on."""
+        return places if self.forward else ceil(places, self.dimensions[2].apart)
+
+    def channels(self, shape: Shape, start: Start) -> Body:
+        """A block of places, for all channels of the item."""
+        buffers = Buffers(self.source, self.filters, self.result)
+        starts = Var("from"), Var("filters_from"), Var("to")
+        moved = Start(add(starts[0], C), add(starts[1], C), add(starts[2], C), start.taps)
+        vectors, lanes = shape.vectors, shape.lanes
+        masks = tuple(Var(f"lanes{v}", "bool", lanes) for v in range(vectors))
+        none = (None,) * vectors
+        # An epilogue's tile has room for whole vectors.
+        stored = none if self.epilogue else masks
+        step = index(vectors * lanes)
+        rest = sub(C1, C)
+        body: Body = (
+            If(
+                op("ge", rest, step),
+                block(shape, buffers, moved, self.step, none, none),
+                (
+                    *(Let(m, below(rest, index(v * lanes), lanes)) for v, m in enumerate(masks)),
+                    *block(shape, buffers, moved, self.step, masks, stored),
+                ),
+            ),
+        )
+        return (
+            *(Let(s, v) for s, v in zip(starts, start[:3], strict=True)),
+            For(C, C0, C1, body, step=step),
+        )

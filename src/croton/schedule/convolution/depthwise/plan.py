@@ -1,0 +1,83 @@
+"""The steps of a depthwise convolution."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from croton.kernel.machine import Machine
+from croton.kernel.nodes import Function
+from croton.schedule.convolution.depthwise.choice import LEAST, Tiling, cut, mul, tiling
+from croton.schedule.convolution.depthwise.dimensions import table_bytes
+from croton.schedule.convolution.depthwise.filters import PACK_SIZES, pack_kernel
+from croton.schedule.convolution.depthwise.kernel import SIZES, kernel
+from croton.schedule.convolution.names import KINDS
+from croton.schedule.counts import Count, count
+from croton.schedule.product import tile
+from croton.schedule.steps import Plan, Step
+
+PACKED = "depthwise_packed"
+
+
+def steps(
+    kind: str,
+    machine: Machine,
+    dtype: str,
+    epilogue: bool = False,
+    when: Count = 1,
+    *,
+    prepared: bool = False,
+    spare: int = 0,
+) -> Plan:
+    """How to compute a convolution of ``kind`` with one channel and one filter in each group.
+
+    The steps have items where ``when`` is 1.  With ``epilogue`` (not for the filters) blocks of
+    the result go to a kernel (:mod:`croton.schedule.product.tile`), which may use ``spare``
+    bytes of scratch.  With ``prepared`` the filters are read from a buffer ``"packed"``
+    (:func:`~croton.schedule.convolution.depthwise.filters.pack_filters`) instead of ``"w"``.
+    """
+    t = tiling(dtype, machine)
+    return _lines(t, kind == "forward", epilogue, when, prepared, spare)
+
+
+def _lines(
+    t: Tiling, forward: bool, epilogue: bool, when: Count, prepared: bool, spare: int
+) -> Plan:
+    functions = _functions(t, forward, epilogue)
+    source, _, result = KINDS["forward" if forward else "inputs"]
+    c = cut(t, source, result, epilogue)
+    neighbours: Count = 1 if prepared else count("eq", "w_filter", 1)
+    row: Count = mul("k2", "groups")
+    own: dict[str, Count] = {"start": 0, "step0": mul("k1", row), "step1": row, "step2": "groups"}
+    values: dict[str, Count] = {"direct": neighbours}
+    for name, size in own.items():
+        values[name] = size if prepared else count("select", neighbours, f"w_{name}", size)
+    names = ("lines", "span", "width", "down", "pieces", "across", "tile_lines")
+    values |= dict(zip(names, c, strict=False))
+    buffers = ("packed", "packed") if prepared else ("w", PACKED)
+    table = count("add", 64, table_bytes(forward))
+    main = Step(
+        functions[1].name,
+        (source, *buffers, "epilogue" if epilogue else result),
+        tuple(values.get(name, name) for name in SIZES),
+        count("select", when, mul(c.down, c.pieces, c.across), 0),
+        count("add", 1, count("floordiv", LEAST, count("add", 1, c.work))),
+        count("add", tile.FREE + spare, table) if epilogue else table,
+    )
+    if prepared:
+        return Plan(t.dtype, functions[1:], (), (main,))
+    packs = count("and", when, count("eq", neighbours, 0))
+    copy = Step(
+        functions[0].name,
+        ("w", PACKED),
+        PACK_SIZES,
+        count("select", packs, mul("k0", "k1", "k2"), 0),
+        count("add", 1, count("floordiv", 1 << 14, count("add", "groups", 1))),
+        64,
+    )
+    size = count("select", packs, mul("k0", "k1", "k2", "groups"), 0)
+    return Plan(t.dtype, functions, ((PACKED, size),), (copy, main))
+
+
+@lru_cache(maxsize=32)
+def _functions(t: Tiling, forward: bool, epilogue: bool) -> tuple[Function, Function]:
+    return pack_kernel(t), kernel(t, forward, epilogue)
