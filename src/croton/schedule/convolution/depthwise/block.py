@@ -1,11 +1,13 @@
 """The innermost loops: some neighbouring places of the result, for some vectors of channels.
 
 Their sums stay in registers while the taps run.  Each tap reads its row of the filters once
-and the source at each of the places.
+and the source at each of the places.  Where the next tap reads what the next place does, some
+taps are taken at once, so that each place is read once for all of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from croton.kernel.build import add, const, index, mul, op
@@ -27,6 +29,8 @@ ZERO = index(0)
 
 #: Places that are reached from one address.
 GROUP = 4
+#: Taps that are taken at once.
+RUN = 3
 
 
 class Shape(NamedTuple):
@@ -51,12 +55,18 @@ class Moves(NamedTuple):
 
 
 class Start(NamedTuple):
-    """Where the first place reads and writes, and its numbers of taps."""
+    """Where the first place reads and writes, and how many taps it has.
+
+    The last dimension has ``runs`` of :data:`RUN` taps and ``single`` ones behind them.
+    """
 
     source: Expr
     filters: Expr
     result: Expr
-    taps: tuple[Expr, Expr, Expr]
+    outer: Expr
+    middle: Expr
+    runs: Expr | None
+    single: Expr
 
 
 class Buffers(NamedTuple):
@@ -72,64 +82,126 @@ def block(
     buffers: Buffers,
     start: Start,
     moves: Moves,
-    masks: tuple[Expr | None, ...],
-    stored: tuple[Expr | None, ...],
+    masks: Sequence[Expr | None],
+    stored: Sequence[Expr | None],
 ) -> Body:
     """The block; ``masks`` are those of the vectors that are read, and ``stored`` of the result."""
-    places, vectors, lanes = shape
-    dtype = buffers.source.dtype
-    sums = [[Var(f"sum{i}_{v}", dtype, lanes) for v in range(vectors)] for i in range(places)]
-    body: list[Stmt] = [
-        Local(s, const(0.0, dtype, lanes)) for place_sums in sums for s in place_sums
-    ]
-    near = (ZERO, moves.place, mul(moves.place, index(2)), moves.triple)
-    groups = [Var(f"read{g}") for g in range(-(-places // GROUP))]
-    row = Var("row_of_filters")
-    read: list[Stmt] = []
-    filters = [Var(f"filter{v}", dtype, lanes) for v in range(vectors)]
-    read += [
-        Let(f, Load(buffers.filters, add(row, index(v * lanes)), lanes, masks[v]))
-        for v, f in enumerate(filters)
-    ]
-    for i, place_sums in enumerate(sums):
-        at = add(groups[i // GROUP], near[i % GROUP])
-        for v, s in enumerate(place_sums):
-            x = Load(buffers.source, add(at, index(v * lanes)), lanes, masks[v])
-            read.append(Assign(s, op("add", op("mul", x, filters[v]), s)))
-    read += [Assign(g, add(g, moves.source[2])) for g in groups]
-    read.append(Assign(row, add(row, moves.filters[2])))
-    middle, at_middle = Var("read_middle"), Var("filters_middle")
-    outer, at_outer = Var("read_outer"), Var("filters_outer")
-    inner: Body = (
-        *(
-            Local(g, add(middle, mul(moves.place, index(GROUP * number))))
-            for number, g in enumerate(groups)
-        ),
-        Local(row, at_middle),
-        For(Var("tap_inner"), ZERO, start.taps[2], tuple(read)),
-        Assign(middle, add(middle, moves.source[1])),
-        Assign(at_middle, add(at_middle, moves.filters[1])),
-    )
-    across: Body = (
-        Local(middle, outer),
-        Local(at_middle, at_outer),
-        For(Var("tap_middle"), ZERO, start.taps[1], inner),
-        Assign(outer, add(outer, moves.source[0])),
-        Assign(at_outer, add(at_outer, moves.filters[0])),
-    )
-    body += [
-        Local(outer, start.source),
-        Local(at_outer, start.filters),
-        For(Var("tap_outer"), ZERO, start.taps[0], across),
-    ]
-    lines = [Var(f"write{i}") for i in range(places)]
-    body += [
-        Let(line, add(lines[i - 1], moves.result) if i else start.result)
-        for i, line in enumerate(lines)
-    ]
-    body += [
-        Store(buffers.result, add(line, index(v * lanes)), s, stored[v])
-        for line, place_sums in zip(lines, sums, strict=True)
-        for v, s in enumerate(place_sums)
-    ]
-    return tuple(body)
+    return _Block(shape, buffers, moves, masks).body(start, stored)
+
+
+class _Block:
+    def __init__(
+        self, shape: Shape, buffers: Buffers, moves: Moves, masks: Sequence[Expr | None]
+    ) -> None:
+        self.shape, self.buffers, self.moves, self.masks = shape, buffers, moves, masks
+        places, vectors, lanes = shape
+        self.dtype = buffers.source.dtype
+        self.sums = [
+            [Var(f"sum{i}_{v}", self.dtype, lanes) for v in range(vectors)] for i in range(places)
+        ]
+        self.near = (ZERO, moves.place, mul(moves.place, index(2)), moves.triple)
+        self.row = Var("row_of_filters")
+
+    def body(self, start: Start, stored: Sequence[Expr | None]) -> Body:
+        """All of it."""
+        lanes, moves = self.shape.lanes, self.moves
+        lines = [Var(f"write{i}") for i in range(self.shape.places)]
+        zero = const(0.0, self.dtype, lanes)
+        outer, filters = Var("read_outer"), Var("filters_outer")
+        across: Body = (
+            *self.middle(start, outer, filters),
+            Assign(outer, add(outer, moves.source[0])),
+            Assign(filters, add(filters, moves.filters[0])),
+        )
+        return (
+            *(Local(s, zero) for place_sums in self.sums for s in place_sums),
+            Local(outer, start.source),
+            Local(filters, start.filters),
+            For(Var("tap_outer"), ZERO, start.outer, across),
+            *(
+                Let(line, add(lines[i - 1], moves.result) if i else start.result)
+                for i, line in enumerate(lines)
+            ),
+            *(
+                Store(self.buffers.result, add(line, index(v * lanes)), s, stored[v])
+                for line, place_sums in zip(lines, self.sums, strict=True)
+                for v, s in enumerate(place_sums)
+            ),
+        )
+
+    def middle(self, start: Start, outer: Expr, filters: Expr) -> Body:
+        """The taps of the middle dimension."""
+        moves = self.moves
+        at, own = Var("read_middle"), Var("filters_middle")
+        number = self.shape.places if start.runs is None else self.shape.places + RUN - 1
+        groups = [Var(f"read{g}") for g in range(-(-number // GROUP))]
+        runs: Body = ()
+        if start.runs is not None:
+            runs = (For(Var("tap_run"), ZERO, start.runs, self.run(groups)),)
+        body: Body = (
+            *(
+                Local(g, add(at, mul(moves.place, index(GROUP * number))))
+                for number, g in enumerate(groups)
+            ),
+            Local(self.row, own),
+            *runs,
+            For(Var("tap_inner"), ZERO, start.single, self.single(groups)),
+            Assign(at, add(at, moves.source[1])),
+            Assign(own, add(own, moves.filters[1])),
+        )
+        return (Local(at, outer), Local(own, filters), For(Var("tap_middle"), ZERO, start.middle, body))
+
+    def single(self, groups: list[Var]) -> Body:
+        """One tap of the last dimension."""
+        names, body = self.filters(0, self.row)
+        for i, place_sums in enumerate(self.sums):
+            for v, s in enumerate(place_sums):
+                body.append(self.onto(s, self.source(groups, i, v), names[v]))
+        used = groups[: -(-self.shape.places // GROUP)]
+        return (*body, *self.go_on(used, 1))
+
+    def run(self, groups: list[Var]) -> Body:
+        """Some taps of the last dimension, of which each reads where the next place does."""
+        places, vectors, lanes = self.shape
+        body: list[Stmt] = []
+        rows: list[list[Var]] = []
+        for j in range(RUN):
+            names, loads = self.filters(j, add(self.row, mul(self.moves.filters[2], index(j))))
+            rows.append(names)
+            body += loads
+        for i in range(places + RUN - 1):
+            for v in range(vectors):
+                x = Var(f"x{i}_{v}", self.dtype, lanes)
+                body.append(Let(x, self.source(groups, i, v)))
+                body += [
+                    self.onto(self.sums[i - j][v], x, rows[j][v])
+                    for j in range(RUN)
+                    if 0 <= i - j < places
+                ]
+        return (*body, *self.go_on(groups, RUN))
+
+    def filters(self, number: int, at: Expr) -> tuple[list[Var], list[Stmt]]:
+        """A row of the filters."""
+        lanes = self.shape.lanes
+        names = [Var(f"filter{number}_{v}", self.dtype, lanes) for v in range(self.shape.vectors)]
+        where = Var(f"filter_at{number}")
+        body: list[Stmt] = [Let(where, at)]
+        for v, name in enumerate(names):
+            place = add(where, index(v * lanes))
+            body.append(Let(name, Load(self.buffers.filters, place, lanes, self.masks[v])))
+        return names, body
+
+    def source(self, groups: list[Var], i: int, v: int) -> Expr:
+        """What is read for place ``i``."""
+        at = add(groups[i // GROUP], self.near[i % GROUP])
+        lanes = self.shape.lanes
+        return Load(self.buffers.source, add(at, index(v * lanes)), lanes, self.masks[v])
+
+    def onto(self, s: Var, x: Expr, row: Expr) -> Assign:
+        """Add a product."""
+        return Assign(s, op("add", op("mul", x, row), s))
+
+    def go_on(self, groups: list[Var], taps: int) -> Body:
+        """To the next taps."""
+        move, own = (mul(m[2], index(taps)) for m in (self.moves.source, self.moves.filters))
+        return (*(Assign(g, add(g, move)) for g in groups), Assign(self.row, add(self.row, own)))

@@ -24,7 +24,14 @@ from croton.kernel.nodes import (
     Store,
     Var,
 )
-from croton.schedule.convolution.depthwise.block import Buffers, Moves, Shape, Start, block
+from croton.schedule.convolution.depthwise.block import (
+    RUN,
+    Buffers,
+    Moves,
+    Shape,
+    Start,
+    block,
+)
 from croton.schedule.convolution.depthwise.choice import Tiling
 from croton.schedule.convolution.depthwise.dimensions import (
     HIGH,
@@ -234,6 +241,7 @@ class _Lines:
             Var(n) for n in ("several", "edge", "edge_place", "block_place")
         )
         number, origin, tap = Var("taps2"), Var("origin2"), Var("tap2_first")
+        runs, single = Var("runs"), Var("single_taps")
         known, found = reach(d, self.table, which, place, "edge")
 
         def start(at: Expr, read: Expr, tap: Expr, many: Expr) -> Start:
@@ -241,11 +249,14 @@ class _Lines:
                 add(SOURCE, mul(read, CHANNELS)),
                 add(FILTER, mul(tap, Var("step2"))),
                 add(RESULT, mul(add(which, mul(at, d.apart)), self.pitch)),
-                (*taps, many),
+                *taps,
+                None,
+                many,
             )
 
         def whole(size: int, at: Expr) -> Body:
             begins = start(now, add(origin, mul(now, d.stride)), tap, number)
+            begins = begins._replace(runs=runs, single=single)
             return (
                 Let(now, op("minimum", at, sub(high, index(size)))),
                 *self.channels(Shape(size, 1, self.t.lanes), begins),
@@ -274,6 +285,8 @@ class _Lines:
             Let(several, select(enough, inside, ZERO)),
             Let(high, add(low, several)),
             Let(number, word(d, self.table, which, NUMBER)),
+            Let(runs, select(op("eq", d.reach, d.stride), floor(number, index(RUN)), ZERO)),
+            Let(single, sub(number, mul(runs, index(RUN)))),
             Let(origin, word(d, self.table, which, ORIGIN)),
             Let(tap, word(d, self.table, which, FIRST)),
             For(edge, begin, sub(end, several), edges),
@@ -297,7 +310,12 @@ class _Lines:
         """A block of places, for all channels of the item."""
         buffers = Buffers(self.source, self.filters, self.result)
         starts = Var("from"), Var("filters_from"), Var("to")
-        moved = Start(add(starts[0], C), add(starts[1], C), add(starts[2], C), start.taps)
+        moved = start._replace(
+            source=add(starts[0], C), filters=add(starts[1], C), result=add(starts[2], C)
+        )
+        # What seldom runs need not be fast.
+        single = start.single if start.runs is None else add(start.single, mul(start.runs, index(RUN)))
+        tail = moved._replace(runs=None, single=Var("all_taps"))
         vectors, lanes = shape.vectors, shape.lanes
         masks = tuple(Var(f"lanes{v}", "bool", lanes) for v in range(vectors))
         none = (None,) * vectors
@@ -311,7 +329,8 @@ class _Lines:
                 block(shape, buffers, moved, self.step, none, none),
                 (
                     *(Let(m, below(rest, index(v * lanes), lanes)) for v, m in enumerate(masks)),
-                    *block(shape, buffers, moved, self.step, masks, stored),
+                    Let(Var("all_taps"), single),
+                    *block(shape, buffers, tail, self.step, masks, stored),
                 ),
             ),
         )
