@@ -87,7 +87,7 @@ def _channels(t: Tiling, source: str) -> Count:
     """So many that what a line reads stays in the first cache, in equal parts."""
     vector = t.lanes * t.itemsize
     read = mul("k0", "k1", count("minimum", f"{source}2", tile.ROWS), vector)
-    fitting = count("floordiv", t.l1 // 2, count("maximum", 1, read))
+    fitting = count("floordiv", t.l1, count("maximum", 1, read))
     fitting = count("maximum", fitting, 2)
     vectors = count("ceildiv", "groups", t.lanes)
     parts = count("ceildiv", vectors, fitting)
