@@ -149,7 +149,11 @@ class _Block:
             Assign(at, add(at, moves.source[1])),
             Assign(own, add(own, moves.filters[1])),
         )
-        return (Local(at, outer), Local(own, filters), For(Var("tap_middle"), ZERO, start.middle, body))
+        return (
+            Local(at, outer),
+            Local(own, filters),
+            For(Var("tap_middle"), ZERO, start.middle, body),
+        )
 
     def single(self, groups: list[Var]) -> Body:
         """One tap of the last dimension."""

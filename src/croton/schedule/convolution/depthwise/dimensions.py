@@ -16,7 +16,20 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from croton.kernel.build import add, const, index, mul, op, select, sub
-from croton.kernel.nodes import Assign, Body, Buffer, Expr, For, If, Let, Load, Local, Stmt, Store, Var
+from croton.kernel.nodes import (
+    Assign,
+    Body,
+    Buffer,
+    Expr,
+    For,
+    If,
+    Let,
+    Load,
+    Local,
+    Stmt,
+    Store,
+    Var,
+)
 from croton.schedule.counts import Count, count
 
 ZERO, ONE = index(0), index(1)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from croton.kernel.build import add, index, mul, op, select, sub
 from croton.kernel.nodes import (
     Allocate,
-    Assign,
     Body,
     Buffer,
     Call,
@@ -19,7 +18,6 @@ from croton.kernel.nodes import (
     Function,
     If,
     Let,
-    Local,
     Stmt,
     Store,
     Var,
@@ -34,13 +32,12 @@ from croton.schedule.convolution.depthwise.block import (
 )
 from croton.schedule.convolution.depthwise.choice import Tiling
 from croton.schedule.convolution.depthwise.dimensions import (
+    FIRST,
     HIGH,
     LOW,
+    NUMBER,
     ONE,
     ORIGIN,
-    FIRST,
-    NUMBER,
-    PLACES,
     ZERO,
     Dimension,
     Reach,
@@ -51,25 +48,32 @@ from croton.schedule.convolution.depthwise.dimensions import (
     reach,
     word,
 )
-from croton.schedule.convolution.names import EXTENTS, FILTERS, PLACES as GEOMETRY
+from croton.schedule.convolution.depthwise.walk import (
+    AT0,
+    AT1,
+    C0,
+    C1,
+    CHANNELS,
+    IMAGE,
+    LINE,
+    LINE0,
+    LINE1,
+    PLACE0,
+    PLACE1,
+    WALK_SIZES,
+    C,
+    item_of,
+    next_line,
+)
 from croton.schedule.product import tile
 from croton.schedule.product.pack import below
 
 #: How the filters lie that are read: ``direct`` if where they were given, else where they were
 #: packed to.
 OWN = ("direct", "start", "step0", "step1", "step2")
-#: The cut (:class:`croton.schedule.convolution.depthwise.choice.Cut`).
-CUT = ("lines", "span", "width", "pieces", "across", "tile_lines")
-NAMES = tuple(n for n in EXTENTS if n not in ("channels", "filters"))
-SIZES = (*NAMES, *GEOMETRY, *OWN, *CUT)
+SIZES = (*WALK_SIZES, *OWN, "tile_lines")
 
-LINES, SPAN, WIDTH, TILE_LINES = Var("lines"), Var("span"), Var("width"), Var("tile_lines")
-CHANNELS, BATCH = Var("groups"), Var("batch")
-#: The item: its lines, places and channels.
-LINE0, LINE1, PLACE0, PLACE1 = Var("line0"), Var("line1"), Var("place0"), Var("place1")
-C0, C1, C = Var("c0"), Var("c1"), Var("c")
-#: The line: its number, and its place in the batch and the first dimensions.
-LINE, IMAGE, AT0, AT1 = Var("line"), Var("image"), Var("at0"), Var("at1")
+TILE_LINES = Var("tile_lines")
 #: Where the line begins in the source, the filters and the result, before the last dimension.
 SOURCE, FILTER, RESULT = Var("source_line"), Var("filter_line"), Var("result_line")
 
@@ -145,38 +149,10 @@ class _Lines:
 
     def item(self) -> Body:
         """One part of the result."""
-        d0, d1, d2 = self.dimensions
-        rest, column, down, piece = Var("rest"), Var("column"), Var("down"), Var("piece")
-        first, all_lines = Var("first_line"), Var("all_lines")
-        planes = Var("planes")
-        decode: Body = (
-            Let(rest, floor(Var("item"), Var("across"))),
-            Let(column, sub(Var("item"), mul(rest, Var("across")))),
-            Let(down, floor(rest, Var("pieces"))),
-            Let(piece, sub(rest, mul(down, Var("pieces")))),
-            Let(all_lines, mul(mul(BATCH, d0.result), d1.result)),
-            Let(LINE0, mul(down, LINES)),
-            Let(LINE1, op("minimum", add(LINE0, LINES), all_lines)),
-            Let(PLACE0, mul(piece, SPAN)),
-            Let(PLACE1, op("minimum", add(PLACE0, SPAN), d2.result)),
-            Let(C0, mul(column, WIDTH)),
-            Let(C1, op("minimum", add(C0, WIDTH), CHANNELS)),
-            Let(planes, floor(LINE0, d1.result)),
-            Local(IMAGE, floor(planes, d0.result)),
-            Local(AT0, sub(planes, mul(IMAGE, d0.result))),
-            Local(AT1, sub(LINE0, mul(planes, d1.result))),
-        )
-        next_image: Body = (Assign(AT0, ZERO), Assign(IMAGE, add(IMAGE, ONE)))
-        next_plane: Body = (
-            Assign(AT1, ZERO),
-            Assign(AT0, add(AT0, ONE)),
-            If(op("ge", AT0, d0.result), next_image),
-        )
-        line: Body = (
-            *self.line(first),
-            Assign(AT1, add(AT1, ONE)),
-            If(op("ge", AT1, d1.result), next_plane),
-        )
+        d2 = self.dimensions[2]
+        first = Var("first_line")
+        decode = item_of(self.dimensions)
+        line: Body = (*self.line(first), *next_line(self.dimensions))
         if not self.epilogue:
             return (*decode, For(LINE, LINE0, LINE1, line))
         last = Var("last_line")
@@ -314,7 +290,9 @@ class _Lines:
             source=add(starts[0], C), filters=add(starts[1], C), result=add(starts[2], C)
         )
         # What seldom runs need not be fast.
-        single = start.single if start.runs is None else add(start.single, mul(start.runs, index(RUN)))
+        single = (
+            start.single if start.runs is None else add(start.single, mul(start.runs, index(RUN)))
+        )
         tail = moved._replace(runs=None, single=Var("all_taps"))
         vectors, lanes = shape.vectors, shape.lanes
         masks = tuple(Var(f"lanes{v}", "bool", lanes) for v in range(vectors))
