@@ -13,6 +13,8 @@ from croton.schedule.product.tiling import ITEMSIZE
 WORK = 1 << 20
 #: Products that are worth a thread of their own.
 LEAST = 1 << 17
+#: Items that the sums over all places are cut into, at least for long lines.
+PARTS = 32
 
 
 class Tiling(NamedTuple):
@@ -81,6 +83,18 @@ def cut(t: Tiling, source: str, result: str, epilogue: bool) -> Cut:
     rows = count("maximum", 1, count("floordiv", tile.ROWS // 2, count("maximum", 1, span)))
     rows = count("select", count("lt", 1, pieces), 1, rows)
     return Cut(lines, span, channels, down, pieces, across, rows, mul(lines, each))
+
+
+def cut_sums(t: Tiling) -> Cut:
+    """The cut of the lines of ``y``, for sums over all of them: at most so many parts."""
+    c = cut(t, "x", "y", False)
+    all_lines = mul("batch", "y0", "y1")
+    parts = count("maximum", 1, count("floordiv", PARTS, count("maximum", 1, c.across)))
+    lines = count("maximum", c.lines, count("ceildiv", all_lines, parts))
+    down = count("ceildiv", all_lines, lines)
+    lines = count("ceildiv", all_lines, down)
+    work = count("floordiv", mul(c.work, lines), count("maximum", 1, c.lines))
+    return c._replace(lines=lines, down=down, work=work)
 
 
 def _channels(t: Tiling, source: str) -> Count:

@@ -6,16 +6,19 @@ from functools import lru_cache
 
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
-from croton.schedule.convolution.depthwise.choice import LEAST, Tiling, cut, mul, tiling
+from croton.schedule.convolution.depthwise.choice import LEAST, Tiling, cut, cut_sums, mul, tiling
 from croton.schedule.convolution.depthwise.dimensions import table_bytes
 from croton.schedule.convolution.depthwise.filters import PACK_SIZES, pack_kernel
+from croton.schedule.convolution.depthwise.gradient import CHUNK, gradient_kernel, sum_kernel
 from croton.schedule.convolution.depthwise.kernel import SIZES, kernel
+from croton.schedule.convolution.depthwise.walk import WALK_SIZES
 from croton.schedule.convolution.names import KINDS
 from croton.schedule.counts import Count, count
 from croton.schedule.product import tile
 from croton.schedule.steps import Plan, Step
 
-PACKED = "depthwise_packed"
+#: The temporaries.
+PACKED, PARTS = "depthwise_packed", "depthwise_parts"
 
 
 def steps(
@@ -36,6 +39,10 @@ def steps(
     (:func:`~croton.schedule.convolution.depthwise.filters.pack_filters`) instead of ``"w"``.
     """
     t = tiling(dtype, machine)
+    if kind == "filters":
+        if epilogue or prepared:
+            raise ValueError("the filters have no epilogue and nothing to prepare")
+        return _filters(t, when)
     return _lines(t, kind == "forward", epilogue, when, prepared, spare)
 
 
@@ -76,6 +83,37 @@ def _lines(
     )
     size = count("select", packs, mul("k0", "k1", "k2", "groups"), 0)
     return Plan(t.dtype, functions, ((PACKED, size),), (copy, main))
+
+
+def _filters(t: Tiling, when: Count) -> Plan:
+    functions = _gradient_functions(t)
+    c = cut_sums(t)
+    names = ("lines", "span", "width", "down", "pieces", "across")
+    values: dict[str, Count] = dict(zip(names, c, strict=False))
+    parts, elements = mul(c.down, c.pieces), mul("k0", "k1", "k2", "groups")
+    sums = Step(
+        functions[0].name,
+        ("x", "y", PARTS),
+        tuple(values.get(name, name) for name in WALK_SIZES),
+        count("select", when, mul(parts, c.across), 0),
+        count("add", 1, count("floordiv", LEAST, count("add", 1, c.work))),
+        count("add", 64, table_bytes(True)),
+    )
+    total = Step(
+        functions[1].name,
+        (PARTS, "w"),
+        (elements, parts),
+        count("select", when, count("ceildiv", elements, CHUNK), 0),
+        count("add", 1, count("floordiv", 4, count("add", 1, parts))),
+        64,
+    )
+    size = count("select", when, mul(parts, elements), 0)
+    return Plan(t.dtype, functions, ((PARTS, size),), (sums, total))
+
+
+@lru_cache(maxsize=32)
+def _gradient_functions(t: Tiling) -> tuple[Function, Function]:
+    return gradient_kernel(t), sum_kernel(t)
 
 
 @lru_cache(maxsize=32)
