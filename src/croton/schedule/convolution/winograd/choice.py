@@ -1,0 +1,132 @@
+"""What of a Winograd convolution its sizes decide before its kernels run."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from croton.schedule.convolution.winograd.kernel import chunk, points_of
+from croton.schedule.convolution.winograd.matrices import TAPS
+from croton.schedule.counts import Count, count
+from croton.schedule.product import tile
+from croton.schedule.product.tiling import Tiling
+
+
+class Role(NamedTuple):
+    """A convolution as its kernels see it; ``image`` and ``result`` are names of buffers.
+
+    ``start`` and what follows say how the filters lie, in elements.
+    """
+
+    image: str
+    result: str
+    images: Count
+    channels: Count
+    filters: Count
+    high: Count
+    wide: Count
+    rows: Count
+    columns: Count
+    above: Count
+    left: Count
+    start: Count
+    filter: Count
+    channel: Count
+    step1: Count
+    step2: Count
+
+
+def role(kind: str) -> Role:
+    """The roles of the sizes in a convolution of ``kind``.
+
+    The gradient with respect to the inputs is a convolution of ``y`` with the filters turned
+    and their channels exchanged.
+    """
+    images = count("mul", "batch", "x0")
+    if kind == "forward":
+        return Role(
+            "x", "y", images, "channels", "filters", "x1", "x2", "y1", "y2", "before1", "before2",
+            "w_start", "w_filter", "w_channel", "w_step1", "w_step2",
+        )  # fmt: skip
+    last = count("mul", TAPS - 1, count("add", "w_step1", "w_step2"))
+    above, left = (count("sub", TAPS - 1, f"before{d}") for d in (1, 2))
+    back1, back2 = (count("sub", 0, f"w_step{d}") for d in (1, 2))
+    return Role(
+        "y", "x", images, "filters", "channels", "y1", "y2", "x1", "x2", above, left,
+        count("add", "w_start", last), "w_channel", "w_filter", back1, back2,
+    )  # fmt: skip
+
+
+def fits() -> Count:
+    """Whether a convolution is of the form that the kernels compute."""
+    ones = ("groups", "k0", "stride0", "stride1", "stride2", "dilation1", "dilation2")
+    tests = [count("eq", name, 1) for name in ones]
+    tests += [count("eq", name, TAPS) for name in ("k1", "k2")]
+    tests += [count("eq", "before0", 0), count("eq", "x0", "y0")]
+    return _all(*tests)
+
+
+class Choice(NamedTuple):
+    """See :mod:`croton.schedule.convolution.winograd.geometry`.
+
+    There are ``blocks`` of tiles, ``segments`` to a line; an item has ``take`` columns.
+    """
+
+    group: Count
+    span: Count
+    segments: Count
+    blocks: Count
+    take: Count
+    spread: Count
+    v_row: Count
+    v_point: Count
+    m_point: Count
+
+
+def choose(t: Tiling, of: Role, size: int, epilogue: bool) -> Choice:
+    """The choice for any sizes."""
+    across = count("ceildiv", of.columns, size)
+    lines = count("mul", of.images, count("ceildiv", of.rows, size))
+    tiles = count("mul", lines, across)
+    # An odd number of vectors: lines of V do not share their places in the first cache.
+    vectors = count("ceildiv", of.channels, t.lanes)
+    odd = count("sub", count("add", vectors, 1), count("mod", vectors, 2))
+    v_row = count("mul", odd, t.lanes)
+    each = count("mul", v_row, points_of(size) * t.itemsize)
+    # As many tiles as the second cache has room for, or so many that U is read seldom.
+    near = count("floordiv", t.second // 2, each)
+    most = count("minimum", 64, count("maximum", 32, near))
+    fewest = 8
+    spread = count("lt", tiles, count("mul", fewest, most))
+    segments = count("ceildiv", across, most)
+    span = count("ceildiv", across, count("maximum", segments, 1))
+    group = count("maximum", 1, count("floordiv", most, count("maximum", across, 1)))
+    group = count("minimum", group, count("maximum", 1, lines))
+    if epilogue:
+        long = count("lt", tile.ROWS, count("mul", of.columns, size))
+        span = count("select", long, count("minimum", span, tile.ROWS // size), span)
+        group = count("select", long, 1, group)
+    span = count("maximum", span, 1)
+    segments = count("ceildiv", across, span)
+    blocks = count("mul", count("ceildiv", lines, group), segments)
+    tall = t.blocks[0]
+    room = count("mul", count("ceildiv", count("mul", group, span), tall), tall)
+    wide = chunk(t, epilogue)
+    take = count("select", spread, t.leading, count("maximum", of.filters, 1))
+    return Choice(
+        group,
+        span,
+        segments,
+        blocks,
+        take,
+        spread,
+        v_row,
+        count("add", count("mul", room, v_row), t.lanes),
+        count("add", count("mul", room, wide), t.lanes),
+    )
+
+
+def _all(*conditions: Count) -> Count:
+    result = conditions[0]
+    for condition in conditions[1:]:
+        result = count("and", result, condition)
+    return result

@@ -1,0 +1,62 @@
+"""How the kernels of a Winograd convolution cut the result, and the names of what they are given.
+
+A *line* is a row of tiles of one image, of which there are ``images * ceil(rows / size)``.  A
+*block* is some neighbouring tiles, for which V (the transformed image), the products and the
+result are computed in turn: ``group`` whole lines or, where lines are long, ``span`` tiles of one.
+Element (point, tile, channel) of V is ``point * v_point + tile * v_row + channel`` from where the
+block's begins.
+"""
+
+from __future__ import annotations
+
+from croton.kernel.build import add, index, mul, op, sub
+from croton.kernel.nodes import Body, Expr, Let, Var
+from croton.schedule.product.strips import ceildiv
+
+#: Sizes of the kernels: extents of the image and of the result, and where this begins in that;
+#: how tiles are cut into blocks; elements from tile to tile of V, and from point to point.
+SIZES = (
+    "images", "channels", "filters", "high", "wide", "rows", "columns", "above", "left",
+    "group", "span", "v_row", "v_point",
+)  # fmt: skip
+
+SIZE = {name: Var(name) for name in SIZES}
+
+#: Tiles over the height of an image and over its width, all lines, and blocks in a line.
+DOWN, ACROSS, LINES, SEGMENTS = Var("down"), Var("tiles_across"), Var("lines"), Var("segments")
+#: A line: its image, the first of its rows, and the first and the number of tiles of the block.
+IMAGE, TOP, FIRST, COUNT = Var("image"), Var("top"), Var("first"), Var("count")
+
+
+def counts(size: int) -> Body:
+    """How many tiles, lines and blocks there are."""
+    return (
+        Let(DOWN, ceildiv(SIZE["rows"], index(size))),
+        Let(ACROSS, ceildiv(SIZE["columns"], index(size))),
+        Let(LINES, mul(SIZE["images"], DOWN)),
+        Let(SEGMENTS, ceildiv(ACROSS, SIZE["span"])),
+    )
+
+
+def segment(number: Expr) -> Body:
+    """The tiles of a line that block ``number`` of the line has."""
+    return (
+        Let(FIRST, mul(number, SIZE["span"])),
+        Let(COUNT, op("minimum", SIZE["span"], sub(ACROSS, FIRST))),
+    )
+
+
+def line(number: Expr, size: int) -> Body:
+    """The image and the row of line ``number``."""
+    return (
+        Let(IMAGE, op("floordiv", number, DOWN)),
+        Let(TOP, mul(sub(number, mul(IMAGE, DOWN)), index(size))),
+    )
+
+
+def offsets(name: str, pitch: Expr, count: int) -> tuple[Body, list[Expr]]:
+    """Variables for 0, 1, 2, ... times ``pitch``."""
+    names = [Var(f"{name}{i}") for i in range(1, count)]
+    before = [index(0), *names]
+    body = tuple(Let(v, add(b, pitch)) for v, b in zip(names, before, strict=False))
+    return body, [index(0), *names]

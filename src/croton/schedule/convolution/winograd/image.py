@@ -1,0 +1,164 @@
+"""Transforming the tiles of a line of the image into V."""
+
+from __future__ import annotations
+
+from croton.kernel.build import add, broadcast, const, index, mul, op, select, sub
+from croton.kernel.nodes import (
+    Assign,
+    Body,
+    Buffer,
+    Expr,
+    For,
+    Function,
+    If,
+    Let,
+    Load,
+    Local,
+    Stmt,
+    Store,
+    Var,
+)
+from croton.schedule.convolution.winograd.geometry import (
+    COUNT,
+    FIRST,
+    IMAGE,
+    SEGMENTS,
+    SIZE,
+    SIZES,
+    TOP,
+    counts,
+    line,
+    offsets,
+    segment,
+)
+from croton.schedule.convolution.winograd.matrices import TAPS, matrices
+from croton.schedule.convolution.winograd.transforms import transform
+from croton.schedule.product.pack import below
+from croton.schedule.product.strips import ZERO, total
+from croton.schedule.product.tiling import Tiling
+
+TILE, CHANNEL, COLUMN, PLACE = Var("tile"), Var("channel"), Var("left_most"), Var("v_place")
+
+
+def transform_line(t: Tiling, size: int, x: Buffer, v: Buffer, place: Expr) -> Body:
+    """Transform ``COUNT`` tiles from ``FIRST`` on of the line at ``IMAGE`` and ``TOP``.
+
+    The first one begins at ``place`` of V.  What lies outside the image counts as zeros; it is
+    not read: rows are read at a row that is there, and columns are left out.
+    """
+    reach = size + TAPS - 1
+    channels, high = SIZE["channels"], SIZE["high"]
+    pitch = mul(SIZE["wide"], channels)
+    first, end, top = Var("first_place"), Var("wide_end"), Var("image_top")
+    starts = [Var(f"row_start{r}") for r in range(reach)]
+    there = [Var(f"row_there{r}", "bool") for r in range(reach)]
+    body: list[Stmt] = [Let(top, sub(TOP, SIZE["above"]))]
+    some: Expr = op("lt", ZERO, ZERO)
+    for r in range(reach):
+        row = add(top, index(r))
+        inside = op("and", op("ge", row, ZERO), op("lt", row, high))
+        near = op("maximum", op("minimum", row, sub(high, index(1))), ZERO)
+        body.append(Let(there[r], inside))
+        body.append(Let(starts[r], mul(add(mul(IMAGE, high), near), pitch)))
+        some = op("or", some, there[r])
+    points, point = offsets("v_off", SIZE["v_point"], reach)
+    across, column = offsets("x_off", channels, reach)
+    down = Var("v_down")
+    body += [
+        # An image without a row for this line has no columns either.
+        Let(end, select(some, SIZE["wide"], ZERO)),
+        *points,
+        *across,
+        Let(down, mul(SIZE["v_point"], index(reach))),
+        Let(first, sub(mul(FIRST, index(size)), SIZE["left"])),
+    ]
+    visible = [Var(f"column_there{q}", "bool") for q in range(reach)]
+    places = [add(COLUMN, index(q)) for q in range(reach)]
+    flags = tuple(
+        Let(flag, op("and", op("ge", at, ZERO), op("lt", at, end)))
+        for flag, at in zip(visible, places, strict=True)
+    )
+
+    def vector(lanes: Expr | None) -> Body:
+        """One vector of channels of a tile."""
+        steps: list[Stmt] = []
+        shown = [Var(f"row_shown{r}", "bool", t.lanes) for r in range(reach)]
+        for flag, exists in zip(shown, there, strict=True):
+            whole = broadcast(exists, t.lanes)
+            steps.append(Let(flag, whole if lanes is None else op("and", whole, lanes)))
+        zero = const(0.0, t.dtype, t.lanes)
+        found = [[Var(f"d{q}_{r}", t.dtype, t.lanes) for r in range(reach)] for q in range(reach)]
+        for q in range(reach):
+            steps += [Local(value, zero) for value in found[q]]
+            at = Var(f"x_at{q}")
+            reads: list[Stmt] = [Let(at, add(add(mul(COLUMN, channels), column[q]), CHANNEL))]
+            values = [Var(f"x{q}_{r}", t.dtype, t.lanes) for r in range(reach)]
+            for r in range(reach):
+                start = add(starts[r], at)
+                if t.masks or lanes is not None:
+                    value: Expr = Load(x, start, t.lanes, shown[r])
+                else:
+                    value = select(shown[r], Load(x, start, t.lanes), zero)
+                reads.append(Let(values[r], value))
+            lines, results = transform(matrices(size).image, values, f"c{q}")
+            reads += lines
+            reads += [Assign(a, b) for a, b in zip(found[q], results, strict=True)]
+            steps.append(If(visible[q], tuple(reads)))
+        base = [Var(f"v_at{r}") for r in range(reach)]
+        for r in range(reach):
+            lines, results = transform(
+                matrices(size).image, [found[q][r] for q in range(reach)], f"r{r}"
+            )
+            steps.append(Let(base[r], add(base[r - 1], down) if r else add(PLACE, CHANNEL)))
+            steps += lines
+            steps += [Store(v, add(base[r], point[q]), value) for q, value in enumerate(results)]
+        return tuple(steps)
+
+    mask = Var("channel_lanes", "bool", t.lanes)
+    masked: Body = (Let(mask, below(channels, CHANNEL, t.lanes)), *vector(mask))
+    step = index(t.lanes)
+    if t.masks:
+        vectors: Body = (For(CHANNEL, ZERO, channels, masked, step=step),)
+    else:
+        whole = Var("whole_channels")
+        vectors = (
+            Let(whole, sub(channels, op("mod", channels, step))),
+            For(CHANNEL, ZERO, whole, vector(None), step=step),
+            For(CHANNEL, whole, channels, masked, step=step),
+        )
+    tile: Body = (
+        Let(COLUMN, add(first, mul(TILE, index(size)))),
+        Let(PLACE, add(place, mul(TILE, SIZE["v_row"]))),
+        *flags,
+        *vectors,
+    )
+    return (*body, For(TILE, ZERO, COUNT, tile))
+
+
+def image_kernel(t: Tiling, size: int) -> Function:
+    """The kernel that transforms all of the image; an item is the tiles of a block in a line."""
+    x, v = Buffer("x", t.dtype), Buffer("v", t.dtype)
+    item, number, part, block = Var("item"), Var("line"), Var("segment"), Var("block")
+    start = Var("v_start")
+    points = (size + TAPS - 1) ** 2
+    group, above = SIZE["group"], Var("group_before")
+    body: Body = (
+        Let(number, op("floordiv", item, SEGMENTS)),
+        Let(part, sub(item, mul(number, SEGMENTS))),
+        Let(above, op("floordiv", number, group)),
+        Let(block, add(mul(above, SEGMENTS), part)),
+        *segment(part),
+        Let(
+            start,
+            total(
+                (block, mul(index(points), SIZE["v_point"])),
+                (mul(sub(number, mul(above, group)), COUNT), SIZE["v_row"]),
+            ),
+        ),
+        *line(number, size),
+        *transform_line(t, size, x, v, start),
+    )
+    items = For(item, Var("lo"), Var("hi"), body)
+    name = f"winograd{size}_{t.dtype}_image"
+    sizes = tuple(Var(n) for n in SIZES)
+    return Function(name, (x, v), sizes, (*counts(size), items), contract=True)

@@ -1,0 +1,119 @@
+"""The steps of a Winograd convolution."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from croton.kernel.nodes import Function
+from croton.schedule.convolution.winograd.choice import choose, role
+from croton.schedule.convolution.winograd.filters import FILTER_SIZES, PIECE, filter_kernel
+from croton.schedule.convolution.winograd.filters import scratch_bytes as filter_scratch
+from croton.schedule.convolution.winograd.geometry import SIZES
+from croton.schedule.convolution.winograd.image import image_kernel
+from croton.schedule.convolution.winograd.kernel import (
+    EPILOGUE_SIZES,
+    OWN_SIZES,
+    kernel,
+    points_of,
+)
+from croton.schedule.counts import Count, count
+from croton.schedule.product import tile
+from croton.schedule.product.tiling import Tiling
+from croton.schedule.steps import Plan, Step
+
+#: The temporary that holds transformed filters; with ``prepared``, a buffer that is given.
+PACKED = "packed"
+
+
+def steps(
+    kind: str,
+    t: Tiling,
+    epilogue: bool = False,
+    when: Count = 1,
+    *,
+    size: int = 4,
+    prepared: bool = False,
+    spare: int = 0,
+) -> Plan:
+    """How to compute a convolution of ``kind`` ``"forward"`` or ``"inputs"``, where ``when`` holds.
+
+    It is right only where :func:`croton.schedule.convolution.winograd.choice.fits` holds.
+    ``size`` is that of a tile, 2 or 4.  With ``prepared`` the buffer ``"packed"`` holds the
+    filters that :func:`croton.schedule.convolution.winograd.filters.prepare` makes, and ``"w"``
+    is not read.  With ``epilogue`` blocks of the result go to a kernel instead
+    (:mod:`croton.schedule.product.tile`), which may use ``spare`` bytes of scratch.
+    """
+    if kind not in ("forward", "inputs"):
+        raise ValueError(f"no Winograd convolution computes {kind!r}")
+    of = role(kind)
+    way = choose(t, of, size, epilogue)
+    filters, image, product = _functions(t, size, epilogue)
+    points = points_of(size)
+    values: dict[str, Count] = of._asdict() | way._asdict() | {"apart": _apart(spare)}
+
+    def only(value: Count, condition: Count = when) -> Count:
+        return count("select", condition, value, 0)
+
+    temporaries: list[tuple[str, Count]] = []
+    result: list[Step] = []
+    if not prepared:
+        panels = count("ceildiv", of.filters, t.panel)
+        temporaries.append((PACKED, only(_mul(panels, t.panel, points, of.channels))))
+        result.append(
+            Step(
+                filters.name,
+                ("w", PACKED),
+                tuple(values[n] for n in FILTER_SIZES),
+                only(_mul(panels, count("ceildiv", of.channels, PIECE))),
+                4,
+                64 + filter_scratch(t),
+            )
+        )
+    spread = count("and", when, way.spread)
+    temporaries.append(("points", only(_mul(way.blocks, points, way.v_point), spread)))
+    lines = _mul(of.images, count("ceildiv", of.rows, size))
+    sizes = tuple(values[n] for n in SIZES)
+    work = count("add", _mul(way.span, of.channels), 1)
+    result.append(
+        Step(
+            image.name,
+            (of.image, "points"),
+            sizes,
+            only(_mul(lines, way.segments), spread),
+            count("add", 1, count("floordiv", 1 << 12, work)),
+            64,
+        )
+    )
+    scratch = _mul(points * t.itemsize, way.m_point)
+    own = _mul(points * t.itemsize, way.v_point)
+    scratch = count("add", scratch, count("select", way.spread, 0, own))
+    if epilogue:
+        scratch = count("add", scratch, size * _apart(spare))
+    names = OWN_SIZES + (EPILOGUE_SIZES if epilogue else ())
+    result.append(
+        Step(
+            product.name,
+            (of.image, PACKED, "points", "epilogue" if epilogue else of.result),
+            (*sizes, *(values[n] for n in names)),
+            only(_mul(way.blocks, count("ceildiv", of.filters, way.take))),
+            1,
+            count("add", 64, scratch),
+        )
+    )
+    return Plan(t.dtype, (filters, image, product), tuple(temporaries), tuple(result))
+
+
+def _apart(spare: int) -> int:
+    return -(-(tile.FREE + spare) // 64) * 64
+
+
+@lru_cache(maxsize=32)
+def _functions(t: Tiling, size: int, epilogue: bool) -> tuple[Function, Function, Function]:
+    return filter_kernel(t, size), image_kernel(t, size), kernel(t, size, epilogue)
+
+
+def _mul(*factors: Count) -> Count:
+    total: Count = 1
+    for factor in factors:
+        total = factor if total == 1 else count("mul", total, factor)
+    return total

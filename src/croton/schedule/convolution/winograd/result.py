@@ -1,0 +1,102 @@
+"""Transforming products back into places of the result."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from croton.kernel.build import add, index, mul, op, sub
+from croton.kernel.nodes import Body, Buffer, Expr, For, If, Let, Load, Stmt, Store, Var
+from croton.schedule.convolution.winograd.geometry import COUNT, FIRST, SIZE, TOP, offsets
+from croton.schedule.convolution.winograd.matrices import TAPS, matrices
+from croton.schedule.convolution.winograd.transforms import transform
+from croton.schedule.product.pack import below
+from croton.schedule.product.strips import ZERO
+from croton.schedule.product.tiling import Tiling
+
+TILE, VECTOR, FROM, TO = Var("back_tile"), Var("back_vector"), Var("back_from"), Var("back_to")
+
+
+class Products(NamedTuple):
+    """Element (point, tile, column): ``buffer[start + point * pitch + tile * width + column]``."""
+
+    buffer: Buffer
+    start: Expr
+    pitch: Expr
+    width: int
+
+
+class Places(NamedTuple):
+    """Element (row, place, column) of a line's result, from the first tile's on, is
+    ``buffer[start + row * row_pitch + place * pitch + column]``.
+
+    There are ``present`` columns; without ``masks`` whole vectors may be written.
+    """
+
+    buffer: Buffer
+    start: Expr
+    row_pitch: Expr
+    pitch: Expr
+    present: Expr
+    masks: bool
+
+
+def transform_back(t: Tiling, size: int, products: Products, places: Places) -> Body:
+    """Compute ``COUNT`` tiles of the line at ``TOP``, but for what sticks out over the result."""
+    reach = size + TAPS - 1
+    matrix = matrices(size).result
+    points, point = offsets("m_off", products.pitch, reach)
+    across, column = offsets("y_off", places.pitch, size)
+    down, high, wide = Var("m_down"), Var("rows_there"), Var("columns_there")
+
+    def vector(lanes: Expr | None) -> Body:
+        steps: list[Stmt] = []
+        lines: list[list[Expr]] = []
+        bases = [Var(f"m_at{r}") for r in range(reach)]
+        for r in range(reach):
+            steps.append(Let(bases[r], add(bases[r - 1], down) if r else add(FROM, VECTOR)))
+            values = [Var(f"m{r}_{q}", t.dtype, t.lanes) for q in range(reach)]
+            steps += [
+                Let(value, Load(products.buffer, add(bases[r], offset), t.lanes))
+                for value, offset in zip(values, point, strict=True)
+            ]
+            body, results = transform(matrix, values, f"c{r}")
+            steps += body
+            lines.append(results)
+        for q in range(size):
+            body, results = transform(matrix, [found[q] for found in lines], f"r{q}")
+            at = Var(f"y_at{q}")
+            body.append(Let(at, add(add(TO, column[q]), VECTOR)))
+            for r, value in enumerate(results):
+                place = add(at, mul(places.row_pitch, index(r)))
+                store = Store(places.buffer, place, value, lanes)
+                body.append(If(op("lt", index(r), high), (store,)) if r else store)
+            steps += [If(op("lt", index(q), wide), tuple(body))] if q else body
+        return tuple(steps)
+
+    whole = Var("whole_columns")
+    mask = Var("column_lanes", "bool", t.lanes)
+    step, limit = index(t.lanes), places.present
+    masked: Body = (Let(mask, below(limit, VECTOR, t.lanes)), *vector(mask))
+    if not places.masks:
+        vectors: Body = (For(VECTOR, ZERO, limit, vector(None), step=step),)
+    elif t.masks:
+        vectors = (For(VECTOR, ZERO, limit, masked, step=step),)
+    else:
+        vectors = (
+            Let(whole, sub(limit, op("mod", limit, step))),
+            For(VECTOR, ZERO, whole, vector(None), step=step),
+            For(VECTOR, whole, limit, masked, step=step),
+        )
+    tile: Body = (
+        Let(FROM, add(products.start, mul(TILE, index(products.width)))),
+        Let(TO, add(places.start, mul(mul(TILE, index(size)), places.pitch))),
+        Let(wide, sub(SIZE["columns"], mul(add(FIRST, TILE), index(size)))),
+        *vectors,
+    )
+    return (
+        *points,
+        *across,
+        Let(down, mul(products.pitch, index(reach))),
+        Let(high, sub(SIZE["rows"], TOP)),
+        For(TILE, ZERO, COUNT, tile),
+    )

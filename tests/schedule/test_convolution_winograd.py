@@ -1,0 +1,415 @@
+"""Winograd convolutions against direct ones in float64, over sizes, layouts and cuts."""
+
+import ctypes
+import mmap
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from croton.codegen.llvm import render
+from croton.codegen.targets.cpu import host
+from croton.kernel import build
+from croton.kernel.machine import Machine
+from croton.kernel.nodes import Allocate, Buffer, Fail, For, Function, If, Let, Load, Store, Var
+from croton.kernel.verify import verify
+from croton.schedule.convolution.run import run_convolution, sizes_of
+from croton.schedule.convolution.winograd.choice import fits
+from croton.schedule.convolution.winograd.filters import prepare
+from croton.schedule.convolution.winograd.matrices import POINTS, matrices
+from croton.schedule.convolution.winograd.plan import PACKED, steps
+from croton.schedule.counts import evaluate
+from croton.schedule.product import tile
+from croton.schedule.product.tiling import tiling
+from croton.schedule.running import Callee, run
+
+DTYPES = ("float32", "float64")
+KINDS = ("forward", "inputs")
+MACHINES = {
+    "wide": Machine("wide", 64, 32, 48 << 10, 2 << 20, 32 << 20),
+    "middle": Machine("middle", 32, 16, 32 << 10, 512 << 10, 8 << 20),
+    "narrow": Machine("narrow", 16, 16, 32 << 10, 256 << 10, 8 << 20),
+}
+#: Errors, in units of rounding, of the largest result that absolute values would give.
+ROUNDINGS = {2: 6, 4: 20}
+
+
+def direct(kind, image, w, shape, before):
+    """The convolution of ``kind``, by its definition; ``shape``: of the result."""
+    found = np.zeros(shape)
+    for t1 in range(3):
+        for t2 in range(3):
+            taps = w[t1, t2] if kind == "forward" else w[t1, t2].T
+            (to1, from1), (to2, from2) = (
+                shifted(kind, image.shape[2 + d], shape[2 + d], (t1, t2)[d] - before[d])
+                for d in range(2)
+            )
+            found[:, :, to1, to2] += image[:, :, from1, from2] @ taps
+    return found
+
+
+def shifted(kind, have, want, shift):
+    """Places of the result, and of the image that they take in: x = y + shift."""
+    if kind == "inputs":
+        shift = -shift
+    lo, hi = max(0, -shift), min(want, have - shift)
+    hi = max(lo, hi)
+    return slice(lo, hi), slice(lo + shift, hi + shift)
+
+
+class Compiled:
+    """The kernels for a dtype and a size of tiles, loaded once."""
+
+    def __init__(self, dtype, machine, size):
+        self.t, self.size = tiling(dtype, machine), size
+        self.plans = {kind: steps(kind, self.t, size=size) for kind in KINDS}
+        target = host()
+        functions = self.plans["forward"].functions
+        assert functions == self.plans["inputs"].functions
+        self.library = target.load(target.compile(render(functions, target)))
+
+    def __call__(self, kind, image, w, names, out=None, cuts=None):
+        plan = self.plans[kind]
+        return run_convolution(kind, plan, self.library.address, names, image, w, out, cuts=cuts)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        *((d, m, 4) for d in DTYPES for m in ("host", *MACHINES)),
+        *((d, m, 2) for d, m in zip(DTYPES, ("host", "narrow"), strict=True)),
+    ],
+    ids=str,
+)
+def compiled(request):
+    dtype, name, size = request.param
+    machine = MACHINES.get(name, host().machine)
+    if machine.vector > host().machine.vector:
+        pytest.skip("vectors wider than this machine has")
+    return Compiled(dtype, machine, size)
+
+
+class Case:
+    """Random arrays of a convolution: ``image`` goes in, an array of ``shape`` comes out."""
+
+    def __init__(self, kind, dtype, batch, channels, filters, x, before, layout, extra=0, depth=1):
+        rng = np.random.default_rng(channels + 7 * filters)
+        y = tuple(max(0, n + 2 * b - 2 + extra) for n, b in zip(x, before, strict=True))
+        self.kind, self.before = kind, before
+        x_shape, y_shape = (batch, depth, *x, channels), (batch, depth, *y, filters)
+        into, self.shape = (x_shape, y_shape) if kind == "forward" else (y_shape, x_shape)
+        self.image = rng.standard_normal(into).astype(dtype)
+        self.w = filters_of(rng, channels, filters, dtype, layout)
+        one, none = (1, 1, 1), (0, *before)
+        self.names = sizes_of(x_shape, self.w[None], y_shape, one, none, one)
+        assert evaluate(fits(), self.names)
+
+    def close(self, got, size):
+        """Whether the result is as near as it should be."""
+        image, w = self.image.astype(np.float64), self.w.astype(np.float64)
+        want = direct(self.kind, image, w, self.shape, self.before)
+        most = direct(self.kind, np.abs(image), np.abs(w), self.shape, self.before)
+        assert got.shape == want.shape
+        error = np.abs(got - want).max(initial=0)
+        assert error <= ROUNDINGS[size] * np.finfo(got.dtype).eps * most.max(initial=0)
+
+    def run(self, compiled, **options):
+        return compiled(self.kind, self.image, self.w, self.names, **options)
+
+
+def filters_of(rng, channels, filters, dtype, layout):
+    """Filters of shape (3, 3, channels, filters) in memory of the given order."""
+    if layout == "theano":
+        return rng.standard_normal((filters, channels, 3, 3)).astype(dtype).transpose(2, 3, 1, 0)
+    if layout == "turned":
+        turned = rng.standard_normal((filters, channels, 3, 3)).astype(dtype)[:, :, ::-1, ::-1]
+        return turned.transpose(2, 3, 1, 0)
+    if layout == "sparse":
+        whole = rng.standard_normal((3, 6, 2 * channels, 3 * filters)).astype(dtype)
+        return whole[:, ::2, ::2, ::3]
+    return rng.standard_normal((3, 3, channels, filters)).astype(dtype)
+
+
+LAYOUTS = ("theano", "last", "sparse", "turned")
+
+#: Batch, channels, filters, places of the image, and what lies before it.
+SHAPES = [
+    (1, 1, 1, (3, 3), (0, 0)),
+    (2, 3, 5, (1, 9), (1, 1)),
+    (1, 16, 32, (8, 8), (1, 1)),
+    (3, 17, 33, (7, 11), (1, 0)),
+    (2, 33, 40, (6, 6), (0, 0)),
+    (1, 5, 70, (2, 2), (2, 2)),
+    (2, 8, 3, (4, 5), (5, 7)),
+    (1, 40, 16, (13, 21), (2, 1)),
+    (5, 12, 100, (15, 15), (1, 1)),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("number", range(len(SHAPES)))
+def test_sizes_and_layouts(compiled, kind, number):
+    layout = LAYOUTS[number % len(LAYOUTS)]
+    case = Case(kind, compiled.t.dtype, *SHAPES[number], layout)
+    case.close(case.run(compiled), compiled.size)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_filters_in_any_order(compiled, kind, layout):
+    case = Case(kind, compiled.t.dtype, 1, 70, 37, (5, 5), (1, 1), layout)
+    case.close(case.run(compiled), compiled.size)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_result_of_another_size_than_the_padding_gives(compiled, kind):
+    for extra, before in ((3, (1, 1)), (-2, (0, 1)), (2, (3, 0)), (5, (-1, -3))):
+        case = Case(kind, compiled.t.dtype, 2, 6, 9, (7, 6), before, "last", extra)
+        case.close(case.run(compiled), compiled.size)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_first_of_three_dimensions_is_like_a_batch(compiled, kind):
+    case = Case(kind, compiled.t.dtype, 2, 6, 9, (7, 6), (1, 1), "last", depth=3)
+    case.close(case.run(compiled), compiled.size)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (20, 12, 40, (30, 30), (1, 1)),  # many tiles: each item transforms its own
+        (2, 24, 20, (6, 300), (1, 1)),  # lines longer than a block
+        (1, 1100, 20, (9, 6), (1, 1)),  # more channels than are taken at a time
+        (30, 150, 40, (9, 9), (1, 1)),  # items with some of many lines
+    ],
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_larger_sizes(compiled, kind, shape):
+    batch, channels, filters, *rest = shape
+    if kind == "inputs":
+        channels, filters = filters, channels
+    case = Case(kind, compiled.t.dtype, batch, channels, filters, *rest, "theano")
+    case.close(case.run(compiled), compiled.size)
+
+
+def test_both_schemes_are_tried():
+    spread = {
+        evaluate(steps("forward", tiling("float32", machine)).steps[1].items, case.names) > 0
+        for machine in MACHINES.values()
+        for case in (
+            Case("forward", "float32", *SHAPES[2], "last"),
+            Case("forward", "float32", 20, 12, 40, (30, 30), (1, 1), "last"),
+        )
+    }
+    assert spread == {False, True}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_empty_extents(compiled, kind):
+    for batch, channels, filters, x in ((0, 3, 4, (5, 5)), (2, 3, 0, (5, 5)), (2, 3, 4, (0, 5))):
+        case = Case(kind, compiled.t.dtype, batch, channels, filters, x, (1, 2), "last")
+        out = np.full(case.shape, np.nan, compiled.t.dtype)
+        case.close(case.run(compiled, out=out), compiled.size)
+
+
+@pytest.mark.parametrize(
+    "shape", [(6, 9, 70, (30, 30), (1, 1)), (1, 9, 150, (15, 9), (1, 1))], ids=str
+)
+def test_any_cut_gives_the_same_bits(compiled, shape):
+    case = Case("forward", compiled.t.dtype, *shape, "theano")
+    whole = case.run(compiled)
+    ones = case.run(compiled, cuts=lambda n: [(i, i + 1) for i in reversed(range(n))])
+    thirds = case.run(compiled, cuts=lambda n: [(i * n // 3, (i + 1) * n // 3) for i in range(3)])
+    assert whole.tobytes() == ones.tobytes() == thirds.tobytes()
+
+
+def test_prepared_filters(compiled):
+    for kind, channels, filters in (("forward", 6, 70), ("inputs", 40, 9)):
+        case = Case(kind, compiled.t.dtype, 3, channels, filters, (9, 10), (1, 1), "theano")
+        plan = steps(kind, compiled.t, size=compiled.size, prepared=True)
+        assert len(plan.steps) == 2
+        into, out = ("x", "y") if kind == "forward" else ("y", "x")
+        turned = case.w if kind == "forward" else case.w[::-1, ::-1].transpose(0, 1, 3, 2)
+        packed = prepare(turned, compiled.size, compiled.t.panel)
+        result = np.full(case.shape, np.nan, compiled.t.dtype)
+        buffers = {into: case.image, PACKED: packed, out: result}
+        run(plan, compiled.library.address, buffers, case.names)
+        case.close(result, compiled.size)
+
+
+def test_filters_of_another_size_are_not_prepared():
+    with pytest.raises(ValueError, match="3 x 3"):
+        prepare(np.ones((3, 2, 4, 5)), 4, 32)
+
+
+def test_other_kinds_and_other_convolutions():
+    with pytest.raises(ValueError, match="filters"):
+        steps("filters", tiling("float32", MACHINES["wide"]))
+    x, w, y = (2, 9, 9, 4), np.ones((3, 3, 4, 6)), (2, 7, 7, 6)
+    one = (1, 1)
+    assert evaluate(fits(), sizes_of(x, w, y, one, (0, 0), one))
+    assert not evaluate(fits(), sizes_of(x, w, y, (2, 1), (0, 0), one))
+    assert not evaluate(fits(), sizes_of(x, w, y, one, (0, 0), (1, 2)))
+    assert not evaluate(fits(), sizes_of(x, w[:, :, :2, :3], y, one, (0, 0), one, 2))
+    assert not evaluate(fits(), sizes_of(x, np.ones((5, 3, 4, 6)), y, one, (0, 0), one))
+
+
+def test_a_condition_leaves_all_out(compiled):
+    case = Case("forward", compiled.t.dtype, *SHAPES[2], "last")
+    plan = steps("forward", compiled.t, when="batch", size=compiled.size)
+    names = case.names | {"batch": 0}
+    assert not any(evaluate(step.items, names) for step in plan.steps)
+    assert not any(evaluate(elements, names) for _, elements in plan.temporaries)
+
+
+def at_the_edge(array):
+    """A copy that ends where readable memory ends."""
+    page = mmap.PAGESIZE
+    size = -(-array.nbytes // page) * page
+    memory = mmap.mmap(-1, size + page)
+    start = np.frombuffer(memory, np.uint8).ctypes.data
+    ctypes.CDLL(None).mprotect(ctypes.c_void_p(start + size), page, 0)
+    copy = np.frombuffer(memory, array.dtype, array.size, size - array.nbytes)
+    copy = copy.reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_read_or_written_behind_the_arrays(compiled, kind):
+    for shape in (*SHAPES[:4], (1, 15, 31, (9, 9), (0, 0))):
+        case = Case(kind, compiled.t.dtype, *shape, "last")
+        case.image, case.w = at_the_edge(case.image), at_the_edge(case.w)
+        out = at_the_edge(np.zeros(case.shape, compiled.t.dtype))
+        case.close(case.run(compiled, out=out), compiled.size)
+
+
+def add_row(dtype, fail_at=-1):
+    """An epilogue: ``out[p, j] += result[p, j] + row[j]``; it fails at a place."""
+    i, j, n = Var("i"), Var("j"), Var("n")
+    n0, n1, batch = Var("n0"), Var("n1"), Var("batch")
+    head, block = Buffer("head", "int64"), Buffer("block", dtype)
+    free = Buffer("free", dtype)
+    row, out = Buffer("row", dtype), Buffer("out", dtype)
+    at = build.mul(build.sub(i, Var("lo")), build.index(tile.LEADING[dtype]))
+    value = Load(block, build.add(at, build.sub(j, n0)))
+    place = build.add(build.mul(i, n), j)
+    total = build.add(build.add(value, Load(row, j)), Load(out, place))
+    body = (
+        Allocate(head, build.index(tile.HEADER)),
+        Allocate(block, build.index(tile.TILE)),
+        Allocate(free, build.index(tile.FREE)),
+        *(
+            Let(name, Load(head, build.index(position)))
+            for name, position in ((n0, tile.N0), (n1, tile.N1), (batch, tile.BATCH))
+        ),
+        If(build.op("eq", Var("hi"), build.index(fail_at)), (Fail(5, (batch, n1)),)),
+        For(i, Var("lo"), Var("hi"), (For(j, n0, n1, (Store(out, place, total),)),)),
+        # What is its own it may write.
+        For(
+            Var("k"),
+            build.index(0),
+            build.index(SPARE // 8),
+            (Store(free, Var("k"), build.const(0.0, dtype)),),
+        ),
+    )
+    return Function("add_row", (row, out), (n,), body)
+
+
+SPARE = 1000
+
+
+@pytest.fixture(scope="module", params=[(d, s) for d in DTYPES for s in POINTS])
+def with_epilogue(request):
+    dtype, size = request.param
+    target = host()
+    plans = {
+        kind: steps(kind, tiling(dtype, target.machine), True, size=size, spare=SPARE)
+        for kind in KINDS
+    }
+    functions = [*plans["forward"].functions, add_row(dtype, fail_at=7)]
+    return plans, size, target.load(target.compile(render(functions, target)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "shape",
+    [
+        *SHAPES,
+        (1, 8, 70, (9, 130), (1, 1)),
+        (2, 8, 70, (5, 300), (1, 1)),
+        (40, 8, 70, (17, 17), (1, 1)),
+        (1, 8, 70, (70, 70), (1, 1)),
+        (60, 9, 40, (6, 6), (0, 0)),
+    ],
+    ids=str,
+)
+def test_an_epilogue_sees_every_element_once(with_epilogue, kind, shape):
+    plans, size, library = with_epilogue
+    plan = plans[kind]
+    case = Case(kind, plan.dtype, *shape, "theano")
+    columns = case.shape[-1]
+    row = np.random.default_rng(0).standard_normal(columns).astype(plan.dtype)
+    out = np.zeros(case.shape, plan.dtype)
+    callee = Callee(library.address("add_row"), [row, out], [columns])
+    if int(np.prod(case.shape[:-1])) == 7:
+        pytest.skip("where it fails")
+    done = run_convolution(
+        kind, plan, library.address, case.names, case.image, case.w, epilogue=callee
+    )
+    assert done is None
+    case.close(out - row, size)
+
+
+def test_the_failure_of_an_epilogue_is_the_convolutions(with_epilogue):
+    plans, _, library = with_epilogue
+    plan = plans["forward"]
+    case = Case("forward", plan.dtype, 1, 3, 4, (1, 7), (1, 1), "last")
+    out = np.zeros(case.shape, plan.dtype)
+    callee = Callee(library.address("add_row"), [np.zeros(4, plan.dtype), out], [4])
+    with pytest.raises(RuntimeError, match="failed with status 5"):
+        run_convolution(
+            "forward", plan, library.address, case.names, case.image, case.w, epilogue=callee
+        )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
+@pytest.mark.parametrize("size", POINTS)
+@pytest.mark.parametrize("epilogue", [False, True])
+def test_kernels_keep_the_rules(dtype, machine, size, epilogue):
+    for function in steps("forward", tiling(dtype, machine), epilogue, size=size).functions:
+        verify(function)
+
+
+@pytest.mark.parametrize("size", POINTS)
+def test_matrices_filter_exactly(size):
+    result, filters, image = matrices(size)
+    places = [Fraction(3 * i * i - 7 * i + 2, 5) for i in range(size + 2)]
+    taps = [Fraction(1, 3), Fraction(-2), Fraction(7, 4)]
+
+    def times(matrix, vector):
+        return [sum(a * b for a, b in zip(row, vector, strict=True)) for row in matrix]
+
+    products = [a * b for a, b in zip(times(filters, taps), times(image, places), strict=True)]
+    want = [sum(places[i + k] * taps[k] for k in range(3)) for i in range(size)]
+    assert times(result, products) == want
+    assert all(float(a) == a for matrix in (result, image) for row in matrix for a in row)
+
+
+def test_the_error_for_ordinary_data():
+    t = tiling("float32", host().machine)
+    errors = {}
+    for size in POINTS:
+        case = Case("forward", "float32", 2, 256, 32, (14, 14), (1, 1), "theano")
+        got = case.run(Compiled("float32", host().machine, size))
+        want = direct(
+            "forward",
+            *(a.astype(np.float64) for a in (case.image, case.w)),
+            case.shape,
+            case.before,
+        )
+        errors[size] = np.abs(got - want).max() / np.abs(want).max()
+    assert t.dtype == "float32"
+    assert errors[4] < 4e-6
+    assert errors[2] < 1e-6
