@@ -122,4 +122,47 @@ def _product(d: Data) -> Step:
 
 
 matmul_1024 = matmul_256 = matmul_mlp = _product
-NAMES = "matmul_1024", "matmul_256", "matmul_mlp"
+NAMES: tuple[str, ...] = "matmul_1024", "matmul_256", "matmul_mlp"
+
+
+def _pooled(v: Any) -> Any:
+    return T.signal.pool.pool_2d(v, (2, 2), ignore_border=True)
+
+
+def convnet_step(d: Data) -> Step:
+    x, y = T.ftensor4("x"), T.fmatrix("y")
+    w1, w2, w3, w4, w5 = parameters = [croton.shared(p) for p in d["P"]]
+    v = _pooled(T.nnet.relu(T.nnet.conv2d(x, w1, border_mode="full", filter_flip=False)))
+    v = _pooled(T.nnet.relu(T.nnet.conv2d(v, w2, filter_flip=False)))
+    v = _pooled(T.nnet.relu(T.nnet.conv2d(v, w3, filter_flip=False)))
+    loss = _loss(T.dot(T.nnet.relu(T.dot(v.flatten(2), w4)), w5), y)
+    f = croton.function([x, y], loss, updates=_rmsprop(loss, parameters, d["lr"]))
+    return lambda: float(f(d["x"], d["y"]))
+
+
+def _resnet18(d: Data) -> Step:
+    """ResNet-18's answer: the weights are constants, batch norm a scale and a shift."""
+    known: dict[str, Any] = {name: T.constant(value) for name, value in d["P"].items()}
+
+    def normalised(name: str, v: Any, stride: int = 1) -> Any:
+        w = known["w" + name]
+        v = T.nnet.conv2d(v, w, border_mode="half", subsample=(stride, stride), filter_flip=False)
+        scale, shift = (known[k + name].dimshuffle("x", 0, "x", "x") for k in "sh")
+        return v * scale + shift
+
+    x = T.ftensor4("x")
+    v = T.nnet.relu(normalised("stem", x, 2))
+    v = T.signal.pool.pool_2d(v, (3, 3), ignore_border=True, stride=(2, 2), pad=(1, 1))
+    for stage in range(4):
+        for block in range(2):
+            name = f"{stage}{block}"
+            stride = 2 if "w" + name + "d" in known else 1
+            kept = normalised(name + "d", v, stride) if stride == 2 else v
+            v = T.nnet.relu(normalised(name + "a", v, stride))
+            v = T.nnet.relu(normalised(name + "b", v) + kept)
+    f = croton.function([x], T.dot(v.mean((2, 3)), known["fc"]))
+    return lambda: f(d["x"])
+
+
+resnet18_b1 = resnet18_b8 = _resnet18
+NAMES += "resnet18_b1", "resnet18_b8"
