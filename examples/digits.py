@@ -129,7 +129,7 @@ def draw(
     figure.savefig(path, dpi=100)
 
 
-def main(epochs: int, picture: str) -> float:
+def learn(compile_network: Callable[[], tuple[Any, Any]], epochs: int, picture: str) -> float:
     """Train, say how it goes, draw; the held-out accuracy is the result."""
     images, labels, new_images, new_labels = load()
     labels = labels.astype("int32")
@@ -156,9 +156,19 @@ def main(epochs: int, picture: str) -> float:
     return accuracies[-1]
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Learn to read handwritten digits.")
-    parser.add_argument("--epochs", type=int, default=30)
+def main(epochs: int, picture: str) -> float:
+    """Train the network of this program; the held-out accuracy is the result."""
+    return learn(compile_network, epochs, picture)
+
+
+def options(description: str, epochs: int) -> argparse.Namespace:
+    """What the command line says, and else how many epochs to learn."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--epochs", type=int, default=epochs)
     parser.add_argument("--picture", default="digits.png", help="where to draw it")
-    options = parser.parse_args()
-    main(options.epochs, options.picture)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    given = options("Learn to read handwritten digits.", 30)
+    main(given.epochs, given.picture)

@@ -39,15 +39,17 @@ def test_heat_decays_as_the_closed_form_says():
 
 
 @pytest.mark.slow
-def test_digits_learns_to_read(tmp_path):
+@pytest.mark.parametrize("name, epochs, accuracy", [("digits", 30, 0.93), ("convnet", 12, 0.96)])
+def test_networks_learn_to_read(tmp_path, name, epochs, accuracy):
     picture = tmp_path / "digits.png"
-    assert main_of("digits")(30, str(picture)) >= 0.93
+    assert main_of(name)(epochs, str(picture)) >= accuracy
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_digits_as_a_command(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("name", ["digits", pytest.param("convnet", marks=pytest.mark.slow)])
+def test_networks_as_commands(tmp_path, monkeypatch, capsys, name):
     picture = tmp_path / "digits.png"
-    monkeypatch.setattr(sys, "argv", ["digits.py", "--epochs", "1", "--picture", str(picture)])
-    runpy.run_path(str(EXAMPLES / "digits.py"), run_name="__main__")
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--epochs", "1", "--picture", str(picture)])
+    runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
     assert "held-out accuracy" in capsys.readouterr().out
     assert picture.exists()
