@@ -130,6 +130,12 @@ class Elements:
         inputs = [_Element(self, u) for u in node.inputs]
         return node.op.lower(node, inputs, index, _Context(self, node))  # type: ignore[no-any-return]
 
+    def run(self, v: Variable, index: Index, run: Sequence[Expr]) -> Expr:
+        """What ``v[index]`` combines where the loops within that element are at ``run``."""
+        node: Any = v.owner
+        inputs = [_Element(self, u) for u in node.inputs]
+        return node.op.lower_run(node, inputs, index, run, _Context(self, node))  # type: ignore[no-any-return]
+
     def load(self, memory: Any, dtype: str, flat: Expr) -> Expr:
         """A load, masked by what guards this part of the expression."""
         return Load(self.arguments.buffer(memory, dtype), flat, mask=self._guard)

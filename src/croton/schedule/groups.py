@@ -14,12 +14,20 @@ from croton.graph.variable import Constant, Variable
 from croton.schedule.depth import stages
 from croton.schedule.group import TILED, Alignment, Group
 from croton.schedule.sizes import ONE, ShapeOf, Size, Sizes
-from croton.schedule.views import free_inputs, is_free, is_whole_range, view_base
+from croton.schedule.views import (
+    aligned_inputs,
+    free_inputs,
+    is_elsewhere,
+    is_free,
+    is_whole_range,
+    moved_inputs,
+    view_base,
+)
 from croton.tensor.creation import Alloc
 from croton.tensor.deviations import SquaredDeviations
-from croton.tensor.indexing import AdvancedSubtensor, IncSubtensor
-from croton.tensor.joining import Join
+from croton.tensor.indexing import AdvancedSubtensor
 from croton.tensor.shapes import DimShuffle
+from croton.tensor.signal.ops import PoolingOp
 from croton.tensor.type import TensorType
 
 
@@ -139,6 +147,8 @@ class Grouping:
         elif is_free(node.op):
             if v in self.forced:
                 self._place_pointwise(v)
+        elif isinstance(node.op, PoolingOp) and node.op.runs:
+            self._serial_group(v)
         else:
             self._place_pointwise(v)
 
@@ -271,7 +281,7 @@ class Grouping:
             return self._picked(w, group)
         if isinstance(op, Alloc) or getattr(op, "view_map", None) is not None:
             inner = self.induced(inner_of[0], group)
-            if inner is not None and len(inner) == len(free) and not _moves(op):
+            if inner is not None and len(inner) == len(free) and not is_elsewhere(op):
                 return inner
         return None
 
@@ -306,10 +316,9 @@ class Grouping:
                 return None
             axes = [None if s == ONE else a for a, s in zip(found, shape, strict=True)]
             return self._complete(group, axes, shape)
-        moved = node.inputs[isinstance(node.op, IncSubtensor) :]
-        if isinstance(node.op, Join | IncSubtensor) and any(self._reads(u, group) for u in moved):
+        if any(self._reads(u, group) for u in moved_inputs(node)):
             return None
-        return self._combine(group, node.inputs, shape)
+        return self._combine(group, aligned_inputs(node), shape)
 
     def _combine(
         self, group: Group, inputs: Sequence[Variable], shape: Sequence[Size]
@@ -364,7 +373,8 @@ class Grouping:
         node: Any = v.owner
         shape = self.sizes.shape(v)
         inputs = node.inputs
-        if all(s == ONE for s in shape) and v not in self.forced and not self._sources(v):
+        alone = v not in self.forced and not self._sources(v)
+        if alone and all(s == ONE for s in shape) and not isinstance(node.op, PoolingOp):
             # A scalar of scalars: computed once by every kernel that uses it.
             return
         for group in self._candidates(inputs):
@@ -390,7 +400,7 @@ class Grouping:
         node: Any = v.owner
         if isinstance(node.op, DimShuffle):
             return self._align_back(group, node, alignment)
-        read: Sequence[Any] = free_inputs(v) if is_free(node.op) else node.inputs
+        read: Sequence[Any] = free_inputs(v) if is_free(node.op) else aligned_inputs(node)
         for w in read:
             if w.type.ndim == len(alignment):
                 self._align(group, w, alignment)
@@ -548,14 +558,3 @@ class Grouping:
 
 def _is_size_op(node: Apply) -> bool:
     return type(node.op).__name__ == "Shape_i"
-
-
-def _moves(op: Any) -> bool:
-    """Whether the op reads its input elsewhere than at its own index."""
-    return not isinstance(op, Alloc) and type(op).__name__ not in (
-        "SpecifyShape",
-        "DisconnectedGrad",
-        "ZeroGrad",
-        "GradClip",
-        "GradScale",
-    )

@@ -11,6 +11,7 @@ from croton.kernel.nodes import Let, Stmt, Store, Var
 from croton.schedule.group import TILED, Group
 from croton.schedule.groups import Grouping
 from croton.schedule.storage import Storage
+from croton.schedule.views import moved_inputs
 from croton.tensor.indexing import AdvancedIncSubtensor, AdvancedSubtensor
 
 
@@ -125,6 +126,8 @@ def _reads_aligned(
             return False
     own = tuple(range(group.rank))
     members = set(group.members)
+    if any(_reaches(u, s, storage) for m in members for u in moved_inputs(m.owner)):
+        return False
     seen: set[Variable] = set()
     stack: list[Variable] = [u for m in group.members for u in m.owner.inputs]  # type: ignore[union-attr]
     while stack:
@@ -145,6 +148,20 @@ def _reads_aligned(
         stack.extend(u.owner.inputs)
     aligned = tuple(a for a in group.align.get(v, ()) if a is not None)
     return aligned == own
+
+
+def _reaches(u: Variable, s: SharedVariable, storage: Storage) -> bool:
+    """Whether computing an element of ``u`` reads ``s``."""
+    seen: set[Variable] = set()
+    stack = [u]
+    while stack:
+        v = stack.pop()
+        if v is s or storage.memory(v) is s:
+            return True
+        if v not in seen and v.owner is not None and storage.memory(v) is None:
+            seen.add(v)
+            stack.extend(v.owner.inputs)
+    return False
 
 
 def _is_elementwise(v: Variable) -> bool:

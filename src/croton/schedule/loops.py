@@ -48,6 +48,7 @@ from croton.schedule.terminals import (
     terminal,
 )
 from croton.schedule.views import cost, free_inputs, is_free
+from croton.schedule.windows import has_windows, loop_over_window
 
 #: Vector operations that make up one work item, about.
 ITEM_WORK = 1 << 17
@@ -130,7 +131,9 @@ class LoopKernel:
         runs = merge_axes(self)
         split = group.split
         if split is None:
-            split_run = max(len(runs) - 1, 0)
+            # Windows cost index arithmetic for each row, which two axes make longer.
+            inner = 2 if len(runs) > 2 and has_windows(group.members) else 1
+            split_run = max(len(runs) - inner, 0)
         else:
             split_run = next((k for k, r in enumerate(runs) if r[0] >= split), len(runs))
         self.extents = [product([group.domain[a] for a in r]) for r in runs]
@@ -426,7 +429,7 @@ class LoopKernel:
             loop += inside
             after += last
         loop += self._store(stores)
-        loop = self._flag(first_position) + loop
+        loop = self.flag(first_position) + loop
         body = before + self.inner_loops(loop) + after
         for r, value in results:
             self.bind_reduction(r, value)
@@ -451,7 +454,7 @@ class LoopKernel:
         result = build.cast(or_nothing(self, r, value), r.type.dtype)  # type: ignore[attr-defined]
         self.elements.bind(r, lambda _: result)
 
-    def _flag(self, first: int) -> list[Stmt]:
+    def flag(self, first: int) -> list[Stmt]:
         """Statements that note positions out of bounds, each once."""
         found: list[Stmt] = []
         for position in self.elements.positions[first:]:
@@ -506,7 +509,7 @@ class LoopKernel:
             buffer = self.arguments.buffer(v, v.type.dtype)  # type: ignore[attr-defined]
             store = Store(buffer, self.elements.flat(v, index), value)
             (overwriting if v in self.in_place else plain).append(store)
-        return [*self._flag(first), *reading_first(plain, overwriting)]
+        return [*self.flag(first), *reading_first(plain, overwriting)]
 
     def at_first(self, t: Variable, inner: bool) -> tuple[list[Stmt], Expr]:
         """The operand of the reduction ``t`` in the item's first row, and what its index needs.
@@ -539,6 +542,8 @@ class LoopKernel:
         node: Any = v.owner
         if v in self.group.finishes:
             return finish(self, v)
+        if has_windows([v]):
+            return loop_over_window(self, v)
         accumulator = Var(self.name("sum"), operand_dtype(v))
         out = self.index_of(self.group.align[v])
         if getattr(node.op, "loop", None) == "product":
@@ -565,7 +570,7 @@ class LoopKernel:
         inputs = [lambda *i, u=u: self.elements.element(u, i) for u in node.inputs]
         value = node.op.lower(node, inputs, full, None)
         body: Body = (
-            *self._flag(first),
+            *self.flag(first),
             Assign(accumulator, build.op(node.op.combine, accumulator, value)),
         )
         before: list[Stmt] = [Local(accumulator, neutral(v, accumulator.dtype))]

@@ -8,9 +8,11 @@ from croton.graph.op import Op
 from croton.graph.variable import Constant, Variable
 from croton.tensor.creation import Alloc, ARange
 from croton.tensor.elementwise import Elemwise
-from croton.tensor.indexing import AdvancedSubtensor, Subtensor
+from croton.tensor.indexing import AdvancedSubtensor, IncSubtensor, Subtensor
 from croton.tensor.indexing.basic import Slice
+from croton.tensor.joining import Join
 from croton.tensor.shapes import DimShuffle, MakeVector, Reshape, Shape_i, SpecifyShape
+from croton.tensor.signal.ops import PoolingOp
 
 _WHOLE, _BACKWARDS = Slice(None, None, None), Slice(None, None, -1)
 
@@ -55,6 +57,8 @@ def cost(op: Op) -> int:
         return 1 if isinstance(op, AdvancedSubtensor) else 0
     if isinstance(op, Elemwise):
         return _COST.get(op.name, 1)
+    if isinstance(op, PoolingOp):
+        return op.work
     return 20 if getattr(op, "loop", None) == "map" else 1
 
 
@@ -75,6 +79,22 @@ def reversed_axes(op: Op) -> tuple[int, ...] | None:
     if any(e not in (_WHOLE, _BACKWARDS) for e in entries):
         return None
     return tuple(d for d, e in enumerate(entries) if e == _BACKWARDS)
+
+
+def moved_inputs(node: Any) -> list[Variable]:
+    """The inputs of which ``node`` reads elements at other places than its result's own."""
+    op = node.op
+    if isinstance(op, PoolingOp):
+        return [node.inputs[k] for k in op.elsewhere]
+    if isinstance(op, Join | IncSubtensor):
+        return list(node.inputs[isinstance(op, IncSubtensor) :])
+    return []
+
+
+def aligned_inputs(node: Any) -> list[Variable]:
+    """The inputs whose dimensions run along those of the result of ``node``, which is not free."""
+    moved = moved_inputs(node) if isinstance(node.op, PoolingOp) else []
+    return [u for u in node.inputs if u not in moved]
 
 
 def free_inputs(v: Variable) -> list[Variable]:
@@ -98,4 +118,15 @@ def is_whole_range(v: Variable) -> bool:
         and isinstance(step, Constant)
         and int(start.data) == 0
         and int(step.data) == 1
+    )
+
+
+def is_elsewhere(op: Any) -> bool:
+    """Whether the op reads its input elsewhere than at its own index."""
+    return not isinstance(op, Alloc) and type(op).__name__ not in (
+        "SpecifyShape",
+        "DisconnectedGrad",
+        "ZeroGrad",
+        "GradClip",
+        "GradScale",
     )

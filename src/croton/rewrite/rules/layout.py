@@ -20,7 +20,7 @@ from croton.tensor.joining import Join
 from croton.tensor.nnet.conv.ops import Convolution, ConvolutionFilters, ConvolutionInputs
 from croton.tensor.reduction import Reduce
 from croton.tensor.shapes import DimShuffle, SpecifyShape, dimshuffle
-from croton.tensor.signal.ops import Pooling
+from croton.tensor.signal.ops import PoolingOp
 
 _WHOLE = Slice(None, None, None)
 
@@ -170,7 +170,7 @@ RULES = (
     ),
     _rule("function_with_channels_last", op(Elemwise), _function),
     _rule("view_of_function", op(DimShuffle, op(Elemwise)), _view_of_function),
-    _rule("pooling_with_channels_last", op(Pooling), _pooling),
+    _rule("pooling_with_channels_last", op(PoolingOp), _pooling),
     _rule("reduction_with_channels_last", AnyOf(op(Reduce, _view), op(SquaredDeviations, _view)),
           _reduction),
     _rule("join_with_channels_last", op(Join, _view, rest=True), _join),

@@ -6,7 +6,9 @@ other; ``SumPool`` and ``SumPoolSpread`` have each other.  So there are gradient
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from croton.graph import trace
 from croton.graph.apply import Apply
 from croton.graph.disconnected import disconnected
 from croton.graph.op import Op
+from croton.kernel import build
+from croton.kernel.nodes import Expr
 from croton.tensor import dtypes
 from croton.tensor.convert import as_tensor_variable
 from croton.tensor.nnet.conv.geometry import (
@@ -25,11 +29,12 @@ from croton.tensor.nnet.conv.geometry import (
     to_variable,
 )
 from croton.tensor.shapes import as_size, shape_tuple
+from croton.tensor.signal.lowering import Along, Partner, combined, looped, only, partners, zero
 from croton.tensor.signal.windows import Windows, count
 from croton.tensor.type import TensorType
 
 
-class Pooling(Op):
+class PoolingOp(Op):
     """What they have in common: the window, over the last dimensions.
 
     ``window``, ``strides`` and ``pad`` (on both sides) have a number for each of them;
@@ -37,6 +42,13 @@ class Pooling(Op):
     """
 
     __props__ = ("window", "strides", "pad", "ignore_border")
+    loop = "map"
+    #: How values at the places of a window, or of its windows, are combined.
+    combine = "add"
+    #: The inputs that are read elsewhere than at the output's own index.
+    elsewhere: tuple[int, ...] = (0,)
+    #: Whether an output combines windows that hold it, and not elements of its window.
+    of_windows = False
 
     def __init__(
         self,
@@ -58,7 +70,7 @@ class Pooling(Op):
         if any(self.pad) and not ignore_border:
             raise NotImplementedError("padding of a pooling needs ignore_border=True")
 
-    def _like(self, op: type[Pooling]) -> Any:
+    def _like(self, op: type[PoolingOp]) -> Any:
         return op(self.window, self.strides, self.pad, self.ignore_border)
 
     def _counts(self, inner: Sequence[Any]) -> list[Any]:
@@ -103,6 +115,72 @@ class Pooling(Op):
         if any(n <= 0 for _, n, _, _ in self._needs_elements(shape)):
             raise ValueError(f"pooling of no elements: shape {tuple(shape)}")
 
+    # In kernels.
+
+    def _reached(self) -> list[int]:
+        """How many windows hold an element, or elements are in a window, in each dimension."""
+        if not self.of_windows:
+            return list(self.window)
+        return [-(-k // s) for k, s in zip(self.window, self.strides, strict=True)]
+
+    @property
+    def runs(self) -> tuple[int, ...]:
+        """The loops within one element of the output: how often they run."""
+        reached = self._reached()
+        return tuple(reached[: looped(reached)])
+
+    @property
+    def work(self) -> int:
+        """About how many vector operations an element of the output takes."""
+        return 2 * len(self.elsewhere) * math.prod(self._reached())
+
+    def lower(self, node: Apply, inputs: Sequence[Any], index: Sequence[Expr], ctx: Any) -> Expr:
+        """All places combined; only if there are no ``runs``."""
+        result = self.lower_run(node, inputs, index, (), ctx)
+        return build.cast(result, node.outputs[0].type.dtype)  # type: ignore[attr-defined]
+
+    def lower_run(
+        self,
+        node: Apply,
+        inputs: Sequence[Any],
+        index: Sequence[Expr],
+        run: Sequence[Expr],
+        ctx: Any,
+    ) -> Expr:
+        """What the output at ``index`` combines where the ``runs`` are at ``run``."""
+        lead = len(index) - len(self.window)
+        along = self._along(lead, ctx)
+        find: list[Callable[[Expr], Partner]] = [
+            a.windows(i) if self.of_windows else functools.partial(a.element, i)
+            for a, i in zip(along, index[lead:], strict=True)
+        ]
+        terms = [
+            self._term(inputs, index, (*index[:lead], *place), inside, ctx)
+            for place, inside in partners(find, self._reached(), run)
+        ]
+        return combined(self.combine, terms)
+
+    def _along(self, lead: int, ctx: Any) -> list[Along]:
+        d = range(lead, lead + len(self.window))
+        sizes, counts = zip(*(self._sizes(k, ctx) for k in d), strict=True)
+        numbers = zip(self.window, self.strides, self.pad, sizes, counts, strict=True)
+        return [Along(w, s, p, self.ignore_border, n, c) for w, s, p, n, c in numbers]
+
+    def _sizes(self, d: int, ctx: Any) -> tuple[Expr, Expr]:
+        """The size of dimension ``d``, and how many windows it has."""
+        return ctx.size(0, d), ctx.out_size(d)
+
+    def _term(
+        self,
+        inputs: Sequence[Any],
+        index: Sequence[Expr],
+        place: Sequence[Expr],
+        inside: Expr | None,
+        ctx: Any,
+    ) -> Expr:
+        """What the output at ``index`` has of the input at ``place``, if that is ``inside``."""
+        return only(inside, lambda: _wide_element(inputs[0](*place)), zero, ctx)
+
 
 def _lowest(dtype: Any) -> Any:
     if dtype.kind == "f":
@@ -110,12 +188,18 @@ def _lowest(dtype: Any) -> Any:
     return False if dtype.kind == "b" else np.iinfo(dtype).min
 
 
+def _wide_element(e: Expr) -> Expr:
+    return build.cast(e, "float32") if e.dtype == "float16" else e
+
+
 def _wide(x: Any) -> Any:
     return x.astype(np.float32) if x.dtype == np.float16 else x
 
 
-class MaxPool(Pooling):
+class MaxPool(PoolingOp):
     """The maximum over each window; padding never is one, NaN always."""
+
+    combine = "maximum"
 
     def make_node(self, x: Any) -> Apply:
         """An output of the same dtype."""
@@ -142,6 +226,16 @@ class MaxPool(Pooling):
         """No window is empty."""
         return self._needs_elements(list(shapes[0]))
 
+    def _term(
+        self,
+        inputs: Sequence[Any],
+        index: Sequence[Expr],
+        place: Sequence[Expr],
+        inside: Expr | None,
+        ctx: Any,
+    ) -> Expr:
+        return only(inside, lambda: _wide_element(inputs[0](*place)), _lowest, ctx)
+
     def L_op(self, inputs: Sequence[Any], outputs: Sequence[Any], gradients: Sequence[Any]) -> Any:
         """To all elements that are the maximum of a window."""
         (x,), (z,), (g,) = inputs, outputs, gradients
@@ -155,10 +249,8 @@ class MaxPool(Pooling):
         return [None if d is None else self._like(MaxPoolGather)(x, self(x), d)]
 
 
-class _AtMaxima(Pooling):
+class _AtMaxima(PoolingOp):
     """Linear in its third argument; the first two tell where the maxima are."""
-
-    of_windows: bool
 
     def _shapes(self, x: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """What the third argument has, and what the output has."""
@@ -170,7 +262,7 @@ class _AtMaxima(Pooling):
         x, z, v = self._input(x), as_tensor_variable(z), as_tensor_variable(v)
         if not x.type.ndim == z.type.ndim == v.type.ndim:
             raise TypeError(f"ranks {x.type.ndim}, {z.type.ndim} and {v.type.ndim} differ")
-        dtype = dtypes.upcast(x.type.dtype, v.type.dtype)
+        dtype = dtypes.upcast(x.type.dtype, self._numbers(v).type.dtype)
         v = v if v.type.dtype == dtype else v.astype(dtype)
         shape = [to_known(s) for s in self._shapes(from_type(x.type.shape))[1]]
         return Apply(self, [x, z, v], [TensorType(dtype, shape)()])
@@ -185,6 +277,29 @@ class _AtMaxima(Pooling):
         pairs = [*zip(z, self._output(x), strict=True), *zip(v, self._shapes(x)[0], strict=True)]
         found = [("eq", to_variable(a), to_variable(b), "pooling") for a, b in pairs if a is not b]
         return [*found, *self._needs_elements(list(shapes[0]))]
+
+    def _sizes(self, d: int, ctx: Any) -> tuple[Expr, Expr]:
+        return ctx.size(0, d), ctx.size(1, d)
+
+    def _term(
+        self,
+        inputs: Sequence[Any],
+        index: Sequence[Expr],
+        place: Sequence[Expr],
+        inside: Expr | None,
+        ctx: Any,
+    ) -> Expr:
+        own, there = inputs[:2] if self.of_windows else inputs[1::-1]
+        here = _wide_element(own(*index))
+
+        def pull() -> Expr:
+            other = _wide_element(there(*place))
+            dtype = dtypes.upcast(here.dtype, other.dtype)
+            hit = build.op("eq", build.cast(here, dtype), build.cast(other, dtype))
+            value = _wide_element(inputs[2](*place))
+            return build.select(hit, value, build.const(0, value.dtype))
+
+        return only(inside, pull, zero, ctx)
 
     def _verify(self, x: Any, z: Any, v: Any) -> Windows:
         self._some(x.shape)
@@ -211,6 +326,7 @@ class MaxPoolSpread(_AtMaxima):
     """``dx[i] = sum of dz[o] over the windows o that hold i, where x[i] == z[o]``."""
 
     of_windows = True
+    elsewhere = (1, 2)
 
     def perform(self, node: Apply, inputs: Sequence[Any], outputs: Sequence[list[Any]]) -> None:
         """A sum for each place in the window."""
@@ -227,7 +343,7 @@ class MaxPoolSpread(_AtMaxima):
 class MaxPoolGather(_AtMaxima):
     """``dz[o] = sum of dx[i] over the elements i of window o where x[i] == z[o]``."""
 
-    of_windows = False
+    elsewhere = (0, 2)
 
     def perform(self, node: Apply, inputs: Sequence[Any], outputs: Sequence[list[Any]]) -> None:
         """A sum over the places in the window."""
@@ -241,7 +357,7 @@ class MaxPoolGather(_AtMaxima):
         outputs[0][0] = result.astype(dx.dtype)
 
 
-class SumPool(Pooling):
+class SumPool(PoolingOp):
     """The sum over each window."""
 
     def make_node(self, x: Any) -> Apply:
@@ -282,8 +398,10 @@ class SumPool(Pooling):
         return [None if directions[0] is None else self(directions[0])]
 
 
-class SumPoolSpread(Pooling):
+class SumPoolSpread(PoolingOp):
     """``dx[i] = sum of dy[o] over the windows o that hold i``, given the sizes of ``dx``."""
+
+    of_windows = True
 
     def make_node(self, dy: Any, *sizes: Any) -> Apply:
         """The values of windows, and the last sizes of the output."""
@@ -328,6 +446,9 @@ class SumPoolSpread(Pooling):
             if a is not b
         ]
         return [*found, *self._needs_elements(node.inputs[1:])]
+
+    def _sizes(self, d: int, ctx: Any) -> tuple[Expr, Expr]:
+        return ctx.out_size(d), ctx.size(0, d)
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Sizes are not connected."""
