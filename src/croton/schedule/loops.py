@@ -48,7 +48,7 @@ from croton.schedule.terminals import (
     terminal,
 )
 from croton.schedule.views import cost, free_inputs, is_free
-from croton.schedule.windows import has_windows, loop_over_window
+from croton.schedule.windows import has_windows, lane_loop, loop_over_window
 
 #: Vector operations that make up one work item, about.
 ITEM_WORK = 1 << 17
@@ -476,7 +476,7 @@ class LoopKernel:
             return list(loop)
         start, stop = self.inner_range
         count = len(self.outer)
-        body: Body = (For(self.axis_vars[-1], start, stop, tuple(loop), "vector"),)
+        body = lane_loop(self, For(self.axis_vars[-1], start, stop, tuple(loop), "vector"))
         for k in range(len(self.inner) - 2, -1, -1):
             stop = self.arguments.size(self.inner[k])
             body = (For(self.axis_vars[count + k], build.index(0), stop, body),)

@@ -9,6 +9,7 @@ from croton.graph.variable import Variable
 from croton.kernel import build
 from croton.kernel.accumulate import identity
 from croton.kernel.nodes import Assign, Body, For, Local, Stmt, Var
+from croton.schedule.versions import versions
 from croton.tensor.signal.ops import PoolingOp
 
 if TYPE_CHECKING:
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 def has_windows(values: Iterable[Variable]) -> bool:
     """Whether some of ``values`` are poolings, or gradients of such."""
     return any(v.owner is not None and isinstance(v.owner.op, PoolingOp) for v in values)
+
+
+def lane_loop(kernel: LoopKernel, loop: For) -> Body:
+    """The innermost loop of ``kernel``, in versions where that spares windows their conditions."""
+    return versions(loop, kernel.name) if has_windows(kernel.group.members) else (loop,)
 
 
 def loop_over_window(kernel: LoopKernel, v: Variable) -> list[Stmt]:
