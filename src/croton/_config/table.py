@@ -136,6 +136,15 @@ FLAGS: tuple[Flag, ...] = (
         ),
     ),
     Flag(
+        "convolution",
+        "choice",
+        "fastest",
+        "Which algorithms may compute convolutions: the `fastest` by a model of their cost, some "
+        "of which round more (an error of about 3e-6 of the largest result in float32), or only "
+        "`accurate` ones, which add up the products of the definition.",
+        choices=("fastest", "accurate"),
+    ),
+    Flag(
         "optimizer_excluding",
         "str",
         "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from croton.config import config
 from croton.graph.variable import Variable
 from croton.kernel.machine import Machine
 from croton.schedule.convolution import plan as convolution_plan
@@ -88,6 +89,12 @@ def convolution_steps(
         part: filters.memory if part == "w" and filters is not None else memory(v)
         for part, v in zip(node.op.parts, node.inputs[:2], strict=False)
     }
-    plan = convolution_plan(kind, node.outputs[0].type.dtype, machine, epilogue=not plain)
+    plan = convolution_plan(
+        kind,
+        node.outputs[0].type.dtype,
+        machine,
+        epilogue=not plain,
+        accurate=config.convolution == "accurate",
+    )
     amount = amounts(names(node, sizes, filters), sizes)
     return Tiled(plan, amount, operands, node.op.parts[2])

@@ -45,6 +45,16 @@ def count(name: str, *args: Count) -> Count:
     return Operation(name, args)
 
 
+def all_of(*conditions: Count) -> Count:
+    """Whether all of ``conditions`` hold."""
+    result: Count = 1
+    for condition in conditions:
+        if condition == 0 or result == 0:
+            return 0
+        result = condition if result == 1 else count("and", result, condition)
+    return result
+
+
 def evaluate(value: Count, names: Mapping[str, int]) -> int:
     """The number that ``value`` stands for."""
     if isinstance(value, int):

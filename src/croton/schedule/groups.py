@@ -101,8 +101,10 @@ class Grouping:
 
     def is_tiled(self, node: Apply) -> bool:
         """Whether kernels for products or convolutions compute the node, block by block."""
-        loop = getattr(node.op, "loop", None)
-        return loop in TILED and node.outputs[0].type.dtype in self.tiled  # type: ignore[attr-defined]
+        op: Any = node.op
+        if node.outputs[0].type.dtype not in self.tiled:  # type: ignore[attr-defined]
+            return False
+        return getattr(op, "loop", None) in TILED and getattr(op, "channels_last", True)
 
     def _loop(self, node: Apply) -> str | None:
         """How the op says that it is computed; None: by Python."""

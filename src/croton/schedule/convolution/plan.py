@@ -3,15 +3,54 @@
 from __future__ import annotations
 
 from croton.kernel.machine import Machine
-from croton.schedule.convolution import direct
+from croton.kernel.nodes import Function
+from croton.schedule.convolution import depthwise, direct, direct_filters, pointwise
+from croton.schedule.convolution.choice import conditions
+from croton.schedule.convolution.winograd.plan import steps as winograd_steps
+from croton.schedule.counts import Count
 from croton.schedule.product.tiling import tiling
-from croton.schedule.steps import Plan
+from croton.schedule.steps import Plan, Step
 
 
-def plan(kind: str, dtype: str, machine: Machine, *, epilogue: bool = False) -> Plan:
+def plan(
+    kind: str, dtype: str, machine: Machine, *, epilogue: bool = False, accurate: bool = False
+) -> Plan:
     """How to compute a convolution of ``kind`` ("forward", "inputs" or "filters").
 
     With ``epilogue`` blocks of the result go to a kernel instead of being stored (see
-    :mod:`croton.schedule.product.tile`): rows are its places, one after the other.
+    :mod:`croton.schedule.product.tile`): rows are its places, one after the other.  ``accurate``:
+    only by algorithms that add up the products of the definition.
     """
-    return direct.steps(kind, tiling(dtype, machine), epilogue=epilogue)
+    when = conditions(kind, accurate)
+    if kind == "filters":
+        return _together(
+            {
+                "depthwise": depthwise.steps(kind, machine, dtype, False, when["depthwise"]),
+                "direct": direct_filters.steps(kind, machine, dtype, False, when["direct"]),
+            }
+        )
+    t = tiling(dtype, machine)
+    plans = {
+        "depthwise": depthwise.steps(kind, machine, dtype, epilogue, when["depthwise"]),
+        "pointwise": pointwise.steps(
+            kind, machine, dtype, epilogue=epilogue, when=when["pointwise"]
+        ),
+        "direct": direct.steps(kind, t, epilogue=epilogue, when=when["direct"]),
+    }
+    if when["winograd"] != 0:
+        plans["winograd"] = winograd_steps(kind, t, epilogue, when["winograd"])
+    return _together(plans)
+
+
+def _together(plans: dict[str, Plan]) -> Plan:
+    """All steps, one plan's after the other's, whose temporaries are their own."""
+    functions: list[Function] = []
+    temporaries: list[tuple[str, Count]] = []
+    steps: list[Step] = []
+    for name, plan in plans.items():
+        own = {t: f"{name} {t}" for t, _ in plan.temporaries}
+        functions += plan.functions
+        temporaries += [(own[t], size) for t, size in plan.temporaries]
+        steps += [s._replace(buffers=tuple(own.get(b, b) for b in s.buffers)) for s in plan.steps]
+    dtype = next(iter(plans.values())).dtype
+    return Plan(dtype, tuple(functions), tuple(temporaries), tuple(steps))

@@ -251,7 +251,9 @@ class _Gradient:
             Let(
                 start, select(left, own_low, select(whole, own_high, op("maximum", high, own_low)))
             ),
-            Let(stop, select(left, select(whole, own_high, op("minimum", low, own_high)), own_high)),
+            Let(
+                stop, select(left, select(whole, own_high, op("minimum", low, own_high)), own_high)
+            ),
             If(
                 op("lt", start, stop),
                 (
@@ -348,8 +350,7 @@ class _Gradient:
         for p in accumulators[1:]:
             for j, row in enumerate(p):
                 body += [
-                    Assign(a, op("add", a, b))
-                    for a, b in zip(accumulators[0][j], row, strict=True)
+                    Assign(a, op("add", a, b)) for a, b in zip(accumulators[0][j], row, strict=True)
                 ]
         for j, row in enumerate(accumulators[0]):
             where = Var(f"sum_at{j}")

@@ -48,10 +48,8 @@ class _Convolving(Op):
     names: tuple[str, str]
     parts: tuple[str, str, str]
 
-    @property
-    def loop(self) -> str | None:
-        """Kernels read images with their channels last."""
-        return "convolution" if self.channels_last else None
+    #: Kernels compute those with their channels last.
+    loop = "convolution"
 
     @property
     def takes_more(self) -> bool:
@@ -321,7 +319,6 @@ class ConvolutionFilters(_Convolving):
 
     names = ("input", "output gradient")
     parts = ("x", "y", "w")
-    loop = None
 
     def _roles(self, a: Sequence[Any], b: Sequence[Any], sizes: Sequence[Any]) -> Any:
         return a, [b[1], a[1] if self.groups == 1 else a[1] // self.groups, *sizes], b

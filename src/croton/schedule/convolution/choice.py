@@ -1,0 +1,55 @@
+"""Which algorithm computes a convolution: a model of what each costs.
+
+Costs are in multiply-adds that a core could do in the same time.
+"""
+
+from __future__ import annotations
+
+from croton.schedule.convolution import pointwise
+from croton.schedule.convolution.winograd.choice import fits as fits_tiles
+from croton.schedule.counts import Count, all_of, count
+
+#: Of its own multiply-adds: what a direct convolution and Winograd's products reach, in percent.
+_DIRECT, _WINOGRAD = 92, 85
+#: Winograd's tiles of 4 x 4 places: multiply-adds a tile, filter and channel; what it takes to
+#: transform a tile of an image, for each of its channels, and back, for each filter; and what
+#: it takes to transform a filter, for each of its channels.
+_POINTS, _THERE, _BACK, _FILTER = 36, 250, 250, 400
+
+
+def conditions(kind: str, accurate: bool) -> dict[str, Count]:
+    """For each algorithm whether it is chosen: 0 or 1.  One of them is."""
+    depthwise = all_of(
+        count("lt", 1, "groups"), count("eq", "channels", 1), count("eq", "filters", 1)
+    )
+    others = count("eq", depthwise, 0)
+    if kind == "filters":
+        return {"depthwise": depthwise, "direct": others}
+    product = pointwise.fits()
+    tiles: Count = 0
+    if not accurate:
+        tiles = all_of(fits_tiles(), _pays(kind))
+    direct = all_of(others, count("eq", product, 0), count("eq", tiles, 0))
+    return {"depthwise": depthwise, "pointwise": product, "winograd": tiles, "direct": direct}
+
+
+def _pays(kind: str) -> Count:
+    """Whether Winograd's algorithm costs less than a direct convolution."""
+    result = "y" if kind == "forward" else "x"
+    images = _mul("batch", f"{result}0")
+    tiles = _mul(images, *(count("ceildiv", f"{result}{d}", 4) for d in (1, 2)))
+    places = _mul(images, f"{result}1", f"{result}2")
+    pair = _mul("channels", "filters")
+    inner, outer = ("channels", "filters") if kind == "forward" else ("filters", "channels")
+    direct = count("floordiv", _mul(900, places, pair), _DIRECT)
+    own = count("floordiv", _mul(100 * _POINTS, tiles, pair), _WINOGRAD)
+    there, back = _mul(_THERE, tiles, inner), _mul(_BACK, tiles, outer)
+    total = count("add", count("add", own, there), count("add", back, _mul(_FILTER, pair)))
+    return count("lt", total, direct)
+
+
+def _mul(*factors: Count) -> Count:
+    total: Count = 1
+    for factor in factors:
+        total = factor if total == 1 else count("mul", total, factor)
+    return total

@@ -1,0 +1,66 @@
+"""Convolutions whose filters have one tap: products of matrices, a place a row."""
+
+from __future__ import annotations
+
+from croton.kernel.machine import Machine
+from croton.schedule.counts import Count, Operation, all_of, count
+from croton.schedule.product import plan as product_plan
+from croton.schedule.steps import Plan
+
+
+def fits() -> Count:
+    """Whether a convolution is such a product: one tap, at every place, and one group."""
+    ones = ["groups", *(f"{n}{d}" for n in ("k", "stride") for d in range(3))]
+    tests = [count("eq", name, 1) for name in ones]
+    for d in range(3):
+        tests += [count("eq", f"before{d}", 0), count("eq", f"x{d}", f"y{d}")]
+    return all_of(*tests)
+
+
+def steps(
+    kind: str, machine: Machine, dtype: str, *, epilogue: bool = False, when: Count = 1
+) -> Plan:
+    """The product for ``kind`` ("forward" or "inputs"), which runs ``when`` that is 1."""
+    source, result = ("x", "y") if kind == "forward" else ("y", "x")
+    inner, outer = ("channels", "filters") if kind == "forward" else ("filters", "channels")
+    along, across = ("w_channel", "w_filter") if kind == "forward" else ("w_filter", "w_channel")
+    places: Count = "batch"
+    for d in range(3):
+        places = count("mul", places, f"x{d}")
+    names: dict[str, Count] = {
+        "batch": 1, "m": places, "k": inner, "n": outer,
+        "a_batch": 0, "a_row": inner, "a_inner": 1,
+        "b_batch": 0, "b_inner": along, "b_column": across,
+        "c_batch": 0, "c_row": outer,
+    }  # fmt: skip
+    buffers = {"a": source, "b": "w", "c": result}
+    plan = product_plan(dtype, machine, epilogue=epilogue)
+
+    def put(value: Count) -> Count:
+        if isinstance(value, str):
+            return names[value]
+        if isinstance(value, int):
+            return value
+        found = known.get(id(value))
+        if found is None:
+            found = known[id(value)] = count(value.name, *map(put, value.args))
+            kept.append(value)
+        return found
+
+    known: dict[int, Count] = {}
+    kept: list[Operation] = []
+    return plan._replace(
+        temporaries=tuple(
+            (name, count("select", when, put(size), 0)) for name, size in plan.temporaries
+        ),
+        steps=tuple(
+            s._replace(
+                buffers=tuple(buffers.get(b, b) for b in s.buffers),
+                sizes=tuple(map(put, s.sizes)),
+                items=count("select", when, put(s.items), 0),
+                grain=put(s.grain),
+                scratch=put(s.scratch),
+            )
+            for s in plan.steps
+        ),
+    )
