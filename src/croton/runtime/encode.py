@@ -3,8 +3,8 @@
 The vector is a sequence of sections; ``n x (...)`` is a count and that many groups:
 
 ==========  ====================================================================
-header      format, registers, slots, outputs held, hosted arrays, table words,
-            instructions
+header      format, registers, slots, outputs held, hosted arrays, kept buffers,
+            table words, instructions
 initial     n x (register, value)
 reset       n x (register, value): those of ``initial`` that the program overwrites
 buffers     n x (kind, itemsize, place)
@@ -30,6 +30,8 @@ number in the Program times 2**32.  What follows it:
 computation  target, a, b, c
 temporary    buffer, count, itemsize
 output       buffer, count, itemsize
+keep         buffer, count, itemsize, words of this and of what fills the buffer
+filled       buffer
 bind         address, target buffer, tables
 launch       address, items, grain, scratch, tables
 copy         target, source, count, itemsize
@@ -62,6 +64,7 @@ from croton.runtime.program import (
     Host,
     Instruction,
     Item,
+    Keep,
     Launch,
     Program,
 )
@@ -117,6 +120,8 @@ class _Encoder:
         self.buffers: list[tuple[int, int, int]] = []
         self.ready: set[int] = set()  # the buffers that have memory so far
         self.hosted = 0
+        self.kept = 0
+        self.filling: tuple[int, int] | None = None  # a buffer, and where its ``keep`` begins
         self.outputs_held = 0
         self.table_words = 0
         self.known: set[int] = set()  # the registers that have a value so far
@@ -202,6 +207,9 @@ class _Encoder:
             elif buffer.kind == "output":
                 kind, place = "output", self.outputs_held
                 self.outputs_held += 1
+            elif buffer.kind == "kept":
+                kind, place = "kept", self.kept
+                self.kept += 1
             elif buffer.kind == "temporary":
                 kind = "temporary"
                 own = buffer.slot if buffer.slot >= 0 else -1 - index
@@ -314,6 +322,12 @@ class _Encoder:
                 if kind not in names:
                     raise ValueError(f"{program.name}: buffer {buffer} cannot be allocated")
                 self._emit(names[kind], number, buffer, self.register(count), itemsize)
+            case Keep(buffer, count):
+                kind, itemsize, _ = self.buffers[self.new_buffer(buffer)]
+                if kind != CODES["kind kept"]:
+                    raise ValueError(f"{program.name}: buffer {buffer} cannot be kept")
+                self.filling = buffer, len(self.code)
+                self._emit("keep", number, buffer, self.register(count), itemsize, 0)
             case Launch(kernel, _, _, items, grain, scratch, _):
                 tables = self._bound(instruction, number)
                 numbers = [self.register(r) for r in (items, grain, scratch)]
@@ -353,6 +367,14 @@ class _Encoder:
             words += [buffer, *kind, len(shape), *registers]
         self._emit("host", number, len(words) + 2, *words)
 
+    def _end_filling(self, number: int) -> None:
+        """Behind what follows a ``keep``: the buffer is filled, and here others go on."""
+        if self.filling is not None:
+            buffer, start = self.filling
+            self._emit("filled", number, buffer)
+            self.code[start + 4] = len(self.code) - start
+            self.filling = None
+
     def words(self) -> NDArray[np.int64]:
         program = self.program
         constants = [(self.set_register(register), value) for register, value in program.constants]
@@ -361,6 +383,10 @@ class _Encoder:
             arguments.extend(self._argument_words(group))
         for number, instruction in enumerate(program.instructions):
             self._instruction(number, instruction)
+            if isinstance(instruction, Launch):
+                self._end_filling(number)
+            elif self.filling is not None and not isinstance(instruction, Keep):
+                raise ValueError(f"{program.name}: nothing fills a buffer that is kept")
         self._emit("end", len(program.instructions))
         reset = [pair for pair in constants if pair[0] in self.written]
         header = [
@@ -369,6 +395,7 @@ class _Encoder:
             len(self.slots),
             self.outputs_held,
             self.hosted,
+            self.kept,
         ]
         header += [self.table_words, len(program.instructions)]
         words = header

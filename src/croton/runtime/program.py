@@ -47,7 +47,9 @@ class Buffer(NamedTuple):
     - ``"temporary"``: scratch of this call in arena slot ``slot`` (buffers whose
       lifetimes do not overlap share a slot);
     - ``"output"``: becomes the storage of an array that is handed out (an
-      output, or the new value of a shared variable).
+      output, or the new value of a shared variable);
+    - ``"kept"``: filled by the first call that needs it, for all later ones (see
+      :class:`Keep`).
     """
 
     kind: str
@@ -78,6 +80,17 @@ class Allocate(NamedTuple):
     buffer: int
     count: int  # type: ignore[assignment]
     shape: tuple[int, ...] = ()
+
+
+class Keep(NamedTuple):
+    """Make the ``"kept"`` buffer ``buffer`` at least ``registers[count]`` elements large.
+
+    The next instruction, a :class:`Launch`, fills it, from what is the same for all calls.  A
+    call that finds it filled passes over that.  With a count of 0 nothing happens.
+    """
+
+    buffer: int
+    count: int  # type: ignore[assignment]
 
 
 class Launch(NamedTuple):
@@ -137,7 +150,7 @@ class Host(NamedTuple):
     outputs: tuple[tuple[int, tuple[int, ...]], ...]
 
 
-Instruction = Compute | Allocate | Launch | Copy | Item | Check | Host
+Instruction = Compute | Allocate | Keep | Launch | Copy | Item | Check | Host
 
 
 class Output(NamedTuple):

@@ -17,16 +17,18 @@ from croton.runtime.program import (
     Host,
     Instruction,
     Item,
+    Keep,
     Launch,
     Output,
     Program,
     Update,
 )
 
-_STAMP = b"croton program 1\n"
+_STAMP = b"croton program 2\n"
 _INSTRUCTIONS: dict[str, type[Instruction]] = {
     "compute": Compute,
     "allocate": Allocate,
+    "keep": Keep,
     "launch": Launch,
     "copy": Copy,
     "item": Item,
@@ -114,6 +116,7 @@ _SHAPED = _many(_fields(_pair, _integer, _INTEGERS))
 _READERS: dict[str, _Reader] = {
     "compute": _fields(Compute, _text, _integer, _integer, _integer, _integer),
     "allocate": _fields(Allocate, _integer, _integer, _INTEGERS),
+    "keep": _fields(Keep, _integer, _integer),
     "launch": _fields(Launch, *_LAUNCH),
     "copy": _fields(Copy, _integer, _integer, _integer),
     "item": _fields(Item, _integer, _integer, _integer),

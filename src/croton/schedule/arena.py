@@ -49,7 +49,7 @@ def share_slots(
 
 
 def _touched(instruction: p.Instruction) -> list[int]:
-    if isinstance(instruction, p.Allocate):
+    if isinstance(instruction, p.Allocate | p.Keep):
         return [instruction.buffer]
     if isinstance(instruction, p.Launch):
         found = [b for b in instruction.buffers if b >= 0]

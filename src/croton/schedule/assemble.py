@@ -357,22 +357,35 @@ class _Assembly:
                 one,
             )
             reached = callee
-        for name, count in plan.temporaries:
-            total = amount(count)
-            if total != ZERO:
-                bound[name] = self._new_buffer(object(), plan.dtype, [total], False)
+        fixed = {n for n, v in bound.items() if n != "epilogue" and self._is_constant(v)}
+        totals = {name: amount(count) for name, count in plan.temporaries}
         functions = {f.name: f for f in plan.functions}
-        for step in plan.steps:
-            if amount(step.items) == ZERO:
-                continue
+        steps = [s for s in plan.steps if amount(s.items) != ZERO]
+        kept = {
+            s.buffers[-1]
+            for s in steps
+            if fixed.issuperset(s.buffers[:-1])
+            and s.buffers[-1] in totals
+            and all(amount(c).value is not None for c in s.sizes)
+        }
+        for name, total in totals.items():
+            if total != ZERO and name not in kept:
+                bound[name] = self._new_buffer(object(), plan.dtype, [total], False)
+        for step in steps:
             items, grain, scratch = (
                 self.size.of(amount(c)) for c in (step.items, step.grain, step.scratch)
             )
+            sizes = tuple(self.size.of(amount(c)) for c in step.sizes)
+            made = step.buffers[-1]
+            if made in kept:
+                bound[made] = len(self.buffers)
+                self.buffers.append(p.Buffer("kept", plan.dtype))
+                self.instructions.append(p.Keep(bound[made], self.size.of(totals[made])))
             self.instructions.append(
                 p.Launch(
                     self._kernel(functions[step.kernel]),
                     tuple(bound[name] for name in step.buffers),
-                    tuple(self.size.of(amount(c)) for c in step.sizes),
+                    sizes,
                     items,
                     grain,
                     scratch,
@@ -381,6 +394,9 @@ class _Assembly:
                     else (),
                 )
             )
+
+    def _is_constant(self, number: int) -> bool:
+        return any(a.buffer == number and a.source == "constant" for a in self.arguments)
 
     def _emit_host(self, group: Group) -> None:
         node: Any = group.members[0].owner

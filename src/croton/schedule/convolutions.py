@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from croton.config import config
-from croton.graph.variable import Variable
+from croton.graph.variable import Constant, Variable
 from croton.kernel.machine import Machine
 from croton.schedule.convolution import plan as convolution_plan
 from croton.schedule.convolution.names import along
@@ -95,6 +95,7 @@ def convolution_steps(
         machine,
         epilogue=not plain,
         accurate=config.convolution == "accurate",
+        constant=filters is not None and isinstance(filters.memory, Constant),
     )
     amount = amounts(names(node, sizes, filters), sizes)
     return Tiled(plan, amount, operands, node.op.parts[2])

@@ -235,6 +235,11 @@ static PyObject *callable_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     }
     if (check_constants(self) < 0 || take_cells(self, cells) < 0)
         goto error;
+    self->kept = PyMem_Calloc(plan->kept ? plan->kept : 1, sizeof *self->kept);
+    if (!self->kept) {
+        PyErr_NoMemory();
+        goto error;
+    }
     self->profile = PyMem_Calloc(2 * (plan->instructions + 1), sizeof *self->profile);
     if (!self->profile) {
         PyErr_NoMemory();
@@ -288,6 +293,9 @@ static void callable_dealloc(PyObject *object)
     Py_XDECREF(self->constants);
     for (int64_t i = 0; i < self->cell_count; i++)
         Py_DECREF(self->cells[i]);
+    for (int64_t i = 0; self->kept && i < self->plan.kept; i++)
+        block_drop(self->kept[i]);
+    PyMem_Free(self->kept);
     PyMem_Free(self->cells);
     PyMem_Free(self->cell_written);
     PyMem_Free(self->profile);

@@ -142,18 +142,19 @@ typedef struct {
     const int64_t *shape; /* registers */
 } Update;
 
-enum { KIND_ARGUMENT, KIND_TEMPORARY, KIND_OUTPUT, KIND_HOSTED, KIND_CALL };
+enum { KIND_ARGUMENT, KIND_TEMPORARY, KIND_OUTPUT, KIND_HOSTED, KIND_CALL, KIND_KEPT };
 
 typedef struct {
     int64_t kind;
     int64_t itemsize;
-    int64_t place; /* argument: its place in Frame.held; else in slots, outputs, hosted, words */
+    int64_t place; /* argument: its place in Frame.held; else in slots, outputs, hosted, words,
+                    * kept */
 } BufferPlan;
 
 typedef struct {
     int64_t *words; /* all of the program; the pointers below lead into it */
     int64_t word_count;
-    int64_t registers, slots, outputs_held, hosted, table_words, instructions;
+    int64_t registers, slots, outputs_held, hosted, kept, table_words, instructions;
     int64_t initial_count;
     const int64_t *initial; /* (register, value) pairs */
     int64_t reset_count;
@@ -174,7 +175,8 @@ typedef struct {
     X(add) X(sub) X(mul) X(floordiv) X(mod) X(minimum) X(maximum) X(neg) X(abs) \
     X(eq) X(ne) X(lt) X(le) X(and) X(or) X(not) X(select) X(ceildiv)
 #define OTHER_OPERATIONS(X) \
-    X(temporary) X(output) X(bind) X(launch) X(copy) X(item) X(check) X(host) X(end)
+    X(temporary) X(output) X(keep) X(filled) X(bind) X(launch) X(copy) X(item) X(check) X(host) \
+    X(end)
 #define OPERATION_ENUM(name) OP_##name,
 enum { COMPUTE_OPERATIONS(OPERATION_ENUM) OTHER_OPERATIONS(OPERATION_ENUM) OPERATION_COUNT };
 #undef OPERATION_ENUM
@@ -220,6 +222,7 @@ typedef struct Callable {
     int64_t cell_count;
     Cell **cells;
     bool *cell_written;
+    _Atomic(Block *) *kept; /* filled once, for all calls */
     atomic_uint_fast64_t *profile; /* count, ns of each instruction, then of whole calls */
     bool profiling;
     int frame_count;
@@ -241,6 +244,7 @@ typedef struct Frame {
     int64_t *bytes; /* of each buffer */
     int64_t *words; /* the kernels' tables of buffers and sizes; targets of calls */
     Block **slots, **outputs, **small;
+    Block **keeping; /* what this call fills to be kept, or could not hand over */
     PyObject **hosted; /* arrays that host functions gave */
     PyObject **held; /* arrays of the inputs, then of the shared variables */
     PyObject **pending; /* new values of shared variables */
@@ -256,6 +260,8 @@ void frame_end(Frame *frame);
 void frame_free(Frame *frame);
 int frame_output(Frame *frame, int64_t buffer, int64_t bytes);
 int frame_slot(Frame *frame, int64_t buffer, int64_t bytes);
+int frame_keep(Frame *frame, int64_t buffer, int64_t bytes, bool *filled);
+void frame_filled(Frame *frame, int64_t buffer);
 int frame_scratch(Frame *frame, int64_t bytes);
 
 /* ---- arguments.c ---------------------------------------------------------------- */

@@ -63,6 +63,7 @@ static Frame *frame_new(Callable *callable)
     PLACE(slots, plan->slots);
     PLACE(outputs, plan->outputs_held);
     PLACE(small, plan->outputs_held);
+    PLACE(keeping, plan->kept);
     PLACE(hosted, plan->hosted);
     PLACE(pending, plan->update_count);
     void *memory;
@@ -82,6 +83,7 @@ static Frame *frame_new(Callable *callable)
     RELOCATE(slots);
     RELOCATE(outputs);
     RELOCATE(small);
+    RELOCATE(keeping);
     RELOCATE(hosted);
     RELOCATE(pending);
 #undef PLACE
@@ -131,6 +133,10 @@ static void frame_clear(Frame *frame)
             block_drop(slot);
             frame->slots[i] = NULL;
         }
+    }
+    for (int64_t i = 0; i < plan->kept; i++) {
+        block_drop(frame->keeping[i]);
+        frame->keeping[i] = NULL;
     }
     for (int64_t i = 0; i < plan->hosted; i++)
         Py_CLEAR(frame->hosted[i]);
@@ -202,6 +208,29 @@ int frame_slot(Frame *frame, int64_t buffer, int64_t bytes)
     frame->buffers[buffer] = (*slot)->data;
     frame->bytes[buffer] = bytes;
     return 0;
+}
+
+/* Room for what is filled once and kept for later calls, or what a former call has filled. */
+int frame_keep(Frame *frame, int64_t buffer, int64_t bytes, bool *filled)
+{
+    int64_t place = frame->callable->plan.buffers[buffer].place;
+    Block *block = atomic_load_explicit(&frame->callable->kept[place], memory_order_acquire);
+    *filled = bytes == 0 || (block && block->capacity >= (size_t)bytes);
+    if (!*filled)
+        block = frame->keeping[place] = block_take((size_t)bytes);
+    frame->buffers[buffer] = block ? block->data : NULL;
+    frame->bytes[buffer] = bytes;
+    return *filled || block ? 0 : -1;
+}
+
+/* Hand over what was filled, unless another call came first: this one's goes when it ends. */
+void frame_filled(Frame *frame, int64_t buffer)
+{
+    int64_t place = frame->callable->plan.buffers[buffer].place;
+    Block *none = NULL;
+    if (atomic_compare_exchange_strong(&frame->callable->kept[place], &none,
+                                       frame->keeping[place]))
+        frame->keeping[place] = NULL;
 }
 
 int frame_scratch(Frame *frame, int64_t bytes)

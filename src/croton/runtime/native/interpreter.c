@@ -206,6 +206,23 @@ static Stop walk(Frame *frame, Outcome *outcome)
             pc += 4;
             break;
         }
+        case OP_keep: { /* buffer, count, itemsize, words to skip if it is filled */
+            int64_t count = registers[pc[2]], bytes;
+            bool filled;
+            if (UNLIKELY(count < 0)) {
+                outcome->values[0] = count;
+                return BAD_COUNT;
+            }
+            if (UNLIKELY(__builtin_mul_overflow(count, pc[3], &bytes) ||
+                         frame_keep(frame, pc[1], bytes, &filled) < 0))
+                return NO_MEMORY;
+            pc += filled ? pc[4] : 5;
+            break;
+        }
+        case OP_filled: /* buffer */
+            frame_filled(frame, pc[1]);
+            pc += 2;
+            break;
         case OP_bind: { /* address, target buffer, tables */
             const int64_t *sizes, *next;
             void **table = bind_tables(frame, pc + 3, &sizes, &next);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { FORMAT = 1 };
+enum { FORMAT = 2 };
 
 typedef struct {
     const int64_t *next, *end;
@@ -112,6 +112,7 @@ static int read_sections(Reader *reader, Plan *plan)
     plan->slots = word(reader);
     plan->outputs_held = word(reader);
     plan->hosted = word(reader);
+    plan->kept = word(reader);
     plan->table_words = word(reader);
     plan->instructions = word(reader);
     plan->initial_count = count(reader, 2);
@@ -193,6 +194,7 @@ PyObject *plan_codes(void)
         {"kind output", KIND_OUTPUT},
         {"kind hosted", KIND_HOSTED},
         {"kind call", KIND_CALL},
+        {"kind kept", KIND_KEPT},
         {"policy strict", POLICY_STRICT},
         {"policy safe", POLICY_SAFE},
         {"policy float", POLICY_FLOAT},

@@ -17,8 +17,11 @@ _DIRECT, _WINOGRAD = 92, 85
 _POINTS, _THERE, _BACK, _FILTER = 36, 250, 250, 400
 
 
-def conditions(kind: str, accurate: bool) -> dict[str, Count]:
-    """For each algorithm whether it is chosen: 0 or 1.  One of them is."""
+def conditions(kind: str, accurate: bool, constant: bool) -> dict[str, Count]:
+    """For each algorithm whether it is chosen: 0 or 1.  One of them is.
+
+    ``constant`` filters are prepared once, for all calls.
+    """
     depthwise = all_of(
         count("lt", 1, "groups"), count("eq", "channels", 1), count("eq", "filters", 1)
     )
@@ -28,12 +31,12 @@ def conditions(kind: str, accurate: bool) -> dict[str, Count]:
     product = pointwise.fits()
     tiles: Count = 0
     if not accurate:
-        tiles = all_of(fits_tiles(), _pays(kind))
+        tiles = all_of(fits_tiles(), _pays(kind, constant))
     direct = all_of(others, count("eq", product, 0), count("eq", tiles, 0))
     return {"depthwise": depthwise, "pointwise": product, "winograd": tiles, "direct": direct}
 
 
-def _pays(kind: str) -> Count:
+def _pays(kind: str, constant: bool) -> Count:
     """Whether Winograd's algorithm costs less than a direct convolution."""
     result = "y" if kind == "forward" else "x"
     images = _mul("batch", f"{result}0")
@@ -44,7 +47,9 @@ def _pays(kind: str) -> Count:
     direct = count("floordiv", _mul(900, places, pair), _DIRECT)
     own = count("floordiv", _mul(100 * _POINTS, tiles, pair), _WINOGRAD)
     there, back = _mul(_THERE, tiles, inner), _mul(_BACK, tiles, outer)
-    total = count("add", count("add", own, there), count("add", back, _mul(_FILTER, pair)))
+    total = count("add", count("add", own, there), back)
+    if not constant:
+        total = count("add", total, _mul(_FILTER, pair))
     return count("lt", total, direct)
 
 

@@ -13,15 +13,22 @@ from croton.schedule.steps import Plan, Step
 
 
 def plan(
-    kind: str, dtype: str, machine: Machine, *, epilogue: bool = False, accurate: bool = False
+    kind: str,
+    dtype: str,
+    machine: Machine,
+    *,
+    epilogue: bool = False,
+    accurate: bool = False,
+    constant: bool = False,
 ) -> Plan:
     """How to compute a convolution of ``kind`` ("forward", "inputs" or "filters").
 
     With ``epilogue`` blocks of the result go to a kernel instead of being stored (see
     :mod:`croton.schedule.product.tile`): rows are its places, one after the other.  ``accurate``:
-    only by algorithms that add up the products of the definition.
+    only by algorithms that add up the products of the definition.  ``constant``: the filters are
+    the same in every call.
     """
-    when = conditions(kind, accurate)
+    when = conditions(kind, accurate, constant)
     if kind == "filters":
         return _together(
             {
