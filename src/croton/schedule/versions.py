@@ -208,9 +208,9 @@ class _Rewriter:
                     return y if x.value else x
             return build.op("and", a, b)
         if isinstance(e, Op) and e.name in _COMPARISONS and e.args[0].dtype == "int64":
-            a, b = (self.linear(x) for x in e.args)
-            if a is not None and b is not None and not a[0] and not b[0]:
-                return build.const(_COMPARISONS[e.name](a[1], b[1]), "bool")
+            left, right = (self.linear(x) for x in e.args)
+            if left is not None and right is not None and not left[0] and not right[0]:
+                return build.const(_COMPARISONS[e.name](left[1], right[1]), "bool")
             if self._is_uniform(e):
                 known = self(e)
                 text = expression_text(known)
@@ -250,7 +250,9 @@ class _Rewriter:
         if e.name == "mul":
             if a[0]:
                 a, b = b, a
-            return None if a[0] else ({k: f * a[1] for k, f in b[0].items() if a[1]}, a[1] * b[1])
+            if a[0]:
+                return None
+            return {k: f * a[1] for k, f in b[0].items() if a[1]}, a[1] * b[1]
         if b[0] or b[1] < 1 or any(f % b[1] for f in a[0].values()):
             return None
         return {k: f // b[1] for k, f in a[0].items()}, a[1] // b[1]

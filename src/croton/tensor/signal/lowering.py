@@ -30,7 +30,7 @@ class Along(NamedTuple):
     pad: int
     ignore_border: bool
     size: Expr
-    count: Expr
+    outputs: Expr
 
     @property
     def reach(self) -> int:
@@ -53,7 +53,7 @@ class Along(NamedTuple):
         return i, inside
 
     def _may_end_beyond(self, k: int) -> bool:
-        size, count = _number(self.size), _number(self.count)
+        size, count = _number(self.size), _number(self.outputs)
         if size is not None and count is not None:
             return (count - 1) * self.stride + k - self.pad >= size
         # Windows lie in the padded dimension, or begin in it.
@@ -76,13 +76,13 @@ class Along(NamedTuple):
             if most * stride > pad:
                 inside = _both(inside, build.op("ge", o, build.index(0)))
             if self._may_be_too_late(least):
-                inside = _both(inside, build.op("lt", o, self.count))
+                inside = _both(inside, build.op("lt", o, self.outputs))
             return o, inside
 
         return partner
 
     def _may_be_too_late(self, k: int) -> bool:
-        size, count = _number(self.size), _number(self.count)
+        size, count = _number(self.size), _number(self.outputs)
         if size is not None and count is not None:
             return (size - 1 + self.pad) // self.stride - k >= count
         if self.ignore_border:
