@@ -70,10 +70,19 @@ CHUNK = 4096
 X_LINE, Y_LINE, SUMS = Var("x_line"), Var("y_line"), Var("sums_at")
 
 
-class Places(NamedTuple):
-    """Places of a line, from the first one on; ``several`` of them are taken at once."""
+#: Words of an entry of the list of what is summed along a line: where it begins in ``x``,
+#: ``y`` and the sums, and how many places it has (:class:`Places`).
+WORDS = 5
+#: Bytes of the list for each tap of the last dimension: it may be in a run and on both sides.
+LISTED = 3 * 8 * WORDS
 
-    first: Expr
+#: How many single entries there are.
+SINGLES = Var("singles")
+
+
+class Places(NamedTuple):
+    """How many places: so often :data:`PLACES` at once, and then so many one by one."""
+
     several: Expr
     single: Expr
 
@@ -89,11 +98,12 @@ class _Gradient:
         self.x, self.y, self.out = (Buffer(n, t.dtype) for n in ("x", "y", "parts"))
         table = Buffer("classes", "int64")
         self.table = table
+        self.work = Buffer("list", "int64")
         self.fill, self.dimensions = dimensions(True, table)
 
     def function(self) -> Function:
         """All items of ``[lo, hi)``."""
-        d0, d1, d2 = self.dimensions
+        _, d1, d2 = self.dimensions
         row, channels = Var("x_row"), CHANNELS
         every = mul(mul(Var("k0"), Var("k1")), Var("k2"))
         tap, c = Var("zero_tap"), Var("zero_c")
@@ -110,12 +120,14 @@ class _Gradient:
         )
         item: Body = (
             *item_of(self.dimensions),
+            *self.list(),
             Let(SUMS, mul(mul(PART, Var("all_taps")), channels)),
             For(tap, ZERO, Var("all_taps"), clear),
             For(LINE, LINE0, LINE1, (*self.line(), *next_line(self.dimensions))),
         )
         body: Body = (
-            Allocate(self.table, index(64)),
+            Allocate(self.work, index(64)),
+            Allocate(self.table, add(index(64), mul(Var("k2"), index(LISTED)))),
             *self.fill,
             Let(Var("all_taps"), every),
             Let(row, mul(d2.source, channels)),
@@ -213,82 +225,112 @@ class _Gradient:
         high = add(floor(add(sub(d.source, ONE), left), d.stride), ONE)
         return low, clip(high, low, PLACE1)
 
-    def row(self, x: Expr, sums: Expr, masks: Sequence[Expr | None]) -> Body:
-        """The taps of the last dimension, for one row of ``x`` and one of ``y``."""
+    def list(self) -> Body:
+        """List what is to be summed along a line: for runs of taps, and for single ones.
+
+        A run goes over the places that see all of its taps; what else they see goes one by one.
+        """
         d = self.dimensions[2]
-        run, tap, first, side = Var("run"), Var("tap2"), Var("first_tap"), Var("side")
-        low, high, several = Var("low"), Var("high"), Var("several")
-        own_low, own_high = Var("own_low"), Var("own_high")
+        tap, low, high, side = Var("tap"), Var("low"), Var("high"), Var("side")
+        own_low, own_high, first = Var("own_low"), Var("own_high"), Var("first_tap")
         start, stop = Var("start"), Var("stop")
-        plain = masks[0] is None
-        many = sub(high, low)
         sliding = op("eq", d.reach, d.stride)
-        if plain:
-            several_value = select(sliding, floor(many, index(PLACES)), ZERO)
-        else:
-            several_value = ZERO
-        last = sub(add(first, index(RUN)), ONE)
-        runs: Body = (
-            Let(first, mul(run, index(RUN))),
+        seen = self.seen(add(first, index(RUN - 1)))
+        common: Body = (
             Let(low, self.seen(first)[0]),
-            Let(high, op("maximum", low, self.seen(last)[1])),
-            Let(several, several_value),
-            *self.products(
-                RUN,
-                x,
-                sums,
-                first,
-                Places(low, several, sub(many, mul(several, index(PLACES)))),
-                masks,
-            ),
+            Let(high, op("maximum", low, seen[1])),
         )
-        in_run = op("lt", tap, mul(Var("runs"), index(RUN)))
-        left = op("eq", side, ZERO)
-        whole = Var("whole", "bool")
-        count = sub(stop, start)
-        edge_several = floor(count, index(PLACES)) if plain else ZERO
+        number = Var("run")
+        runs: Body = (
+            Let(first, mul(number, index(RUN))),
+            *common,
+            *self.entry(number, first, low, sub(high, low), sliding),
+        )
+        in_run, left = op("lt", tap, mul(Var("runs"), index(RUN))), op("eq", side, ZERO)
         sides: Body = (
-            Let(
-                start, select(left, own_low, select(whole, own_high, op("maximum", high, own_low)))
-            ),
-            Let(
-                stop, select(left, select(whole, own_high, op("minimum", low, own_high)), own_high)
-            ),
+            Let(start, select(left, own_low, op("maximum", high, own_low))),
+            Let(stop, select(left, op("minimum", low, own_high), own_high)),
             If(
                 op("lt", start, stop),
                 (
-                    Let(several, edge_several),
-                    *self.products(
-                        1,
-                        x,
-                        sums,
-                        tap,
-                        Places(start, several, sub(count, mul(several, index(PLACES)))),
-                        masks,
-                    ),
+                    *self.entry(add(Var("runs"), SINGLES), tap, start, sub(stop, start), None),
+                    Assign(SINGLES, add(SINGLES, ONE)),
                 ),
             ),
         )
+        # A tap that is in no run begins where one would end.
+        alone = op("not", in_run)
         singles: Body = (
-            Let(whole, op("not", in_run)),
             Let(first, mul(floor(tap, index(RUN)), index(RUN))),
-            Let(low, self.seen(first)[0]),
-            Let(high, op("maximum", low, self.seen(last)[1])),
             Let(own_low, self.seen(tap)[0]),
             Let(own_high, self.seen(tap)[1]),
+            Let(low, select(alone, own_high, self.seen(first)[0])),
+            Let(high, select(alone, own_high, op("maximum", low, seen[1]))),
             For(side, ZERO, index(2), sides),
         )
         return (
-            For(run, ZERO, Var("runs"), runs),
+            For(number, ZERO, Var("runs"), runs),
+            Local(SINGLES, ZERO),
             For(tap, ZERO, Var("k2"), singles),
+        )
+
+    def entry(
+        self, number: Expr, tap: Expr, first: Expr, places: Expr, sliding: Expr | None
+    ) -> Body:
+        """One entry of the list."""
+        several, at = Var("several"), Var("entry")
+        found = floor(places, index(PLACES))
+        values = (
+            add(mul(first, Var("x_place")), mul(tap, Var("x_tap"))),
+            mul(first, CHANNELS),
+            mul(tap, CHANNELS),
+            several,
+            sub(places, mul(several, index(PLACES))),
+        )
+        return (
+            Let(several, found if sliding is None else select(sliding, found, ZERO)),
+            Let(at, mul(number, index(WORDS))),
+            *(Store(self.work, add(at, index(w)), value) for w, value in enumerate(values)),
+        )
+
+    def row(self, x: Expr, sums: Expr, masks: Sequence[Expr | None]) -> Body:
+        """The taps of the last dimension, for one row of ``x`` and one of ``y``."""
+        run, single = Var("run"), Var("single")
+        runs, end = Var("runs"), Var("end_of_list")
+        return (
+            For(run, ZERO, runs, self.listed(RUN, run, x, sums, masks)),
+            Let(end, add(runs, SINGLES)),
+            For(single, runs, end, self.listed(1, single, x, sums, masks)),
+        )
+
+    def listed(
+        self, taps: int, number: Expr, x: Expr, sums: Expr, masks: Sequence[Expr | None]
+    ) -> Body:
+        """What an entry of the list says."""
+        at = Var("entry")
+        names = [Var(f"listed{w}") for w in range(WORDS)]
+        places = Places(*names[3:])
+        if masks[0] is not None:
+            places = Places(ZERO, add(mul(names[3], index(PLACES)), names[4]))
+        return (
+            Let(at, mul(number, index(WORDS))),
+            *(Let(v, Load(self.work, add(at, index(w)))) for w, v in enumerate(names)),
+            *self.products(
+                taps,
+                add(x, names[0]),
+                add(add(Y_LINE, C), names[1]),
+                add(sums, names[2]),
+                places,
+                masks,
+            ),
         )
 
     def products(
         self,
         taps: int,
         x: Expr,
+        y: Expr,
         sums: Expr,
-        tap: Expr,
         places: Places,
         masks: Sequence[Expr | None],
     ) -> Body:
@@ -299,7 +341,7 @@ class _Gradient:
             [[Var(f"sum{p}_{j}_{v}", dtype, lanes) for v in range(vectors)] for j in range(taps)]
             for p in range(phases)
         ]
-        x_at, y_at, at = Var("x_at"), Var("y_at"), Var("sum_at")
+        x_at, y_at = Var("x_at"), Var("y_at")
         move, reach_tap = Var("x_place"), Var("x_tap")
 
         def onto(phase: int, j: int, v: int, a: Expr, b: Expr) -> Assign:
@@ -332,17 +374,19 @@ class _Gradient:
             ]
         one: list[Stmt] = []
         for v in range(vectors):
-            y = Var(f"y_{v}", dtype, lanes)
-            one.append(Let(y, read(self.y, y_at, v)))
+            value = Var(f"y_{v}", dtype, lanes)
+            one.append(Let(value, read(self.y, y_at, v)))
             for j in range(taps):
-                one.append(onto(0, j, v, read(self.x, add(x_at, mul(reach_tap, index(j))), v), y))
+                one.append(
+                    onto(0, j, v, read(self.x, add(x_at, mul(reach_tap, index(j))), v), value)
+                )
         one += [Assign(x_at, add(x_at, move)), Assign(y_at, add(y_at, CHANNELS))]
         body: list[Stmt] = [
             Local(s, const(0.0, dtype, lanes)) for p in accumulators for j in p for s in j
         ]
         body += [
-            Local(x_at, add(x, add(mul(places.first, move), mul(tap, reach_tap)))),
-            Local(y_at, add(add(Y_LINE, C), mul(places.first, CHANNELS))),
+            Local(x_at, x),
+            Local(y_at, y),
         ]
         if many:
             body.append(For(Var("group"), ZERO, places.several, tuple(many)))
@@ -354,7 +398,7 @@ class _Gradient:
                 ]
         for j, row in enumerate(accumulators[0]):
             where = Var(f"sum_at{j}")
-            body.append(Let(where, add(sums, mul(add(tap, index(j)), CHANNELS))))
+            body.append(Let(where, add(sums, mul(CHANNELS, index(j)))))
             for v, s in enumerate(row):
                 place = add(where, index(v * lanes))
                 present = Load(self.out, place, lanes, masks[v])

@@ -9,7 +9,12 @@ from croton.kernel.nodes import Function
 from croton.schedule.convolution.depthwise.choice import LEAST, Tiling, cut, cut_sums, mul, tiling
 from croton.schedule.convolution.depthwise.dimensions import table_bytes
 from croton.schedule.convolution.depthwise.filters import PACK_SIZES, pack_kernel
-from croton.schedule.convolution.depthwise.gradient import CHUNK, gradient_kernel, sum_kernel
+from croton.schedule.convolution.depthwise.gradient import (
+    CHUNK,
+    LISTED,
+    gradient_kernel,
+    sum_kernel,
+)
 from croton.schedule.convolution.depthwise.kernel import SIZES, kernel
 from croton.schedule.convolution.depthwise.walk import WALK_SIZES
 from croton.schedule.convolution.names import KINDS
@@ -97,7 +102,7 @@ def _filters(t: Tiling, when: Count) -> Plan:
         tuple(values.get(name, name) for name in WALK_SIZES),
         count("select", when, mul(parts, c.across), 0),
         count("add", 1, count("floordiv", LEAST, count("add", 1, c.work))),
-        count("add", 64, table_bytes(True)),
+        count("add", count("add", 64, table_bytes(True)), mul("k2", LISTED)),
     )
     total = Step(
         functions[1].name,
