@@ -1,6 +1,7 @@
 """Reductions, matrix products, ops said in simpler ones."""
 
 import croton.tensor as T
+from croton.tensor.deviations import SquaredDeviations
 from croton.tensor.shapes import shape_i
 from rule_examples import example, matrix, normal
 
@@ -103,6 +104,40 @@ def _():
 def _():
     x, given = matrix()
     return T.sqr(x - x.mean(axis=0, keepdims=True)).sum(axis=0), given
+
+
+for _axes in ((0, 2, 3), (1, 3), (1, 2, 3)):
+
+    @example("reduce_rows_first", applies=_axes != (1, 2, 3))
+    def _(axes=_axes):
+        x = T.dtensor4()
+        return x.sum(axis=axes), {x: normal(2, 3, 4, 5)}
+
+
+@example("reduce_rows_first", applies=False)
+def _():
+    x = T.tensor("float64", (None, None, 2))
+    return x.max(axis=(0, 2)), {x: normal(3, 4, 2)}
+
+
+@example("reduce_rows_first", applies=False)
+def _():
+    x = T.tensor("float64", (1, None, None, 1))
+    return x.prod(axis=(1, 3)), {x: normal(1, 4, 5, 1)}
+
+
+for _axes in ((1,), (1, 2), (0, 2), (1, 3), (0, 1, 3)):
+
+    @example("expand")
+    def _(axes=_axes):
+        x = T.dtensor4()
+        return SquaredDeviations(axes)(x), {x: normal(2, 3, 4, 5) + 10}
+
+
+@example("expand", applies=False)
+def _():
+    x = T.dtensor3()
+    return SquaredDeviations((0, 1))(x), {x: normal(2, 3, 4)}
 
 
 # Matrices

@@ -22,6 +22,7 @@ FAST_RUN: tuple[str, ...] = (
     "convolution:layout+canonicalise+shapes+indexing",
     "expand+canonicalise+shapes+indexing+specialise",
     "select:canonicalise+shapes+indexing",
+    "split:shapes",
 )
 FAST_COMPILE: tuple[str, ...] = ("convolution:layout+shapes", "expand+shapes")
 _SIZES = "canonicalise+shapes+indexing"

@@ -12,10 +12,10 @@ from croton.graph.op import Op
 from croton.kernel import build
 from croton.kernel.nodes import Expr
 from croton.tensor.convert import as_tensor_variable
-from croton.tensor.elementwise import sub
+from croton.tensor.elementwise import cast, sqr, sub
 from croton.tensor.reduction import mean
 from croton.tensor.reduction import sum as tensor_sum
-from croton.tensor.shapes import dimshuffle
+from croton.tensor.shapes import dimshuffle, product, shape_i
 from croton.tensor.type import TensorType
 
 
@@ -55,6 +55,25 @@ class SquaredDeviations(Op):
     def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
         """The sizes that remain."""
         return [tuple(s for k, s in enumerate(shapes[0]) if k not in self.axis)]
+
+    def expand(self, node: Apply) -> list[Any] | None:
+        """In sums, where the axes are not the leading ones: only over those is there one pass.
+
+        Trailing axes are taken row by row, which stay in cache between the two passes, and
+        the rows' results are combined as chunks are.
+        """
+        x = as_tensor_variable(node.inputs[0])
+        rank = x.type.ndim
+        if self.axis == tuple(range(len(self.axis))):
+            return None
+        trailing = tuple(a for a in self.axis if set(range(a, rank)) <= set(self.axis))
+        if not trailing or trailing == self.axis:
+            deviations = sub(x, mean(x, self.axis, keepdims=True))
+            return [tensor_sum(sqr(deviations), self.axis)]
+        rest = self.axis[: -len(trailing)]
+        count = cast(product([shape_i(x, a) for a in trailing]), x.type.dtype)
+        within = tensor_sum(SquaredDeviations(trailing)(x), rest)
+        return [within + count * SquaredDeviations(rest)(mean(x, trailing))]
 
     def lower(self, node: Apply, inputs: Sequence[Any], index: Sequence[Expr], _: Any) -> Expr:
         """The element, at ``index`` of the input."""

@@ -19,6 +19,7 @@ from croton.rewrite.rules import (
     selection,
     sizes,
     softmax,
+    splitting,
     vectors,
     views,
 )
@@ -43,6 +44,7 @@ RULES: tuple[Rule, ...] = (
     *selection.RULES,
     *vectors.RULES,
     *expansion.RULES,
+    *splitting.RULES,
 )
 
 if len({rule.name for rule in RULES}) != len(RULES):
