@@ -127,6 +127,11 @@ def shape_tuple(x: Any) -> tuple[Any, ...]:
     return tuple(shape_i(x, i) for i in range(x.type.ndim))
 
 
+def sizes_of(x: Any) -> list[Any]:
+    """The sizes of ``x``: numbers where its type knows them, else int64 scalars."""
+    return [shape_i(x, d) if n is None else n for d, n in enumerate(x.type.shape)]
+
+
 def shape(x: Any) -> Any:
     """The sizes as a vector of int64.
 

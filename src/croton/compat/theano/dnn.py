@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from croton.graph import trace
 from croton.tensor import as_tensor_variable
-from croton.tensor.nnet import conv2d, conv3d
+from croton.tensor.nnet import (
+    batch_normalization_test,
+    batch_normalization_train,
+    conv2d,
+    conv3d,
+)
 from croton.tensor.signal import pool_2d, pool_3d
 
-__all__ = ["dnn_available", "dnn_conv", "dnn_conv3d", "dnn_pool", "dnn_present", "version"]
+__all__ = [
+    "dnn_available",
+    "dnn_batch_normalization_test",
+    "dnn_batch_normalization_train",
+    "dnn_conv",
+    "dnn_conv3d",
+    "dnn_pool",
+    "dnn_present",
+    "version",
+]
 
 
 def dnn_available(context_name: str | None = None) -> bool:
@@ -105,3 +120,55 @@ def dnn_pool(img: Any, ws: Any, stride: Any = None, mode: str = "max", pad: Any 
     function = pool_2d if len(window) == 2 else pool_3d
     mode = "average_inc_pad" if mode == "average" else mode
     return function(x, window, True, 1 if stride is None else stride, pad, mode)
+
+
+def _same_rank(x: Any, mode: Any, **parameters: Any) -> Any:
+    if mode not in ("per-activation", "spatial"):
+        raise ValueError(f"mode is 'per-activation' or 'spatial', got {mode!r}")
+    x = as_tensor_variable(x)
+    for name, p in parameters.items():
+        v = as_tensor_variable(p)
+        if v.type.ndim != x.type.ndim:
+            raise ValueError(
+                f"{name}: rank {x.type.ndim} expected, as the inputs have, got {v} of rank "
+                f"{v.type.ndim}" + trace.describe(v.made_at)
+            )
+    return x
+
+
+def dnn_batch_normalization_train(
+    inputs: Any,
+    gamma: Any,
+    beta: Any,
+    mode: str = "per-activation",
+    epsilon: Any = 1e-4,
+    running_average_factor: Any = 0.1,
+    running_mean: Any = None,
+    running_var: Any = None,
+) -> tuple[Any, ...]:
+    """:func:`croton.tensor.nnet.batch_normalization_train`; all have the rank of the inputs."""
+    inputs = _same_rank(inputs, mode, gamma=gamma, beta=beta)
+    return batch_normalization_train(
+        inputs,
+        gamma,
+        beta,
+        mode,
+        epsilon,
+        running_average_factor,
+        running_mean,
+        running_var,
+    )
+
+
+def dnn_batch_normalization_test(
+    inputs: Any,
+    gamma: Any,
+    beta: Any,
+    mean: Any,
+    var: Any,
+    mode: str = "per-activation",
+    epsilon: Any = 1e-4,
+) -> Any:
+    """:func:`croton.tensor.nnet.batch_normalization_test`; all have the rank of the inputs."""
+    inputs = _same_rank(inputs, mode, gamma=gamma, beta=beta, mean=mean, var=var)
+    return batch_normalization_test(inputs, gamma, beta, mean, var, mode, epsilon)

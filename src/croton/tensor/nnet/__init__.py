@@ -9,6 +9,11 @@ from croton.tensor.nnet.activation import (
     softsign,
     ultra_fast_sigmoid,
 )
+from croton.tensor.nnet.bn import (
+    batch_normalization,
+    batch_normalization_test,
+    batch_normalization_train,
+)
 from croton.tensor.nnet.conv import (
     AbstractConv2d,
     AbstractConv2d_gradInputs,
@@ -39,6 +44,7 @@ from croton.tensor.nnet.crossentropy import (
     crossentropy_softmax_argmax_1hot_with_bias,
     sigmoid_binary_crossentropy,
 )
+from croton.tensor.nnet.response import local_response_normalization
 from croton.tensor.nnet.softmax import (
     LogSoftmax,
     Softmax,
@@ -46,6 +52,15 @@ from croton.tensor.nnet.softmax import (
     logsoftmax,
     softmax,
     softmax_with_bias,
+)
+from croton.tensor.nnet.standardise import group_norm, instance_norm, layer_norm
+from croton.tensor.nnet.upsampling import (
+    bilinear_kernel_1D,
+    bilinear_kernel_2D,
+    bilinear_upsampling,
+    pixel_shuffle,
+    pixel_unshuffle,
+    upsample,
 )
 
 __all__ = [
@@ -61,6 +76,12 @@ __all__ = [
     "ConvolutionInputs",
     "LogSoftmax",
     "Softmax",
+    "batch_normalization",
+    "batch_normalization_test",
+    "batch_normalization_train",
+    "bilinear_kernel_1D",
+    "bilinear_kernel_2D",
+    "bilinear_upsampling",
     "binary_crossentropy",
     "categorical_crossentropy",
     "causal_conv1d",
@@ -75,9 +96,15 @@ __all__ = [
     "crossentropy_softmax_argmax_1hot_with_bias",
     "elu",
     "get_conv_output_shape",
+    "group_norm",
     "hard_sigmoid",
+    "instance_norm",
+    "layer_norm",
+    "local_response_normalization",
     "log_softmax",
     "logsoftmax",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "relu",
     "selu",
     "separable_conv2d",
@@ -89,4 +116,5 @@ __all__ = [
     "softplus",
     "softsign",
     "ultra_fast_sigmoid",
+    "upsample",
 ]
