@@ -369,7 +369,7 @@ class _Assembly:
             and all(amount(c).value is not None for c in s.sizes)
         }
         for name, total in totals.items():
-            if total != ZERO and name not in kept:
+            if name not in kept and any(name in s.buffers for s in steps):
                 bound[name] = self._new_buffer(object(), plan.dtype, [total], False)
         for step in steps:
             items, grain, scratch = (
