@@ -140,7 +140,7 @@ def _turned(t: Tiling, source: Source, copy: Copy) -> Body:
             for i, place in enumerate(places)
         ),
         *(
-            Store(copy.buffer, place, _part(turned[i % side], i - i % side, side))
+            Store(copy.buffer, place, part(turned[i % side], i - i % side, side))
             for i, place in enumerate(places)
         ),
         Assign(to, add(places[-1], copy.pitch)),
@@ -164,7 +164,8 @@ def _turned(t: Tiling, source: Source, copy: Copy) -> Body:
     return (For(first, index(0), source.depth, steps, step=index(PIECE * lanes)),)
 
 
-def _part(value: Expr, start: int, lanes: int) -> Expr:
+def part(value: Expr, start: int, lanes: int) -> Expr:
+    """So many lanes of ``value`` from ``start``."""
     return shuffle(value, value, tuple(range(start, start + lanes)))
 
 

@@ -6,7 +6,12 @@ from functools import lru_cache
 
 from croton.kernel.nodes import Function
 from croton.schedule.convolution.direct import kernel as direct
-from croton.schedule.convolution.direct.filters import SIZES, pack_kernel, packed_size
+from croton.schedule.convolution.direct.filters import (
+    SIZES,
+    pack_kernel,
+    packed_size,
+    scratch_bytes,
+)
 from croton.schedule.counts import Count, count
 from croton.schedule.product import tile
 from croton.schedule.product.tiling import Tiling
@@ -63,7 +68,7 @@ def steps(
                 tuple(packing.get(name, name) for name in SIZES),
                 count("select", when, _mul("groups", packing["panels"]), 0),
                 count("add", 1, count("floordiv", 1 << 14, count("add", work, 1))),
-                64,
+                scratch_bytes(t, inner),
             )
         )
     grain_work = _mul(box["places"], box["columns"], inner, "k0", "k1", "k2")
