@@ -3,6 +3,7 @@
 import gc
 import operator
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from native_kernels import address
 
 from croton.runtime.executable import load
-from croton.runtime.program import Allocate, Compute, Launch
+from croton.runtime.program import Allocate, Compute, Keep, Launch
 from croton.runtime.serial import dumps, loads
 
 INT64 = st.one_of(st.integers(-9, 9), st.integers(-(2**63), 2**63 - 1))
@@ -522,3 +523,77 @@ def test_calls_leak_no_references():
     gc.collect()
     assert [sys.getrefcount(o) for o in watched] == before
     assert sys.getallocatedblocks() - blocks < 20
+
+
+def counted_square(b, x, wanted=None):
+    """``x * x`` into a kept buffer, and how often that was computed: a constant counts along."""
+    shape = b.shapes[x]
+    kept = b.buffer("kept", "float64")
+    b.shapes[kept] = shape
+    count = b.count(shape)
+    if wanted is not None:
+        count = b.compute("mul", count, wanted)
+    b.emit(Keep(kept, count))
+    b.launch("mul_f64", (x, x, kept), count)
+    return kept
+
+
+def test_what_is_kept_is_filled_once():
+    b = Builder()
+    c, x = b.constant("c", "float64", (None,)), b.input("x", "float64", (None,))
+    kept = counted_square(b, c)
+    b.output(b.binary("add_f64", x, kept))
+    constant = np.arange(300.0)
+    f = b.load(constants=[constant])
+    x = np.ones(300)
+    np.testing.assert_array_equal(f(x), 1 + np.arange(300.0) ** 2)
+    # What the kernel would read is no longer the same; what was kept is.
+    constant[:] = -1
+    np.testing.assert_array_equal(f(x), 1 + np.arange(300.0) ** 2)
+
+
+def test_nothing_is_kept_before_it_is_wanted():
+    b = Builder()
+    zero = b.register(0)
+    c, x = b.constant("c", "float64", (None,)), b.input("x", "float64", (None,))
+    wanted = b.item(b.input("wanted", "int64"), zero)
+    kept = counted_square(b, c, wanted)
+    out = b.allocate("float64", b.shapes[x])
+    b.launch("add_f64", (x, kept, out), b.compute("mul", b.count(b.shapes[x]), wanted))
+    b.output(out)
+    constant = np.full(10, 3.0)
+    f = b.load(constants=[constant])
+    f(np.ones(10), 0)
+    constant[:] = 5
+    np.testing.assert_array_equal(f(np.ones(10), 1), np.full(10, 26.0))
+    constant[:] = 7
+    f(np.ones(10), 0)
+    np.testing.assert_array_equal(f(np.ones(10), 1), np.full(10, 26.0))
+
+
+def test_calls_at_once_keep_one_copy():
+    b = Builder()
+    c, x = b.constant("c", "float64", (None,)), b.input("x", "float64", (None,))
+    b.output(b.binary("add_f64", x, counted_square(b, c)))
+    f = b.load(constants=[np.arange(200_000.0)])
+    with ThreadPoolExecutor(8) as pool:
+        for result in pool.map(lambda k: f(np.full(200_000, float(k))) - k, range(16)):
+            np.testing.assert_allclose(result, np.arange(200_000.0) ** 2, rtol=1e-12)
+
+
+def test_what_is_kept_must_be_filled():
+    b = Builder()
+    x = b.input("x", "float64", (None,))
+    kept = b.buffer("kept", "float64")
+    b.emit(Keep(kept, b.count(b.shapes[x])))
+    b.output(b.binary("add_f64", x, x))
+    with pytest.raises(ValueError, match="nothing fills"):
+        b.load()
+
+
+def test_programs_that_keep_are_written_and_read():
+    b = Builder()
+    c, x = b.constant("c", "float64", (None,)), b.input("x", "float64", (None,))
+    b.output(b.binary("add_f64", x, counted_square(b, c)))
+    program = b.program()
+    assert loads(dumps(program)) == program
