@@ -5,19 +5,22 @@ Costs are in multiply-adds that a core could do in the same time.
 
 from __future__ import annotations
 
-from croton.schedule.convolution import pointwise
+from croton.schedule.convolution import columns, pointwise
 from croton.schedule.convolution.winograd.choice import fits as fits_tiles
 from croton.schedule.counts import Count, all_of, count
+from croton.schedule.product.tiling import Tiling
 
 #: Of its own multiply-adds: what a direct convolution and Winograd's products reach, in percent.
 _DIRECT, _WINOGRAD = 92, 85
 #: Winograd's tiles of 4 x 4 places: multiply-adds a tile, filter and channel; what it takes to
 #: transform a tile of an image, for each of its channels, and back, for each filter; and what
 #: it takes to transform a filter, for each of its channels.
-_POINTS, _THERE, _BACK, _FILTER = 36, 250, 250, 400
+_POINTS, _THERE, _BACK, _FILTER = 36, 250, 250, 2100
 
 
-def conditions(kind: str, accurate: bool, constant: bool) -> dict[str, Count]:
+def conditions(
+    kind: str, t: Tiling, *, epilogue: bool, accurate: bool, constant: bool
+) -> dict[str, Count]:
     """For each algorithm whether it is chosen: 0 or 1.  One of them is.
 
     ``constant`` filters are prepared once, for all calls.
@@ -29,11 +32,20 @@ def conditions(kind: str, accurate: bool, constant: bool) -> dict[str, Count]:
     if kind == "filters":
         return {"depthwise": depthwise, "direct": others}
     product = pointwise.fits()
+    few: Count = 0
+    if kind == "inputs" and not epilogue:
+        few = all_of(columns.fits(t), count("le", t.lanes // 2, "filters"))
+    left = all_of(others, count("eq", product, 0), count("eq", few, 0))
     tiles: Count = 0
     if not accurate:
-        tiles = all_of(fits_tiles(), _pays(kind, constant))
-    direct = all_of(others, count("eq", product, 0), count("eq", tiles, 0))
-    return {"depthwise": depthwise, "pointwise": product, "winograd": tiles, "direct": direct}
+        tiles = all_of(left, fits_tiles(), _pays(kind, constant))
+    return {
+        "depthwise": depthwise,
+        "pointwise": product,
+        "columns": few,
+        "winograd": tiles,
+        "direct": all_of(left, count("eq", tiles, 0)),
+    }
 
 
 def _pays(kind: str, constant: bool) -> Count:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
-from croton.schedule.convolution import depthwise, direct, direct_filters, pointwise
+from croton.schedule.convolution import columns, depthwise, direct, direct_filters, pointwise
 from croton.schedule.convolution.choice import conditions
 from croton.schedule.convolution.winograd.plan import steps as winograd_steps
 from croton.schedule.counts import Count
@@ -28,7 +28,8 @@ def plan(
     only by algorithms that add up the products of the definition.  ``constant``: the filters are
     the same in every call.
     """
-    when = conditions(kind, accurate, constant)
+    t = tiling(dtype, machine)
+    when = conditions(kind, t, epilogue=epilogue, accurate=accurate, constant=constant)
     if kind == "filters":
         return _together(
             {
@@ -36,7 +37,6 @@ def plan(
                 "direct": direct_filters.steps(kind, machine, dtype, False, when["direct"]),
             }
         )
-    t = tiling(dtype, machine)
     plans = {
         "depthwise": depthwise.steps(kind, machine, dtype, epilogue, when["depthwise"]),
         "pointwise": pointwise.steps(
@@ -44,6 +44,8 @@ def plan(
         ),
         "direct": direct.steps(kind, t, epilogue=epilogue, when=when["direct"]),
     }
+    if when["columns"] != 0:
+        plans["columns"] = columns.steps(t, when["columns"])
     if when["winograd"] != 0:
         plans["winograd"] = winograd_steps(kind, t, epilogue, when["winograd"])
     return _together(plans)

@@ -73,7 +73,7 @@ def block(
     )
     offset, first = Var("tap_offset"), Var("tap_filters")
     rows = [Var(f"x_at{i}") for i in range(height)]
-    columns = [Var(f"y{v}", dtype, lanes) for v in range(vectors)]
+    columns = [Var(f"filters{v}", dtype, lanes) for v in range(vectors)]
     y_at = Var("y_at")
     step: list[Stmt] = [
         Let(y, Load(panel.buffer, add(y_at, index(v * lanes)), lanes))

@@ -104,7 +104,11 @@ def _box(
     ]
     columns: Count = t.leading
     if not epilogue:
-        columns = 4 * t.panel
+        # Of few places the channels are shared out: then each reads its own filters only.
+        few = count("le", _mul("batch", *places), direct.PLACES)
+        eighth = _mul(t.panel, count("ceildiv", outer, 8 * t.panel))
+        some = count("minimum", count("maximum", eighth, t.panel), 4 * t.panel)
+        columns = count("select", few, some, 4 * t.panel)
     chunks = count("ceildiv", outer, columns)
     total = _mul("batch", "groups", chunks, *places)
     # So few places that there are about eight items, but at least two blocks.
