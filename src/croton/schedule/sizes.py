@@ -195,6 +195,10 @@ class Sizes:
                 return exact
         if name == "select" and values[0] is not None:
             return args[1] if values[0] else args[2]
+        if name == "and" and 0 in values:
+            return ZERO
+        if name == "or" and any(values):
+            return ONE
         return self._atom((name, args), lambda: Atom(name, args=args))
 
     def never_negative(self, size: Size) -> bool:
