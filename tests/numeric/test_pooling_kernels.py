@@ -257,8 +257,8 @@ def test_shapes_that_do_not_belong_together():
 
 
 def divisions(f):
-    """Divisions in the kernels, apart from those that take row numbers apart."""
-    lines = [line for line in f.kernels().splitlines() if "row" not in line]
+    """Divisions in the kernels, apart from those that take numbers of lines apart."""
+    lines = [line for line in f.kernels().splitlines() if "line" not in line]
     return re.findall(r"(?:\([^()]*\)|\w+) (?://|%)", "\n".join(lines))
 
 

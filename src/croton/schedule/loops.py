@@ -36,6 +36,7 @@ from croton.schedule.elements import Arguments, Elements, Index
 from croton.schedule.group import Alignment, Group
 from croton.schedule.inplace import reading_first
 from croton.schedule.moments import is_moment
+from croton.schedule.rows import decode, over_rows
 from croton.schedule.sizes import ONE, Size, Sizes, product
 from croton.schedule.stash import Stash
 from croton.schedule.terminals import (
@@ -254,13 +255,12 @@ class LoopKernel:
             self.range = (build.index(0), build.index(1))
         before, rows, after = self._row()
         if self.outer:
-            row, total = Var("row"), size(product(self.outer))
-            first, last = self.range
+            total = size(product(self.outer))
             body.append(Let(outer_first, build.mul(item, size(chunk))))
-            end = build.op("minimum", build.add(first, size(chunk)), total)
+            end = build.op("minimum", build.add(outer_first, size(chunk)), total)
             body.append(Let(outer_last, end))
-            names = self.axis_vars[: len(self.outer)]
-            rows = [For(row, first, last, (*self._decode(row, names), *rows))]
+            names, outer = self.axis_vars[: len(self.outer)], [size(n) for n in self.outer]
+            rows = over_rows(outer_first, outer_last, tuple(rows), names, outer)
         body += [*before, *rows, *after]
         checks: list[Stmt] = []
         for bad, worst, position in self.flags:
@@ -269,21 +269,6 @@ class LoopKernel:
             code = self.error_of(position.node) + 1
             checks.append(If(bad, (Fail(code, (worst, position.size)),)))
         return body + checks
-
-    def _decode(self, row: Expr, names: Sequence[Var]) -> list[Stmt]:
-        """The outer indices, called ``names``, from the number of the row."""
-        if len(names) == 1:
-            return [Let(names[0], row)]
-        found: list[Stmt] = []
-        rest: Expr = row
-        for k in range(len(names) - 1, 0, -1):
-            n = self.arguments.size(self.outer[k])
-            found.append(Let(names[k], build.op("mod", rest, n)))
-            quotient = Var(f"{names[k].name}_rest")
-            found.append(Let(quotient, build.op("floordiv", rest, n)))
-            rest = quotient
-        found.append(Let(names[0], rest))
-        return found
 
     # One row, pass by pass.
 
@@ -522,7 +507,7 @@ class LoopKernel:
         start = self.range[0]
         if self.outer:
             names = [Var(self.name("o")) for _ in self.outer]
-            lets = self._decode(start, names)
+            lets = decode(start, names, [self.arguments.size(n) for n in self.outer])
             for r, v in zip(self.axis_runs[:count], names, strict=True):
                 self.axis_index[r[-1]] = v
         if not inner:
