@@ -72,15 +72,14 @@ def cases(draw):
     return value, (window, strides, pad, ignore_border)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(cases(), st.booleans(), st.sampled_from(["float64", "float32"]))
 def test_any_windows(case, static, dtype):
     value, numbers = case
     evaluate_all(value.astype(dtype), numbers, static)
 
 
-@pytest.mark.parametrize("static", [False, True])
-@pytest.mark.parametrize("ignore_border", [False, True])
+@pytest.mark.parametrize(("ignore_border", "static"), [(False, True), (True, False)])
 @pytest.mark.parametrize(
     ("shape", "window", "strides", "pad"),
     [
@@ -104,8 +103,8 @@ def test_windows_that_are_loops(shape, window, strides, pad, ignore_border, stat
 @pytest.mark.parametrize("dtype", ["float16", "float32", "int8", "uint8", "uint64", "bool"])
 @pytest.mark.parametrize(
     "numbers",
-    [CHANNELS_LAST, ((2, 3), (2, 2), (0, 0), False), ((6, 4), (1, 3), (2, 3), True)],
-    ids=["channels", "border", "loops"],
+    [CHANNELS_LAST, ((6, 4, 1), (3, 3, 1), (2, 3, 0), True)],
+    ids=["unrolled", "loops"],
 )
 def test_dtypes(dtype, numbers):
     rng = np.random.default_rng(2)
