@@ -11,6 +11,7 @@ from croton.tensor.nnet import (
     batch_normalization_train,
     conv2d,
     conv3d,
+    spatial_transformer,
 )
 from croton.tensor.signal import pool_2d, pool_3d
 
@@ -22,6 +23,7 @@ __all__ = [
     "dnn_conv3d",
     "dnn_pool",
     "dnn_present",
+    "dnn_spatialtf",
     "version",
 ]
 
@@ -172,3 +174,6 @@ def dnn_batch_normalization_test(
     """:func:`croton.tensor.nnet.batch_normalization_test`; all have the rank of the inputs."""
     inputs = _same_rank(inputs, mode, gamma=gamma, beta=beta, mean=mean, var=var)
     return batch_normalization_test(inputs, gamma, beta, mean, var, mode, epsilon)
+
+
+dnn_spatialtf = spatial_transformer

@@ -44,6 +44,7 @@ from croton.tensor.nnet.crossentropy import (
     crossentropy_softmax_argmax_1hot_with_bias,
     sigmoid_binary_crossentropy,
 )
+from croton.tensor.nnet.neighbours import Images2Neibs, images2neibs, neibs2images
 from croton.tensor.nnet.response import local_response_normalization
 from croton.tensor.nnet.softmax import (
     LogSoftmax,
@@ -54,6 +55,7 @@ from croton.tensor.nnet.softmax import (
     softmax_with_bias,
 )
 from croton.tensor.nnet.standardise import group_norm, instance_norm, layer_norm
+from croton.tensor.nnet.transformer import affine_grid, grid_sample, spatial_transformer
 from croton.tensor.nnet.upsampling import (
     bilinear_kernel_1D,
     bilinear_kernel_2D,
@@ -74,8 +76,10 @@ __all__ = [
     "Convolution",
     "ConvolutionFilters",
     "ConvolutionInputs",
+    "Images2Neibs",
     "LogSoftmax",
     "Softmax",
+    "affine_grid",
     "batch_normalization",
     "batch_normalization_test",
     "batch_normalization_train",
@@ -96,13 +100,16 @@ __all__ = [
     "crossentropy_softmax_argmax_1hot_with_bias",
     "elu",
     "get_conv_output_shape",
+    "grid_sample",
     "group_norm",
     "hard_sigmoid",
+    "images2neibs",
     "instance_norm",
     "layer_norm",
     "local_response_normalization",
     "log_softmax",
     "logsoftmax",
+    "neibs2images",
     "pixel_shuffle",
     "pixel_unshuffle",
     "relu",
@@ -115,6 +122,7 @@ __all__ = [
     "softmax_with_bias",
     "softplus",
     "softsign",
+    "spatial_transformer",
     "ultra_fast_sigmoid",
     "upsample",
 ]
