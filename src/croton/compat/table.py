@@ -36,8 +36,10 @@ theano.tensor.nnet.abstract_conv    = theano.tensor.nnet
 theano.tensor.nnet.blocksparse      = theano.tensor.nnet
 theano.tensor.nnet.bn               = theano.tensor.nnet
 theano.tensor.nnet.conv             = theano.tensor.nnet
-theano.tensor.nnet.conv3d2d         = theano.tensor.nnet
+theano.tensor.nnet.conv3d2d         croton.tensor.nnet.conv3d2d croton.tensor.nnet
 theano.tensor.nnet.Conv3D           = theano.tensor.nnet
+theano.tensor.nnet.ConvGrad3D       = theano.tensor.nnet
+theano.tensor.nnet.ConvTransp3D     = theano.tensor.nnet
 theano.tensor.nnet.corr             = theano.tensor.nnet
 theano.tensor.nnet.corr3d           = theano.tensor.nnet
 theano.tensor.nnet.ctc              = theano.tensor.nnet

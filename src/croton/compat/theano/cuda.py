@@ -11,7 +11,7 @@ import logging
 from typing import Any
 
 from croton.graph import SharedVariable, Type, Variable
-from croton.tensor import as_tensor_variable
+from croton.tensor import as_tensor_variable, empty
 
 __all__ = [
     "CudaNdarray",
@@ -23,6 +23,7 @@ __all__ = [
     "as_cuda_ndarray_variable",
     "cuda_available",
     "cuda_enabled",
+    "gpu_alloc_empty",
     "gpu_contiguous",
     "gpu_from_host",
     "host_from_gpu",
@@ -66,6 +67,11 @@ class GpuOp(_NotHere):
 def gpu_contiguous(x: Any) -> Any:
     """``x``."""
     return as_tensor_variable(x)
+
+
+def gpu_alloc_empty(*shape: Any) -> Any:
+    """A float32 array of ``shape`` for what is overwritten; it holds zeros."""
+    return empty(shape, "float32")
 
 
 as_cuda_ndarray_variable = gpu_from_host = host_from_gpu = gpu_contiguous

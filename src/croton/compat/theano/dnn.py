@@ -4,23 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
+from croton.compat.theano.dnn_ops import (
+    GpuDnnConv,
+    GpuDnnConvDesc,
+    GpuDnnConvGradI,
+    GpuDnnConvGradW,
+    settings,
+)
 from croton.graph import trace
 from croton.tensor import as_tensor_variable
 from croton.tensor.nnet import (
     batch_normalization_test,
     batch_normalization_train,
     conv2d,
+    conv2d_grad_wrt_inputs,
+    conv2d_grad_wrt_weights,
     conv3d,
+    conv3d_grad_wrt_inputs,
+    conv3d_grad_wrt_weights,
     spatial_transformer,
 )
 from croton.tensor.signal import pool_2d, pool_3d
 
 __all__ = [
+    "GpuDnnConv",
+    "GpuDnnConvDesc",
+    "GpuDnnConvGradI",
+    "GpuDnnConvGradW",
     "dnn_available",
     "dnn_batch_normalization_test",
     "dnn_batch_normalization_train",
     "dnn_conv",
     "dnn_conv3d",
+    "dnn_gradinput",
+    "dnn_gradinput3d",
+    "dnn_gradweight",
+    "dnn_gradweight3d",
     "dnn_pool",
     "dnn_present",
     "dnn_spatialtf",
@@ -49,12 +68,6 @@ def version(raises: bool = True) -> int:
     return -1
 
 
-def _flips(conv_mode: str) -> bool:
-    if conv_mode not in ("conv", "cross"):
-        raise ValueError(f"conv_mode is 'conv' or 'cross', got {conv_mode!r}")
-    return conv_mode == "conv"
-
-
 def dnn_conv(
     img: Any,
     kerns: Any,
@@ -72,15 +85,8 @@ def dnn_conv(
 
     ``direction_hint``, ``workmem``, ``algo`` and ``precision`` are cuDNN's and change nothing.
     """
-    return conv2d(
-        img,
-        kerns,
-        border_mode=border_mode,
-        subsample=subsample,
-        filter_flip=_flips(conv_mode),
-        filter_dilation=dilation,
-        num_groups=num_groups,
-    )
+    given = settings(border_mode, subsample, dilation, conv_mode, num_groups)
+    return conv2d(img, kerns, **given)
 
 
 def dnn_conv3d(
@@ -96,15 +102,76 @@ def dnn_conv3d(
     num_groups: int = 1,
 ) -> Any:
     """:func:`croton.tensor.nnet.conv3d`; see :func:`dnn_conv`."""
-    return conv3d(
-        img,
-        kerns,
-        border_mode=border_mode,
-        subsample=subsample,
-        filter_flip=_flips(conv_mode),
-        filter_dilation=dilation,
-        num_groups=num_groups,
-    )
+    given = settings(border_mode, subsample, dilation, conv_mode, num_groups)
+    return conv3d(img, kerns, **given)
+
+
+def dnn_gradweight(
+    img: Any,
+    topgrad: Any,
+    kerns_shp: Any,
+    border_mode: Any = "valid",
+    subsample: Any = (1, 1),
+    dilation: Any = (1, 1),
+    conv_mode: str = "conv",
+    precision: Any = None,
+    algo: Any = None,
+    num_groups: int = 1,
+) -> Any:
+    """The gradient of :func:`dnn_conv` by the filters, whose shape is ``kerns_shp``."""
+    given = settings(border_mode, subsample, dilation, conv_mode, num_groups)
+    return conv2d_grad_wrt_weights(img, topgrad, kerns_shp, **given)
+
+
+def dnn_gradweight3d(
+    img: Any,
+    topgrad: Any,
+    kerns_shp: Any,
+    border_mode: Any = "valid",
+    subsample: Any = (1, 1, 1),
+    dilation: Any = (1, 1, 1),
+    conv_mode: str = "conv",
+    precision: Any = None,
+    algo: Any = None,
+    num_groups: int = 1,
+) -> Any:
+    """The gradient of :func:`dnn_conv3d` by the filters, whose shape is ``kerns_shp``."""
+    given = settings(border_mode, subsample, dilation, conv_mode, num_groups)
+    return conv3d_grad_wrt_weights(img, topgrad, kerns_shp, **given)
+
+
+def dnn_gradinput(
+    kerns: Any,
+    topgrad: Any,
+    img_shp: Any,
+    border_mode: Any = "valid",
+    subsample: Any = (1, 1),
+    dilation: Any = (1, 1),
+    conv_mode: str = "conv",
+    precision: Any = None,
+    algo: Any = None,
+    num_groups: int = 1,
+) -> Any:
+    """The gradient of :func:`dnn_conv` by the images, whose shape is ``img_shp``."""
+    given = settings(border_mode, subsample, dilation, conv_mode, num_groups)
+    return conv2d_grad_wrt_inputs(topgrad, kerns, img_shp, **given)
+
+
+def dnn_gradinput3d(
+    kerns: Any,
+    topgrad: Any,
+    img_shp: Any,
+    border_mode: Any = "valid",
+    subsample: Any = (1, 1, 1),
+    dilation: Any = (1, 1, 1),
+    conv_mode: str = "conv",
+    precision: Any = None,
+    algo: Any = None,
+    num_groups: int = 1,
+) -> Any:
+    """The gradient of :func:`dnn_conv3d` by the volumes, whose shape is ``img_shp``."""
+    given = settings(border_mode, subsample, dilation, conv_mode, num_groups)
+    return conv3d_grad_wrt_inputs(topgrad, kerns, img_shp, **given)
 
 
 def dnn_pool(img: Any, ws: Any, stride: Any = None, mode: str = "max", pad: Any = None) -> Any:

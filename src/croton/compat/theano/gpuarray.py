@@ -12,9 +12,11 @@ from croton.compat.theano.cuda import (
     use,
 )
 from croton.graph import SharedVariable, Type, Variable
+from croton.tensor import empty
 
 __all__ = [
     "ContextNotDefined",
+    "GpuAllocEmpty",
     "GpuArrayConstant",
     "GpuArraySharedVariable",
     "GpuArrayType",
@@ -50,6 +52,17 @@ class GpuArrayConstant(_NotHere, Variable):
 
 class GpuArraySharedVariable(_NotHere, SharedVariable):
     """A shared variable on the GPU."""
+
+
+class GpuAllocEmpty:
+    """Called on sizes: an array of ``dtype`` for what is overwritten; it holds zeros."""
+
+    def __init__(self, dtype: str, context_name: str | None = None) -> None:
+        self.dtype = dtype
+
+    def __call__(self, *shape: Any) -> Any:
+        """The array."""
+        return empty(shape, self.dtype)
 
 
 def as_gpuarray_variable(x: Any, context_name: str | None = None) -> Any:

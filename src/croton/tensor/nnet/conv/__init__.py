@@ -24,6 +24,14 @@ from croton.tensor.nnet.conv.functions import (
     separable_conv3d,
 )
 from croton.tensor.nnet.conv.ops import Convolution, ConvolutionFilters, ConvolutionInputs
+from croton.tensor.nnet.conv.video import (
+    Conv3D,
+    ConvGrad3D,
+    ConvTransp3D,
+    conv3D,
+    convGrad3D,
+    convTransp3D,
+)
 
 __all__ = [
     "AbstractConv2d",
@@ -32,7 +40,10 @@ __all__ = [
     "AbstractConv3d",
     "AbstractConv3d_gradInputs",
     "AbstractConv3d_gradWeights",
+    "Conv3D",
+    "ConvGrad3D",
     "ConvOp",
+    "ConvTransp3D",
     "Convolution",
     "ConvolutionFilters",
     "ConvolutionInputs",
@@ -42,9 +53,12 @@ __all__ = [
     "conv2d_grad_wrt_inputs",
     "conv2d_grad_wrt_weights",
     "conv2d_transpose",
+    "conv3D",
     "conv3d",
     "conv3d_grad_wrt_inputs",
     "conv3d_grad_wrt_weights",
+    "convGrad3D",
+    "convTransp3D",
     "get_conv_output_shape",
     "separable_conv2d",
     "separable_conv3d",
