@@ -69,6 +69,30 @@ def test_old_homes_of_names(theano):
     assert isinstance(T.constant(1), Constant)
 
 
+def test_functions_around_networks_in_all_their_homes(theano):
+    import theano.tensor.nnet.Conv3D
+    from theano.gpuarray.dnn import dnn_batch_normalization_train, dnn_spatialtf
+    from theano.sandbox.neighbours import images2neibs
+    from theano.tensor.nnet import batch_normalization, bn, conv3d2d, neighbours
+    from theano.tensor.nnet.abstract_conv import bilinear_upsampling
+    from theano.tensor.nnet.Conv3D import conv3D
+    from theano.tensor.nnet.conv3d2d import conv3d
+
+    import croton.tensor.nnet as ours
+    from croton.compat.theano import dnn
+
+    assert bn.batch_normalization_train is ours.batch_normalization_train
+    assert batch_normalization is bn.batch_normalization is ours.batch_normalization
+    assert images2neibs is neighbours.images2neibs is ours.images2neibs
+    assert bilinear_upsampling is ours.bilinear_upsampling
+    assert conv3d is conv3d2d.conv3d is ours.conv3d2d.conv3d
+    assert theano.tensor.nnet.conv3d is ours.conv3d is not conv3d
+    assert theano.tensor.nnet.Conv3D is ours.Conv3D
+    assert conv3D is ours.conv3D
+    assert dnn_spatialtf is ours.spatial_transformer
+    assert dnn_batch_normalization_train is dnn.dnn_batch_normalization_train
+
+
 def test_convolution_and_pooling_in_all_their_homes(theano):
     import numpy as np
     from theano.sandbox.cuda import dnn
@@ -183,8 +207,8 @@ def test_no_gpu(theano):
         cuda.CudaNdarray([1])
     with pytest.raises(OSError, match="no such device"):
         cuda.use("gpu0", force=True)
-    with pytest.raises(ImportError, match=r"theano\.sandbox\.cuda\.dnn\.GpuDnnConv"):
-        from theano.sandbox.cuda.dnn import GpuDnnConv  # noqa: F401
+    with pytest.raises(ImportError, match=r"theano\.sandbox\.cuda\.dnn\.GpuDnnPool"):
+        from theano.sandbox.cuda.dnn import GpuDnnPool  # noqa: F401
 
 
 def test_a_use_of_the_gpu_warns(theano, caplog):
