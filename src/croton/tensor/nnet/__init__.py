@@ -52,6 +52,7 @@ from croton.tensor.nnet.crossentropy import (
     sigmoid_binary_crossentropy,
 )
 from croton.tensor.nnet.neighbours import Images2Neibs, images2neibs, neibs2images
+from croton.tensor.nnet.pixels import pixel_shuffle, pixel_unshuffle
 from croton.tensor.nnet.response import local_response_normalization
 from croton.tensor.nnet.softmax import (
     LogSoftmax,
@@ -67,8 +68,6 @@ from croton.tensor.nnet.upsampling import (
     bilinear_kernel_1D,
     bilinear_kernel_2D,
     bilinear_upsampling,
-    pixel_shuffle,
-    pixel_unshuffle,
     upsample,
 )
 

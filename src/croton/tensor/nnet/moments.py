@@ -31,7 +31,7 @@ class Moments(NamedTuple):
 
 
 def as_float(x: Any, what: str) -> Any:
-    """``x`` as a tensor of floats; integers become those of ``floatX``'s rule."""
+    """``x`` as a tensor of floats, integers in the width that exp takes them in."""
     x = as_tensor_variable(x)
     if x.type.dtype in dtypes.FLOATS:
         return x

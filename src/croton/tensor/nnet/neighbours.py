@@ -11,6 +11,7 @@ from croton.tensor.convert import as_tensor_variable
 from croton.tensor.creation import arange, zeros
 from croton.tensor.elementwise import and_, cast, clip, ge, lt, switch
 from croton.tensor.joining import join
+from croton.tensor.nnet.images import as_images
 from croton.tensor.shapes import as_size, dimshuffle, known_size, reshape, sizes_of
 
 MODES = ("valid", "ignore_borders", "wrap_centered", "half", "full")
@@ -116,14 +117,9 @@ def images2neibs(ten4: Any, neib_shape: Any, neib_step: Any = None, mode: str = 
            [1, 2, 5, 6],
            [2, 3, 6, 7]])
     """
-    x = as_tensor_variable(ten4)
+    x = as_images(ten4, "images2neibs")
     if mode not in MODES:
         raise NotImplementedError(f"mode is one of {', '.join(MODES)}, got {mode!r}")
-    if x.type.ndim != 4:
-        raise TypeError(
-            f"images2neibs takes images (batch, channels, rows, columns), got {x} of rank "
-            f"{x.type.ndim}" + trace.describe(x.made_at)
-        )
     patch = _two(neib_shape, "neib_shape")
     step = patch if neib_step is None else _two(neib_step, "neib_step")
     n, channels, height, width = sizes_of(x)

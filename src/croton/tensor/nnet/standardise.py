@@ -126,13 +126,10 @@ def group_norm(
 
     def by_channel(v: Any) -> Any:
         # A group's number for each of its channels, so that x itself needs no other shape.
-        whole = alloc(dimshuffle(squeezed(v), [0, 1, "x"]), sizes[0], groups, each)
+        whole = alloc(dimshuffle(v, [0, channel, "x"]), sizes[0], groups, each)
         table = reshape(whole, [sizes[0], sizes[channel]])
         place = {0: 0, channel: 1}
         return dimshuffle(table, [place.get(d, "x") for d in range(x.type.ndim)])
-
-    def squeezed(v: Any) -> Any:
-        return dimshuffle(v, [0, channel])
 
     return _applied(x, by_channel(found.mean), by_channel(factor), gamma, beta, [channel])
 

@@ -1,4 +1,4 @@
-"""Larger images: nearest and bilinear upsampling, and pixels from channels."""
+"""Larger images: nearest and bilinear upsampling."""
 
 from __future__ import annotations
 
@@ -8,39 +8,23 @@ from typing import Any
 import numpy as np
 
 from croton.config import config
-from croton.graph import trace
 from croton.tensor import dtypes
 from croton.tensor.convert import as_tensor_variable
 from croton.tensor.creation import alloc, arange
 from croton.tensor.elementwise import cast, maximum, minimum, true_div
 from croton.tensor.joining import join
 from croton.tensor.nnet.conv.functions import promised
+from croton.tensor.nnet.images import as_images, positive
 from croton.tensor.nnet.moments import as_float
 from croton.tensor.shapes import dimshuffle, reshape, sizes_of
-
-
-def _images(x: Any, name: str) -> Any:
-    x = as_tensor_variable(x)
-    if x.type.ndim != 4:
-        raise TypeError(
-            f"{name} takes images (batch, channels, rows, columns), got {x} of rank {x.type.ndim}"
-            + trace.describe(x.made_at)
-        )
-    return x
-
-
-def _whole(n: Any, what: str) -> int:
-    if isinstance(n, bool) or not hasattr(n, "__index__") or n < 1:
-        raise ValueError(f"{what} is a positive int, got {n!r}")
-    return int(n)
 
 
 def _pair(given: Any, what: str) -> tuple[int, int]:
     if isinstance(given, Sequence):
         if len(given) != 2:
             raise ValueError(f"{what} is an int or a pair (rows, columns), got {given!r}")
-        return _whole(given[0], what), _whole(given[1], what)
-    n = _whole(given, what)
+        return positive(given[0], what), positive(given[1], what)
+    n = positive(given, what)
     return n, n
 
 
@@ -104,7 +88,7 @@ def upsample(x: Any, factor: Any, mode: str = "nearest") -> Any:
     """
     if mode not in ("nearest", "bilinear"):
         raise ValueError(f'mode is "nearest" or "bilinear", got {mode!r}')
-    x = _images(x, "upsample")
+    x = as_images(x, "upsample")
     for axis, ratio in zip((2, 3), _pair(factor, "factor"), strict=True):
         if ratio == 1:
             continue
@@ -148,7 +132,7 @@ def bilinear_kernel_2D(ratio: Any, normalize: bool = True) -> Any:
 
 def _ratio(ratio: Any, what: str) -> Any:
     if isinstance(ratio, int | np.integer):
-        return _whole(ratio, what)
+        return positive(ratio, what)
     v = as_tensor_variable(ratio)
     if v.type.ndim or v.type.dtype not in dtypes.INTEGERS:
         raise TypeError(
@@ -163,7 +147,7 @@ def _fraction(given: Any) -> tuple[int, int]:
             "frac_ratio is a pair (numerator, denominator) or two of them, for rows and "
             f"columns, got {given!r}"
         )
-    p, q = (_whole(n, "a part of frac_ratio") for n in given)
+    p, q = (positive(n, "a part of frac_ratio") for n in given)
     common = int(np.gcd(p, q))
     return p // common, q // common
 
@@ -201,7 +185,7 @@ def bilinear_upsampling(
     """
     if (ratio is None) == (frac_ratio is None):
         raise ValueError(f"ratio or frac_ratio is given, got {ratio!r} and {frac_ratio!r}")
-    x = as_float(_images(input, "bilinear_upsampling"), "bilinear_upsampling")
+    x = as_float(as_images(input, "bilinear_upsampling"), "bilinear_upsampling")
     x = promised(x, (batch_size, num_input_channels, None, None), "input")
     if frac_ratio is None:
         n = _ratio(ratio, "ratio")
@@ -219,51 +203,3 @@ def bilinear_upsampling(
         if q != 1:
             x = x[(*[slice(None)] * axis, slice(None, None, q))]
     return x
-
-
-def pixel_shuffle(x: Any, factor: int) -> Any:
-    """Images ``factor`` times as large, whose pixels are taken from channels.
-
-    (batch, channels * factor**2, rows, columns) becomes (batch, channels, rows * factor,
-    columns * factor), Shi et al. 2016, arXiv:1609.05158::
-
-        y[:, c, i * factor + a, j * factor + b] = x[:, (c * factor + a) * factor + b, i, j]
-
-    ValueError where ``factor**2`` does not divide the channels.
-
-    >>> import croton.tensor as T
-    >>> pixel_shuffle(T.arange(4).reshape((1, 4, 1, 1)), 2).eval()
-    array([[[[0, 1],
-             [2, 3]]]])
-    """
-    x, f = _images(x, "pixel_shuffle"), _whole(factor, "factor")
-    known = x.type.shape[1]
-    if known is not None and known % f**2:
-        raise ValueError(
-            f"pixel_shuffle: {known} channels of {x} are not divisible by {f}**2"
-            + trace.describe(x.made_at)
-        )
-    n, c, rows, columns = sizes_of(x)
-    parts = reshape(x, [n, c // f**2, f, f, rows, columns])
-    return reshape(dimshuffle(parts, [0, 1, 4, 2, 5, 3]), [n, c // f**2, rows * f, columns * f])
-
-
-def pixel_unshuffle(x: Any, factor: int) -> Any:
-    """The inverse of :func:`pixel_shuffle`: blocks of pixels become channels.
-
-    ValueError where ``factor`` does not divide the rows and columns.
-
-    >>> import croton.tensor as T
-    >>> pixel_unshuffle(T.arange(4).reshape((1, 1, 2, 2)), 2).eval().ravel()
-    array([0, 1, 2, 3])
-    """
-    x, f = _images(x, "pixel_unshuffle"), _whole(factor, "factor")
-    for known in x.type.shape[2:]:
-        if known is not None and known % f:
-            raise ValueError(
-                f"pixel_unshuffle: rows and columns of {x}, of shape {x.type.shape_text()}, are "
-                f"not divisible by {f}" + trace.describe(x.made_at)
-            )
-    n, c, rows, columns = sizes_of(x)
-    parts = reshape(x, [n, c, rows // f, f, columns // f, f])
-    return reshape(dimshuffle(parts, [0, 1, 3, 5, 2, 4]), [n, c * f**2, rows // f, columns // f])
