@@ -77,21 +77,24 @@ def parameters(
     return made.made
 
 
-def normalised(x: Any, window: int = 5, alpha: float = 1e-4, beta: float = 0.75) -> Any:
-    """Local response normalisation: ``x / (1 + alpha / window * s) ** beta``.
-
-    ``s`` is the sum of the squares of the ``window`` channels around.
-    """
-    half = window // 2
-    squares = x**2
-    beside = T.zeros_like(x[:, :half])
-    padded = T.concatenate([beside, squares, beside], axis=1)
-    channels = x.shape[1]
-    total = sum(padded[:, k : k + channels] for k in range(window))
-    return x / (1 + (alpha / window) * total) ** beta
+def normalised(x: Any) -> Any:
+    """Divided by what the five channels around hold at the same place."""
+    return T.nnet.local_response_normalization(x, alpha=1e-4 / 5, k=1, beta=0.75, n=5)
 
 
-def _inception(x: Any, p: layers.Parameters, module: str) -> Any:
+def stem(x: Any, p: layers.Parameters) -> Any:
+    """What comes before the modules."""
+    relu = T.nnet.relu
+    x = relu(layers.convolved(x, p, "conv1", 2))
+    x = normalised(layers.maxima(x, 3, 2, whole=False))
+    x = relu(layers.convolved(x, p, "conv2_reduce"))
+    x = normalised(relu(layers.convolved(x, p, "conv2")))
+    return layers.maxima(x, 3, 2, whole=False)
+
+
+def inception(x: Any, p: layers.Parameters, module: str) -> Any:
+    """A module: four ways side by side."""
+
     def layer(x: Any, way: str) -> Any:
         return T.nnet.relu(layers.convolved(x, p, f"{module}.{way}"))
 
@@ -118,15 +121,10 @@ def heads(x: Any, p: layers.Parameters, drop: layers.Drop = layers.keep) -> list
 
 def _modules(x: Any, p: layers.Parameters) -> list[Any]:
     """What each module gives."""
-    relu = T.nnet.relu
-    x = relu(layers.convolved(x, p, "conv1", 2))
-    x = normalised(layers.maxima(x, 3, 2, whole=False))
-    x = relu(layers.convolved(x, p, "conv2_reduce"))
-    x = normalised(relu(layers.convolved(x, p, "conv2")))
-    x = layers.maxima(x, 3, 2, whole=False)
+    x = stem(x, p)
     found = []
     for module in MODULES:
-        found.append(_inception(x, p, module))
+        found.append(inception(x, p, module))
         x = layers.maxima(found[-1], 3, 2, whole=False) if module in POOLED else found[-1]
     return found
 

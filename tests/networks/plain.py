@@ -32,6 +32,10 @@ def windows(x, window, stride, pad, whole, outside):
     return np.stack(parts)
 
 
+def maxima(x, window, stride, pad=0, whole=True):
+    return windows(x, window, stride, pad, whole, -np.inf).max(0)
+
+
 def averages(x, window, stride):
     return windows(x, window, stride, 0, True, 0).mean(0)
 
@@ -47,30 +51,12 @@ def cross_entropy(scores, labels):
 
 
 class Network:
-    """Layers by the names of their parameters.
+    """Layers by the names of their parameters."""
 
-    A network that is ``near`` another one, of almost the same parameters, changes its
-    maxima as their gradient says: by the changes of all elements that are equal to the
-    maximum there.  Where windows overlap the same element is the maximum of several, so
-    the next maxima have equal elements that stay equal.
-    """
-
-    def __init__(self, p, training=False, near=None):
+    def __init__(self, p, training=False):
         self.p = p
         self.training = training
         self.running = {}
-        self.windows = []
-        self.near = iter(near.windows) if near else None
-
-    def maxima(self, x, window, stride, pad=0, whole=True):
-        parts = windows(x, window, stride, pad, whole, -np.inf)
-        self.windows.append(parts)
-        if self.near is None:
-            return parts.max(0)
-        before = next(self.near)
-        top = before.max(0)
-        with np.errstate(invalid="ignore"):
-            return top + np.where(before == top, parts - before, 0).sum(0)
 
     def conv(self, x, name, stride=1, pad=None):
         w = self.p[name + ".weight"]
@@ -113,7 +99,7 @@ def vgg(x, n):
         for _ in range(count):
             x = relu(n.conv(x, f"features.{number}"))
             number += 2
-        x = n.maxima(x, 2, 2)
+        x = maxima(x, 2, 2)
         number += 1
     x = x.reshape(len(x), -1)
     x = relu(n.dense(x, "classifier.0"))
@@ -122,7 +108,7 @@ def vgg(x, n):
 
 
 def resnet(x, n, blocks, bottleneck):
-    x = n.maxima(relu(n.norm(n.conv(x, "conv1", 2), "bn1")), 3, 2, 1)
+    x = maxima(relu(n.norm(n.conv(x, "conv1", 2), "bn1")), 3, 2, 1)
     for stage, count in enumerate(blocks):
         for block in range(count):
             at = f"layer{stage + 1}.{block}."
@@ -145,21 +131,28 @@ def response(x):
     return x / (1 + 1e-4 / 5 * total) ** 0.75
 
 
-def googlenet(x, n, heads=False):
-    x = n.maxima(relu(n.conv(x, "conv1", 2)), 3, 2, whole=False)
+def stem(x, n):
+    x = maxima(relu(n.conv(x, "conv1", 2)), 3, 2, whole=False)
     x = relu(n.conv(response(x), "conv2_reduce"))
-    x = n.maxima(response(relu(n.conv(x, "conv2"))), 3, 2, whole=False)
-    further = []
+    return maxima(response(relu(n.conv(x, "conv2"))), 3, 2, whole=False)
+
+
+def inception(x, n, at):
+    one = n.conv(x, at + ".one")
+    three = n.conv(relu(n.conv(x, at + ".three_reduce")), at + ".three")
+    five = n.conv(relu(n.conv(x, at + ".five_reduce")), at + ".five")
+    pooled = n.conv(maxima(x, 3, 1, 1), at + ".pooled")
+    return relu(np.concatenate([one, three, five, pooled], 1))
+
+
+def googlenet(x, n):
+    x, further = stem(x, n), []
     for at in "3a 3b 4a 4b 4c 4d 4e 5a 5b".split():
-        one = n.conv(x, at + ".one")
-        three = n.conv(relu(n.conv(x, at + ".three_reduce")), at + ".three")
-        five = n.conv(relu(n.conv(x, at + ".five_reduce")), at + ".five")
-        pooled = n.conv(n.maxima(x, 3, 1, 1), at + ".pooled")
-        x = relu(np.concatenate([one, three, five, pooled], 1))
-        if heads and at in ("4a", "4d"):
+        x = inception(x, n, at)
+        if at in ("4a", "4d"):
             name = "auxiliary1" if at == "4a" else "auxiliary2"
             seen = relu(n.conv(averages(x, 5, 3), name + ".conv")).reshape(len(x), -1)
             further.append(n.dense(relu(n.dense(seen, name + ".hidden")), name + ".output"))
         if at in ("3b", "4e"):
-            x = n.maxima(x, 3, 2, whole=False)
+            x = maxima(x, 3, 2, whole=False)
     return [n.dense(x.mean((2, 3)), "output"), *further]
