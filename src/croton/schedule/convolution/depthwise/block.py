@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from croton.kernel.build import add, const, index, mul, op
+from croton.kernel.build import add, const, index, mul, op, sub
 from croton.kernel.nodes import (
     Assign,
     Body,
     Buffer,
     Expr,
     For,
+    If,
     Let,
     Load,
     Local,
@@ -44,29 +45,48 @@ class Shape(NamedTuple):
 class Moves(NamedTuple):
     """What is added to go on to the next tap of each dimension, and to the next place.
 
-    ``triple`` is three times ``place``.
+    ``triples`` are three times ``place``, and what is added to go on in the filters along the
+    last dimension.
     """
 
     source: tuple[Expr, Expr, Expr]
     filters: tuple[Expr, Expr, Expr]
     place: Expr
-    triple: Expr
     result: Expr
+    triples: tuple[Expr, Expr]
+
+
+class Taps(NamedTuple):
+    """Taps of the last dimension that all places have: ``runs`` of :data:`RUN`, then single ones.
+
+    There are runs only where the next tap reads what the next place does.
+    """
+
+    runs: Expr | None
+    single: Expr
+
+
+class Window(NamedTuple):
+    """What places read along the last dimension that do not see all ``taps`` inside.
+
+    Tap ``j`` of place ``i`` reads element ``i + j`` of the window, of which those in
+    ``[low, high)`` are inside of the source.  There are at least as many taps as places but one.
+    """
+
+    low: Expr
+    high: Expr
+    taps: Expr
 
 
 class Start(NamedTuple):
-    """Where the first place reads and writes, and how many taps it has.
-
-    The last dimension has ``runs`` of :data:`RUN` taps and ``single`` ones behind them.
-    """
+    """Where the first place reads and writes with its first tap, and which taps it has."""
 
     source: Expr
     filters: Expr
     result: Expr
     outer: Expr
     middle: Expr
-    runs: Expr | None
-    single: Expr
+    last: Taps | Window
 
 
 class Buffers(NamedTuple):
@@ -99,7 +119,7 @@ class _Block:
         self.sums = [
             [Var(f"sum{i}_{v}", self.dtype, lanes) for v in range(vectors)] for i in range(places)
         ]
-        self.near = (ZERO, moves.place, mul(moves.place, index(2)), moves.triple)
+        self.near = (ZERO, moves.place, mul(moves.place, index(2)), moves.triples[0])
         self.row = Var("row_of_filters")
 
     def body(self, start: Start, stored: Sequence[Expr | None]) -> Body:
@@ -133,27 +153,88 @@ class _Block:
         """The taps of the middle dimension."""
         moves = self.moves
         at, own = Var("read_middle"), Var("filters_middle")
-        number = self.shape.places if start.runs is None else self.shape.places + RUN - 1
+        last = start.last
+        body: Body = (
+            *(self.window(last, at, own) if isinstance(last, Window) else self.taps(last, at, own)),
+            Assign(at, add(at, moves.source[1])),
+            Assign(own, add(own, moves.filters[1])),
+        )
+        loop = For(Var("tap_middle"), ZERO, start.middle, body)
+        return (Local(at, outer), Local(own, filters), loop)
+
+    def taps(self, taps: Taps, at: Expr, own: Expr) -> Body:
+        """Taps of the last dimension that all places have."""
+        places, moves = self.shape.places, self.moves
+        number = places if taps.runs is None else places + RUN - 1
         groups = [Var(f"read{g}") for g in range(-(-number // GROUP))]
         runs: Body = ()
-        if start.runs is not None:
-            runs = (For(Var("tap_run"), ZERO, start.runs, self.run(groups)),)
-        body: Body = (
+        if taps.runs is not None:
+            runs = (For(Var("tap_run"), ZERO, taps.runs, self.run(groups)),)
+        return (
             *(
                 Local(g, add(at, mul(moves.place, index(GROUP * number))))
                 for number, g in enumerate(groups)
             ),
             Local(self.row, own),
             *runs,
-            For(Var("tap_inner"), ZERO, start.single, self.single(groups)),
-            Assign(at, add(at, moves.source[1])),
-            Assign(own, add(own, moves.filters[1])),
+            For(Var("tap_inner"), ZERO, taps.single, self.single(groups)),
         )
-        return (
-            Local(at, outer),
-            Local(own, filters),
-            For(Var("tap_middle"), ZERO, start.middle, body),
-        )
+
+    def window(self, window: Window, at: Expr, own: Expr) -> Body:
+        """All of the window that is inside, element by element.
+
+        First come those that the later places do not see, and last those that the earlier ones
+        do not.
+        """
+        places, moves = self.shape.places, self.moves
+        move, step = moves.source[2], moves.filters[2]
+        steps = (ZERO, step, mul(step, index(2)), moves.triples[1])
+        element, first, read, row = (Var(n) for n in ("element", "first", "read", "row"))
+        behind, last = Var("read_behind"), Var("filters_behind")
+        low, high, taps = window
+
+        def inside(element: Expr) -> Expr:
+            return op("and", op("le", low, element), op("lt", element, high))
+
+        def part(element: Expr, at: Expr, begin: Expr, rows: dict[int, Expr]) -> If:
+            """An element, for the places of ``rows``, whose rows of the filters those are."""
+            return If(inside(element), self.element(at, begin, rows))
+
+        body: list[Stmt] = []
+        for e in range(places - 1):
+            rows = {i: steps[e - i] for i in range(e + 1)}
+            body.append(part(index(e), add(at, self.near[e]), own, rows))
+        middle = self.element(read, row, {i: steps[places - 1 - i] for i in range(places)})
+        body += [
+            Let(first, op("maximum", low, index(places - 1))),
+            Local(read, add(at, mul(first, move))),
+            Local(row, add(own, mul(sub(first, index(places - 1)), step))),
+            For(
+                element,
+                first,
+                op("minimum", high, taps),
+                (*middle, Assign(read, add(read, move)), Assign(row, add(row, step))),
+            ),
+            Let(behind, add(at, mul(taps, move))),
+            Let(last, add(own, mul(sub(taps, index(places - 1)), step))),
+        ]
+        for e in range(places - 1):
+            rows = {i: steps[places - 1 + e - i] for i in range(e + 1, places)}
+            body.append(part(add(taps, index(e)), add(behind, self.near[e]), last, rows))
+        return tuple(body)
+
+    def element(self, at: Expr, begin: Expr, rows: dict[int, Expr]) -> Body:
+        """One element of a window, for some places."""
+        body: list[Stmt] = []
+        lanes = self.shape.lanes
+        for v, mask in enumerate(self.masks):
+            x = Var(f"x_{v}", self.dtype, lanes)
+            body.append(Let(x, Load(self.buffers.source, add(at, index(v * lanes)), lanes, mask)))
+            for i, row in rows.items():
+                place = add(add(begin, row), index(v * lanes))
+                w = Load(self.buffers.filters, place, lanes, mask)
+                body.append(self.onto(self.sums[i][v], x, w))
+        return tuple(body)
 
     def single(self, groups: list[Var]) -> Body:
         """One tap of the last dimension."""

@@ -6,6 +6,8 @@ blocks of several, and over the others one by one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from croton.kernel.build import add, index, mul, op, select, sub
 from croton.kernel.nodes import (
     Allocate,
@@ -28,6 +30,8 @@ from croton.schedule.convolution.depthwise.block import (
     Moves,
     Shape,
     Start,
+    Taps,
+    Window,
     block,
 )
 from croton.schedule.convolution.depthwise.choice import Tiling
@@ -76,6 +80,12 @@ SIZES = (*WALK_SIZES, *OWN, "tile_lines")
 TILE_LINES = Var("tile_lines")
 #: Where the line begins in the source, the filters and the result, before the last dimension.
 SOURCE, FILTER, RESULT = Var("source_line"), Var("filter_line"), Var("result_line")
+#: Of the class of places along the last dimension: how many taps, the first one, and what it
+#: reads for the first place.
+TAPS2, TAP2, ORIGIN2 = Var("taps2"), Var("first_tap2"), Var("origin2")
+
+#: Where a block begins: given its place, what that reads, its first tap and its taps.
+Starts = Callable[[Expr, Expr, Expr, Taps | Window], Start]
 
 
 def kernel(t: Tiling, forward: bool, epilogue: bool) -> Function:
@@ -128,9 +138,10 @@ class _Lines:
         plane, row = Var("source_plane"), Var("source_row")
         names = [Var(f"move{d}") for d in range(3)]
         own = [Var(f"filter_move{d}") for d in range(3)]
-        place, triple, result = Var("place_move"), Var("triple_move"), Var("result_move")
+        place, result = Var("place_move"), Var("result_move")
+        triples = Var("place_triple"), Var("filter_triple")
         self.step = Moves(
-            (names[0], names[1], names[2]), (own[0], own[1], own[2]), place, triple, result
+            (names[0], names[1], names[2]), (own[0], own[1], own[2]), place, result, triples
         )
         return (
             Let(row, mul(d2.source, CHANNELS)),
@@ -143,7 +154,8 @@ class _Lines:
                 for v, d in zip(own, self.dimensions, strict=True)
             ),
             Let(place, mul(d2.stride, CHANNELS)),
-            Let(triple, mul(place, index(3))),
+            Let(triples[0], mul(place, index(3))),
+            Let(triples[1], mul(own[2], index(3))),
             Let(result, mul(d2.apart, self.pitch)),
         )
 
@@ -210,73 +222,98 @@ class _Lines:
         return which, number
 
     def places(self, which: Expr, taps: tuple[Expr, Expr]) -> Body:
-        """The places of one class: those that see all taps in blocks, the others one by one."""
-        d, (big, small) = self.dimensions[2], self.t.places
-        begin, end, low, high = Var("begin"), Var("end"), Var("inner_low"), Var("inner_high")
-        several, edge, place, now = (
-            Var(n) for n in ("several", "edge", "edge_place", "block_place")
-        )
-        number, origin, tap = Var("taps2"), Var("origin2"), Var("tap2_first")
-        runs, single = Var("runs"), Var("single_taps")
-        known, found = reach(d, self.table, which, place, "edge")
+        """The places of one class.
 
-        def start(at: Expr, read: Expr, tap: Expr, many: Expr) -> Start:
+        Those that see all taps go in blocks, and the others one by one.  Where the former are too
+        few for a block, all places go in blocks that have windows, if taps move as places do.
+        Blocks may overlap: what is computed twice gets the same bits.
+        """
+        d, (big, small) = self.dimensions[2], self.t.places
+        begin, end, low, high = (Var(n) for n in ("begin", "end", "inner_low", "inner_high"))
+        runs, single, slides = Var("runs"), Var("single_taps"), Var("slides", "bool")
+        inside, several, few = Var("inside"), Var("several"), Var("few", "bool")
+        bigs, smalls, done = Var("big_blocks"), Var("small_blocks"), Var("in_big")
+        block, edges = Var("block"), sub(end, several)
+        taken = Taps(runs, single)
+
+        def start(at: Expr, read: Expr, tap: Expr, last: Taps | Window) -> Start:
             return Start(
                 add(SOURCE, mul(read, CHANNELS)),
                 add(FILTER, mul(tap, Var("step2"))),
                 add(RESULT, mul(add(which, mul(at, d.apart)), self.pitch)),
                 *taps,
-                None,
-                many,
+                last,
             )
 
-        def whole(size: int, at: Expr) -> Body:
-            begins = start(now, add(origin, mul(now, d.stride)), tap, number)
-            begins = begins._replace(runs=runs, single=single)
-            return (
+        def whole(size: int, number: Expr, at: Expr) -> For:
+            now = Var("block_place")
+            read = add(ORIGIN2, mul(now, d.stride))
+            body: Body = (
                 Let(now, op("minimum", at, sub(high, index(size)))),
-                *self.channels(Shape(size, 1, self.t.lanes), begins),
+                *self.channels(Shape(size, 1, self.t.lanes), start(now, read, TAP2, taken)),
             )
+            return For(block, ZERO, number, body)
 
-        edges: Body = (
-            Let(place, add(edge, select(op("lt", edge, low), ZERO, several))),
-            *known,
-            *self.channels(
-                Shape(1, self.t.edge, self.t.lanes),
-                start(place, found.source, found.tap, found.many),
-            ),
-        )
-        # Blocks may overlap: what is computed twice gets the same bits.
-        step = Var("block")
-        bigs, smalls, done = Var("big_blocks"), Var("small_blocks"), Var("in_big")
+        windows = op("and", slides, op("ge", TAPS2, index(small - 1)))
+        windows = op("and", windows, op("and", few, op("ge", sub(end, begin), index(small))))
         full = floor(add(several, index(big - 1 - small)), index(big))
-        bound = clip(word(d, self.table, which, HIGH), low, end)
-        inside, enough = Var("inside"), Var("enough", "bool")
         return (
             Let(begin, self.number_of(sub(PLACE0, which))),
             Let(end, self.number_of(sub(PLACE1, which))),
             Let(low, clip(word(d, self.table, which, LOW), begin, end)),
-            Let(inside, sub(bound, low)),
-            Let(enough, op("ge", inside, index(small))),
-            Let(several, select(enough, inside, ZERO)),
+            Let(inside, sub(clip(word(d, self.table, which, HIGH), low, end), low)),
+            Let(TAPS2, word(d, self.table, which, NUMBER)),
+            Let(ORIGIN2, word(d, self.table, which, ORIGIN)),
+            Let(TAP2, word(d, self.table, which, FIRST)),
+            Let(slides, op("eq", d.reach, d.stride)),
+            Let(runs, select(slides, floor(TAPS2, index(RUN)), ZERO)),
+            Let(single, sub(TAPS2, mul(runs, index(RUN)))),
+            Let(few, op("lt", inside, index(small))),
+            Let(several, select(few, ZERO, inside)),
             Let(high, add(low, several)),
-            Let(number, word(d, self.table, which, NUMBER)),
-            Let(runs, select(op("eq", d.reach, d.stride), floor(number, index(RUN)), ZERO)),
-            Let(single, sub(number, mul(runs, index(RUN)))),
-            Let(origin, word(d, self.table, which, ORIGIN)),
-            Let(tap, word(d, self.table, which, FIRST)),
-            For(edge, begin, sub(end, several), edges),
+            If(
+                windows,
+                self.windows(begin, end, start),
+                self.singles(which, begin, edges, low, several, start),
+            ),
             Let(bigs, select(op("ge", several, index(big)), full, ZERO)),
             Let(done, mul(bigs, index(big))),
             Let(smalls, ceil(op("maximum", sub(several, done), ZERO), index(small))),
-            For(step, ZERO, bigs, whole(big, add(low, mul(step, index(big))))),
-            For(
-                step,
-                ZERO,
-                smalls,
-                whole(small, add(add(low, done), mul(step, index(small)))),
+            whole(big, bigs, add(low, mul(block, index(big)))),
+            whole(small, smalls, add(add(low, done), mul(block, index(small)))),
+        )
+
+    def windows(self, begin: Expr, end: Expr, start: Starts) -> Body:
+        """All places in small blocks, of which none sees all taps."""
+        d, size = self.dimensions[2], self.t.places[1]
+        at, now, read = Var("window"), Var("window_place"), Var("window_source")
+        low, high = Var("window_low"), Var("window_high")
+        past = add(floor(sub(sub(d.source, ONE), read), d.reach), ONE)
+        window = Window(low, high, TAPS2)
+        body: Body = (
+            Let(now, op("minimum", at, sub(end, index(size)))),
+            Let(read, add(ORIGIN2, mul(now, d.stride))),
+            Let(low, op("maximum", ZERO, sub(ZERO, floor(read, d.reach)))),
+            Let(high, op("minimum", add(TAPS2, index(size - 1)), past)),
+            *self.channels(Shape(size, 1, self.t.lanes), start(now, read, TAP2, window)),
+        )
+        return (For(at, begin, end, body, step=index(size)),)
+
+    def singles(
+        self, which: Expr, begin: Expr, end: Expr, low: Expr, skip: Expr, start: Starts
+    ) -> Body:
+        """Places one by one: those before ``low`` and, ``skip`` further, those behind."""
+        d, edge, place = self.dimensions[2], Var("edge"), Var("edge_place")
+        known, found = reach(d, self.table, which, place, "edge")
+        taps = Taps(None, found.many)
+        body: Body = (
+            Let(place, add(edge, select(op("lt", edge, low), ZERO, skip))),
+            *known,
+            *self.channels(
+                Shape(1, self.t.edge, self.t.lanes), start(place, found.source, found.tap, taps)
             ),
         )
+        return (For(edge, begin, end, body),)
 
     def number_of(self, places: Expr) -> Expr:
         """How many places of a class are among the first ``places`` from its first one on."""
@@ -290,10 +327,9 @@ class _Lines:
             source=add(starts[0], C), filters=add(starts[1], C), result=add(starts[2], C)
         )
         # What seldom runs need not be fast.
-        single = (
-            start.single if start.runs is None else add(start.single, mul(start.runs, index(RUN)))
-        )
-        tail = moved._replace(runs=None, single=Var("all_taps"))
+        tail, found = moved, start.last
+        if isinstance(found, Taps) and found.runs is not None:
+            tail = moved._replace(last=Taps(None, TAPS2))
         vectors, lanes = shape.vectors, shape.lanes
         masks = tuple(Var(f"lanes{v}", "bool", lanes) for v in range(vectors))
         none = (None,) * vectors
@@ -307,7 +343,6 @@ class _Lines:
                 block(shape, buffers, moved, self.step, none, none),
                 (
                     *(Let(m, below(rest, index(v * lanes), lanes)) for v, m in enumerate(masks)),
-                    Let(Var("all_taps"), single),
                     *block(shape, buffers, tail, self.step, masks, stored),
                 ),
             ),
