@@ -72,7 +72,7 @@ X_LINE, Y_LINE, SUMS = Var("x_line"), Var("y_line"), Var("sums_at")
 
 #: Words of an entry of the list of what is summed along a line: where it begins in ``x``,
 #: ``y`` and the sums, and how many places it has (:class:`Places`).
-WORDS = 5
+WORDS = 7
 #: Bytes of the list for each tap of the last dimension: it may be in a run and on both sides.
 LISTED = 3 * 8 * WORDS
 
@@ -81,10 +81,14 @@ SINGLES = Var("singles")
 
 
 class Places(NamedTuple):
-    """How many places: so often :data:`PLACES` at once, and then so many one by one."""
+    """How many places: so often :data:`PLACES` at once, and then so many one by one.
+
+    ``beside`` is how many places there are on both sides, of which at most two count.
+    """
 
     several: Expr
     single: Expr
+    beside: tuple[Expr, ...]
 
 
 def gradient_kernel(t: Tiling) -> Function:
@@ -219,66 +223,81 @@ class _Gradient:
 
     def seen(self, tap: Expr) -> tuple[Expr, Expr]:
         """The places whose tap ``tap`` of the last dimension is inside: from, and up to."""
+        low, high = self.bounds(tap)
+        low = clip(low, PLACE0, PLACE1)
+        return low, clip(high, low, PLACE1)
+
+    def bounds(self, tap: Expr) -> tuple[Expr, Expr]:
+        """The same of a line without ends."""
         d = self.dimensions[2]
         left = sub(Var("before2"), mul(tap, d.reach))
-        low = clip(ceil(left, d.stride), PLACE0, PLACE1)
         high = add(floor(add(sub(d.source, ONE), left), d.stride), ONE)
-        return low, clip(high, low, PLACE1)
+        return ceil(left, d.stride), high
 
     def list(self) -> Body:
         """List what is to be summed along a line: for runs of taps, and for single ones.
 
-        A run goes over the places that see all of its taps; what else they see goes one by one.
+        A run goes over the places that see all of its taps.  If taps move as places do, there
+        are places with two and then with one of them on both sides, which go with the run.
+        Else, or where such places reach from side to side, what is left goes as single taps.
         """
         d = self.dimensions[2]
         tap, low, high, side = Var("tap"), Var("low"), Var("high"), Var("side")
         own_low, own_high, first = Var("own_low"), Var("own_high"), Var("first_tap")
-        start, stop = Var("start"), Var("stop")
-        sliding = op("eq", d.reach, d.stride)
-        seen = self.seen(add(first, index(RUN - 1)))
-        common: Body = (
-            Let(low, self.seen(first)[0]),
-            Let(high, op("maximum", low, seen[1])),
-        )
-        number = Var("run")
+        start, stop, number, at = Var("start"), Var("stop"), Var("run"), Var("entry")
+        slides, whole, before = Var("slides", "bool"), Var("whole", "bool"), Var("from_run")
+        in_runs = mul(Var("runs"), index(RUN))
+        last = self.seen(add(first, index(RUN - 1)))
+        # Where the places that see tap 0 begin, and where they end, whatever the item has.
+        bounds = (Var("least"), Var("past"))
+        far = sub(add(bounds[1], ONE), in_runs)
+        inner = op("and", op("le", bounds[0], PLACE1), op("le", PLACE0, far))
+        wide = op("ge", sub(bounds[1], bounds[0]), index(RUN))
+        beside = (select(whole, sub(low, PLACE0), ZERO), select(whole, sub(PLACE1, high), ZERO))
         runs: Body = (
             Let(first, mul(number, index(RUN))),
-            *common,
-            *self.entry(number, first, low, sub(high, low), sliding),
+            Let(low, self.seen(first)[0]),
+            Let(high, op("maximum", low, last[1])),
+            Let(at, mul(number, index(WORDS))),
+            *self.entry(at, first, low, sub(high, low), slides),
+            *(Store(self.work, add(at, index(5 + w)), value) for w, value in enumerate(beside)),
         )
-        in_run, left = op("lt", tap, mul(Var("runs"), index(RUN))), op("eq", side, ZERO)
+        left = op("eq", side, ZERO)
         sides: Body = (
             Let(start, select(left, own_low, op("maximum", high, own_low))),
             Let(stop, select(left, op("minimum", low, own_high), own_high)),
+            Let(at, mul(add(Var("runs"), SINGLES), index(WORDS))),
             If(
                 op("lt", start, stop),
                 (
-                    *self.entry(add(Var("runs"), SINGLES), tap, start, sub(stop, start), None),
+                    *self.entry(at, tap, start, sub(stop, start), None),
                     Assign(SINGLES, add(SINGLES, ONE)),
                 ),
             ),
         )
         # A tap that is in no run begins where one would end.
-        alone = op("not", in_run)
+        alone = op("ge", tap, in_runs)
         singles: Body = (
             Let(first, mul(floor(tap, index(RUN)), index(RUN))),
             Let(own_low, self.seen(tap)[0]),
             Let(own_high, self.seen(tap)[1]),
             Let(low, select(alone, own_high, self.seen(first)[0])),
-            Let(high, select(alone, own_high, op("maximum", low, seen[1]))),
+            Let(high, select(alone, own_high, op("maximum", low, last[1]))),
             For(side, ZERO, index(2), sides),
         )
         return (
+            *(Let(v, value) for v, value in zip(bounds, self.bounds(ZERO), strict=True)),
+            Let(slides, op("eq", d.reach, d.stride)),
+            Let(whole, op("and", op("and", slides, wide), inner)),
+            Let(before, select(whole, in_runs, ZERO)),
             For(number, ZERO, Var("runs"), runs),
             Local(SINGLES, ZERO),
-            For(tap, ZERO, Var("k2"), singles),
+            For(tap, before, Var("k2"), singles),
         )
 
-    def entry(
-        self, number: Expr, tap: Expr, first: Expr, places: Expr, sliding: Expr | None
-    ) -> Body:
+    def entry(self, at: Expr, tap: Expr, first: Expr, places: Expr, slides: Expr | None) -> Body:
         """One entry of the list."""
-        several, at = Var("several"), Var("entry")
+        several = Var("several")
         found = floor(places, index(PLACES))
         values = (
             add(mul(first, Var("x_place")), mul(tap, Var("x_tap"))),
@@ -288,8 +307,7 @@ class _Gradient:
             sub(places, mul(several, index(PLACES))),
         )
         return (
-            Let(several, found if sliding is None else select(sliding, found, ZERO)),
-            Let(at, mul(number, index(WORDS))),
+            Let(several, found if slides is None else select(slides, found, ZERO)),
             *(Store(self.work, add(at, index(w)), value) for w, value in enumerate(values)),
         )
 
@@ -308,10 +326,11 @@ class _Gradient:
     ) -> Body:
         """What an entry of the list says."""
         at = Var("entry")
-        names = [Var(f"listed{w}") for w in range(WORDS)]
-        places = Places(*names[3:])
+        names = [Var(f"listed{w}") for w in range(WORDS if taps > 1 else WORDS - 2)]
+        places = Places(names[3], names[4], tuple(names[5:]))
         if masks[0] is not None:
-            places = Places(ZERO, add(mul(names[3], index(PLACES)), names[4]))
+            every = add(mul(names[3], index(PLACES)), names[4])
+            places = places._replace(several=ZERO, single=every)
         return (
             Let(at, mul(number, index(WORDS))),
             *(Let(v, Load(self.work, add(at, index(w)))) for w, v in enumerate(names)),
@@ -388,9 +407,27 @@ class _Gradient:
             Local(x_at, x),
             Local(y_at, y),
         ]
+
+        def side(have: Expr, least: int, place: int, seen: Sequence[int]) -> If:
+            """A place beside the others, which sees some of the taps."""
+            found: list[Stmt] = []
+            line = add(y_at, mul(CHANNELS, index(place)))
+            for v in range(vectors):
+                value = Var(f"y_{v}", dtype, lanes)
+                found.append(Let(value, read(self.y, line, v)))
+                for j in seen:
+                    # Taps move as places do.
+                    spot = add(x_at, mul(move, index(place + j)))
+                    found.append(onto(j % phases, j, v, read(self.x, spot, v), value))
+            return If(op("ge", have, index(least)), tuple(found))
+
+        if places.beside:
+            body += [side(places.beside[0], n, -n, range(n, taps)) for n in range(1, taps)]
         if many:
             body.append(For(Var("group"), ZERO, places.several, tuple(many)))
         body.append(For(Var("place"), ZERO, places.single, tuple(one)))
+        if places.beside:
+            body += [side(places.beside[1], n, n - 1, range(taps - n)) for n in range(1, taps)]
         for p in accumulators[1:]:
             for j, row in enumerate(p):
                 body += [
