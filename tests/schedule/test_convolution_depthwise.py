@@ -28,10 +28,18 @@ MACHINES = {
 }
 
 
+def flat(values):
+    """All places in one dimension, before those of groups and of a group's lanes."""
+    return values.reshape(-1, *values.shape[-2:])
+
+
 class Case:
     """Sizes of a convolution, with random arrays of them."""
 
-    def __init__(self, rng, dtype, batch, x, k, strides, before, after, dilation, channels, w="t"):
+    def __init__(
+        self, rng, dtype, batch, x, k, strides, before, after, dilation, channels, w="t", group=1
+    ):
+        self.group = group
         self.strides, self.before, self.dilation = strides, before, dilation
         y = [
             max(0, (n + b + a - (m - 1) * d - 1) // s + 1)
@@ -39,7 +47,7 @@ class Case:
         ]
         self.x = rng.standard_normal((batch, *x, channels)).astype(dtype)
         self.y = rng.standard_normal((batch, *y, channels)).astype(dtype)
-        self.w = rng.standard_normal((*k, 1, channels)).astype(dtype)
+        self.w = rng.standard_normal((*k, group, channels)).astype(dtype)
         if w == "theano":  # (filters, channels, spatial...), flipped
             turned = np.moveaxis(self.w, (-1, -2), (0, 1)).copy()
             self.w = np.moveaxis(turned, (0, 1), (-1, -2))[(slice(None, None, -1),) * len(k)]
@@ -52,7 +60,7 @@ class Case:
             self.strides,
             self.before,
             self.dilation,
-            groups=self.x.shape[-1],
+            groups=self.x.shape[-1] // self.group,
         )
         return names
 
@@ -83,18 +91,16 @@ class Case:
         out = np.zeros_like({"forward": y, "inputs": x, "filters": w}[kind])
         size = np.zeros_like(out)
         for tap, at_x, at_y in self.pairs():
-            if kind == "forward":
-                where, product = at_y, x[at_x] * w[tap][0]
-            elif kind == "inputs":
-                where, product = at_x, y[at_y] * w[tap][0]
-            else:
-                where, product = (*tap, 0), x[at_x] * y[at_y]
-                size[where] += np.abs(product).sum(tuple(range(product.ndim - 1)))
-                product = product.sum(tuple(range(product.ndim - 1)))
-                out[where] += product
-                continue
-            out[where] += product
-            size[where] += np.abs(product)
+            own = w[tap].reshape(self.group, -1, self.group)
+            apart = (*y[at_y].shape[:-1], own.shape[1], self.group)
+            of_x, of_y = x[at_x].reshape(apart), y[at_y].reshape(apart)
+            where, how, pair = {
+                "forward": (at_y, "...gc,cgf->...gf", (of_x, own)),
+                "inputs": (at_x, "...gf,cgf->...gc", (of_y, own)),
+                "filters": (tap, "pgc,pgf->cgf", (flat(of_x), flat(of_y))),
+            }[kind]
+            for total, values in ((out, pair), (size, [np.abs(v) for v in pair])):
+                total[where] += np.einsum(how, *values).reshape(total[where].shape)
         return out, size
 
     def close(self, kind, got, start=0.0):
@@ -134,7 +140,7 @@ def compiled(request):
     return Compiled(kind, dtype, machine)
 
 
-def any_case(rng, dtype):
+def any_case(rng, dtype, group=1):
     """Sizes of one to three dimensions, with strides, dilation, and padding of any kind."""
     rank = int(rng.integers(1, 4))
     longest = (60, 20, 8)[rank - 1]
@@ -152,8 +158,9 @@ def any_case(rng, dtype):
         numbers(-2, 5),
         numbers(-1, 5),
         numbers(1, 4),
-        int(rng.choice([1, 3, 8, 17, 32, 45, 70])),
+        group * int(rng.choice([1, 3, 8, 17, 32, 45, 70] if group == 1 else [1, 3, 5, 8, 11])),
         rng.choice(["t", "theano"]),
+        group,
     )
 
 
@@ -163,6 +170,48 @@ def test_any_sizes(compiled, seed):
     for _ in range(4):
         case = any_case(rng, compiled.plan.dtype)
         case.close(compiled.kind, compiled(case))
+
+
+#: Machines and dtypes, with groups that fill their vectors.
+GROUPS = [
+    ("wide", "float32", 4),
+    ("wide", "float32", 8),
+    ("wide", "float64", 2),
+    ("middle", "float32", 8),
+    ("middle", "float64", 4),
+    ("narrow", "float32", 2),
+    ("narrow", "float32", 4),
+]
+
+
+@pytest.fixture(scope="module", params=itertools.product(KINDS, GROUPS), ids=str)
+def grouped(request):
+    kind, (name, dtype, group) = request.param
+    machine = MACHINES[name]
+    if machine.vector > host().machine.vector:
+        pytest.skip("vectors wider than this machine has")
+    return Compiled(kind, dtype, machine, group=group), group
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_groups_of_some_channels(grouped, seed):
+    compiled, group = grouped
+    rng = np.random.default_rng(seed)
+    for _ in range(4):
+        case = any_case(rng, compiled.plan.dtype, group)
+        case.close(compiled.kind, compiled(case))
+
+
+@pytest.mark.parametrize("name", ["usual", "stride", "filter larger than the image", "volume"])
+def test_groups_at_sizes_that_take_every_path(grouped, name):
+    compiled, group = grouped
+    case = Case(np.random.default_rng(0), compiled.plan.dtype, *CASES[name][:-1], 40, "t", group)
+    case.close(compiled.kind, compiled(case))
+
+
+def test_groups_that_do_not_fill_vectors():
+    with pytest.raises(ValueError, match="groups of 3 channels do not fill vectors of 16 lanes"):
+        steps("forward", MACHINES["wide"], "float32", group=3)
 
 
 #: Batch, image, filter, strides, before, after, dilation, channels.
@@ -237,14 +286,14 @@ def test_an_image_keeps_its_nan_to_its_neighbours(compiled):
         assert set(lost[:, 0]) == {1}
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("group", [1, 2])
 @pytest.mark.parametrize("kind", ["forward", "inputs"])
-def test_filters_may_be_packed_before(kind, dtype):
-    case = Case(np.random.default_rng(1), dtype, *CASES["stride"], w="theano")
-    plain = Compiled(kind, dtype, host().machine)(case)
-    prepared = Compiled(kind, dtype, host().machine, prepared=True)
-    packed = pack_filters(case.w)
-    assert packed.shape == (3, 3, 40)
+def test_filters_may_be_packed_before(kind, group):
+    case = Case(np.random.default_rng(1), "float64", *CASES["stride"], "theano", group)
+    plain = Compiled(kind, "float64", host().machine, group=group)(case)
+    prepared = Compiled(kind, "float64", host().machine, group=group, prepared=True)
+    packed = pack_filters(case.w, kind)
+    assert packed.shape == (3, 3, group, 40)
     names = case.names()
     # Where the filters were does not matter any more.
     names |= dict.fromkeys(("w_start", "w_filter", "w_channel", "w_step1", "w_step2"), 12345)
@@ -268,9 +317,9 @@ def _run_packed(compiled, names, kind, left, packed, out):
     return run_convolution(kind, renamed, compiled.library.address, names, left, packed, out)
 
 
-def test_filters_that_are_packed_have_one_channel():
-    with pytest.raises(ValueError, match="one channel each, not 2"):
-        pack_filters(np.zeros((3, 3, 2, 8)))
+def test_filters_that_are_packed_make_groups():
+    with pytest.raises(ValueError, match="do not make groups"):
+        pack_filters(np.zeros((3, 3, 3, 8)))
 
 
 @pytest.mark.parametrize("kind", KINDS)

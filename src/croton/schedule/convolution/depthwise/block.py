@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from croton.kernel.build import add, const, index, mul, op, sub
+from croton.kernel.build import add, const, index, mul, op, shuffle, sub
 from croton.kernel.nodes import (
     Assign,
     Body,
@@ -35,18 +35,22 @@ RUN = 3
 
 
 class Shape(NamedTuple):
-    """Neighbouring places, vectors of channels at each of them, and lanes of a vector."""
+    """Neighbouring places, vectors of channels at each of them, lanes of a vector, and of a group.
+
+    A sum takes products with all lanes of its group.
+    """
 
     places: int
     vectors: int
     lanes: int
+    group: int
 
 
 class Moves(NamedTuple):
     """What is added to go on to the next tap of each dimension, and to the next place.
 
     ``triples`` are three times ``place``, and what is added to go on in the filters along the
-    last dimension.
+    last dimension.  ``inner`` leads to what the next lane of a group is multiplied with.
     """
 
     source: tuple[Expr, Expr, Expr]
@@ -54,6 +58,7 @@ class Moves(NamedTuple):
     place: Expr
     result: Expr
     triples: tuple[Expr, Expr]
+    inner: Expr
 
 
 class Taps(NamedTuple):
@@ -109,12 +114,19 @@ def block(
     return _Block(shape, buffers, moves, masks).body(start, stored)
 
 
+def spread(x: Expr, group: int, c: int) -> Expr:
+    """Lane ``c`` of each ``group`` of neighbouring lanes, in all of that group."""
+    if group == 1:
+        return x
+    return shuffle(x, x, tuple(lane - lane % group + c for lane in range(x.lanes)))
+
+
 class _Block:
     def __init__(
         self, shape: Shape, buffers: Buffers, moves: Moves, masks: Sequence[Expr | None]
     ) -> None:
         self.shape, self.buffers, self.moves, self.masks = shape, buffers, moves, masks
-        places, vectors, lanes = shape
+        places, vectors, lanes, _ = shape
         self.dtype = buffers.source.dtype
         self.sums = [
             [Var(f"sum{i}_{v}", self.dtype, lanes) for v in range(vectors)] for i in range(places)
@@ -230,51 +242,58 @@ class _Block:
         for v, mask in enumerate(self.masks):
             x = Var(f"x_{v}", self.dtype, lanes)
             body.append(Let(x, Load(self.buffers.source, add(at, index(v * lanes)), lanes, mask)))
-            for i, row in rows.items():
-                place = add(add(begin, row), index(v * lanes))
-                w = Load(self.buffers.filters, place, lanes, mask)
-                body.append(self.onto(self.sums[i][v], x, w))
+            for c in range(self.shape.group):
+                inner = add(begin, mul(self.moves.inner, index(c)))
+                for i, row in rows.items():
+                    place = add(add(inner, row), index(v * lanes))
+                    w = Load(self.buffers.filters, place, lanes, mask)
+                    body.append(self.onto(self.sums[i][v], spread(x, self.shape.group, c), w))
         return tuple(body)
 
     def single(self, groups: list[Var]) -> Body:
         """One tap of the last dimension."""
-        names, body = self.filters(0, self.row)
+        body: list[Stmt] = []
+        rows = [self.filters(0, c, body) for c in range(self.shape.group)]
         for i, place_sums in enumerate(self.sums):
             for v, s in enumerate(place_sums):
-                body.append(self.onto(s, self.source(groups, i, v), names[v]))
+                x = Var(f"x{i}_{v}", self.dtype, self.shape.lanes)
+                body.append(Let(x, self.source(groups, i, v)))
+                body += [
+                    self.onto(s, spread(x, self.shape.group, c), row[v])
+                    for c, row in enumerate(rows)
+                ]
         used = groups[: -(-self.shape.places // GROUP)]
         return (*body, *self.go_on(used, 1))
 
     def run(self, groups: list[Var]) -> Body:
         """Some taps of the last dimension, of which each reads where the next place does."""
-        places, vectors, lanes = self.shape
+        places, vectors, lanes, group = self.shape
         body: list[Stmt] = []
-        rows: list[list[Var]] = []
-        for j in range(RUN):
-            names, loads = self.filters(j, add(self.row, mul(self.moves.filters[2], index(j))))
-            rows.append(names)
-            body += loads
-        for i in range(places + RUN - 1):
-            for v in range(vectors):
-                x = Var(f"x{i}_{v}", self.dtype, lanes)
-                body.append(Let(x, self.source(groups, i, v)))
-                body += [
-                    self.onto(self.sums[i - j][v], x, rows[j][v])
-                    for j in range(RUN)
-                    if 0 <= i - j < places
-                ]
+        for c in range(group):
+            rows = [self.filters(j, c, body) for j in range(RUN)]
+            for i in range(places + RUN - 1):
+                for v in range(vectors):
+                    x = Var(f"x{i}_{v}", self.dtype, lanes)
+                    if c == 0:
+                        body.append(Let(x, self.source(groups, i, v)))
+                    body += [
+                        self.onto(self.sums[i - j][v], spread(x, self.shape.group, c), rows[j][v])
+                        for j in range(RUN)
+                        if 0 <= i - j < places
+                    ]
         return (*body, *self.go_on(groups, RUN))
 
-    def filters(self, number: int, at: Expr) -> tuple[list[Var], list[Stmt]]:
-        """A row of the filters."""
-        lanes = self.shape.lanes
-        names = [Var(f"filter{number}_{v}", self.dtype, lanes) for v in range(self.shape.vectors)]
-        where = Var(f"filter_at{number}")
-        body: list[Stmt] = [Let(where, at)]
+    def filters(self, tap: int, c: int, body: list[Stmt]) -> list[Var]:
+        """The row of the filters of a tap and a lane of the group, which ``body`` loads."""
+        lanes, moves = self.shape.lanes, self.moves
+        names = [Var(f"filter{tap}_{c}_{v}", self.dtype, lanes) for v in range(self.shape.vectors)]
+        where = Var(f"filter_at{tap}_{c}")
+        at = add(self.row, add(mul(moves.filters[2], index(tap)), mul(moves.inner, index(c))))
+        body.append(Let(where, at))
         for v, name in enumerate(names):
             place = add(where, index(v * lanes))
             body.append(Let(name, Load(self.buffers.filters, place, lanes, self.masks[v])))
-        return names, body
+        return names
 
     def source(self, groups: list[Var], i: int, v: int) -> Expr:
         """What is read for place ``i``."""

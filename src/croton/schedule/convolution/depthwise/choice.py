@@ -18,9 +18,13 @@ PARTS = 32
 
 
 class Tiling(NamedTuple):
-    """What is the same for all sizes: the lanes of a vector and the blocks of registers."""
+    """What is the same for all sizes: the lanes of a vector and the blocks of registers.
+
+    ``group`` is how many channels, and filters, a group has.
+    """
 
     dtype: str
+    group: int
     lanes: int
     registers: int
     l1: int
@@ -40,10 +44,25 @@ class Tiling(NamedTuple):
         return tile.LEADING[self.dtype]
 
 
-def tiling(dtype: str, machine: Machine) -> Tiling:
-    """The constants for ``dtype`` on ``machine``."""
+def tiling(dtype: str, machine: Machine, group: int) -> Tiling:
+    """The constants for ``dtype`` on ``machine``.
+
+    Raises ValueError if groups do not fill vectors evenly.
+    """
     lanes = machine.lanes(ITEMSIZE[dtype])
-    return Tiling(dtype, lanes, machine.registers, machine.l1, (8, 4), 2)
+    if group < 1 or lanes % group:
+        raise ValueError(f"groups of {group} channels do not fill vectors of {lanes} lanes")
+    return Tiling(dtype, group, lanes, machine.registers, machine.l1, (8, 4), 2)
+
+
+def all_channels(t: Tiling) -> Count:
+    """The channels of all groups."""
+    return mul("groups", t.group)
+
+
+def family(t: Tiling) -> str:
+    """How the names of the kernels begin."""
+    return "depthwise" if t.group == 1 else f"grouped{t.group}"
 
 
 class Cut(NamedTuple):
@@ -73,9 +92,9 @@ def cut(t: Tiling, source: str, result: str, epilogue: bool) -> Cut:
         channels: Count = t.leading
     else:
         channels = _channels(t, source)
-    across = count("ceildiv", "groups", channels)
-    taps = mul("k0", "k1", "k2")
-    each = mul(taps, span, count("minimum", channels, "groups"))
+    across = count("ceildiv", all_channels(t), channels)
+    taps = mul("k0", "k1", "k2", t.group)
+    each = mul(taps, span, count("minimum", channels, all_channels(t)))
     all_lines = mul("batch", f"{result}0", f"{result}1")
     lines = count("maximum", 1, count("floordiv", WORK, count("maximum", 1, each)))
     down = count("ceildiv", all_lines, lines)
@@ -103,7 +122,7 @@ def _channels(t: Tiling, source: str) -> Count:
     read = mul("k0", "k1", count("minimum", f"{source}2", tile.ROWS), vector)
     fitting = count("floordiv", t.l1, count("maximum", 1, read))
     fitting = count("maximum", fitting, 2)
-    vectors = count("ceildiv", "groups", t.lanes)
+    vectors = count("ceildiv", all_channels(t), t.lanes)
     parts = count("ceildiv", vectors, fitting)
     return count("mul", t.lanes, count("ceildiv", vectors, parts))
 
@@ -112,5 +131,5 @@ def mul(*factors: Count) -> Count:
     """The product of ``factors``."""
     total: Count = 1
     for factor in factors:
-        total = factor if total == 1 else count("mul", total, factor)
+        total = factor if total == 1 else total if factor == 1 else count("mul", total, factor)
     return total

@@ -7,51 +7,69 @@ from typing import Any
 import numpy as np
 
 from croton.kernel.build import add, index, mul, op, ramp, sub
-from croton.kernel.nodes import Body, Buffer, For, Function, Let, Load, Store, Var
-from croton.schedule.convolution.depthwise.choice import Tiling
+from croton.kernel.nodes import Body, Buffer, Expr, For, Function, Let, Load, Store, Var
+from croton.schedule.convolution.depthwise.choice import Tiling, family
 from croton.schedule.convolution.names import FILTERS
 from croton.schedule.product.pack import below
 
 #: Sizes of the kernel.
-PACK_SIZES = ("groups", "k0", "k1", "k2", *(n for n in FILTERS if n != "w_channel"))
+PACK_SIZES = ("all_channels", "k0", "k1", "k2", *FILTERS)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def pack_filters(w: Array) -> Array:
-    """The filters as the kernels read them, from an array (spatial..., 1, all filters).
+def pack_filters(w: Array, kind: str = "forward") -> Array:
+    """The filters as the kernels of a kind read them, from (spatial..., channels, all filters).
 
-    The result has the same dtype and is contiguous: (spatial..., filters).
+    There are as many filters in a group as channels.  The result has the same dtype and is
+    contiguous, (spatial..., channels, all filters) or, for the inputs, (spatial..., filters of a
+    group, all channels).  Raises ValueError if the filters are no multiple of the channels.
 
-    >>> pack_filters(np.ones((3, 5, 1, 8), np.float32)).shape
-    (3, 5, 8)
+    >>> pack_filters(np.ones((3, 5, 2, 8), np.float32)).shape
+    (3, 5, 2, 8)
     """
-    if w.shape[-2] != 1:
-        raise ValueError(f"depthwise filters have one channel each, not {w.shape[-2]}")
-    return np.ascontiguousarray(w[..., 0, :])
+    group, every = w.shape[-2:]
+    if every % group:
+        raise ValueError(f"{every} filters do not make groups of {group}")
+    if kind == "inputs":
+        parts = w.reshape(*w.shape[:-2], group, every // group, group)
+        w = np.swapaxes(parts, -3, -1).reshape(w.shape)
+    return np.ascontiguousarray(w)
 
 
-def pack_kernel(t: Tiling) -> Function:
-    """The kernel that packs the filters; an item is a tap."""
+def pack_kernel(t: Tiling, forward: bool) -> Function:
+    """The kernel that packs the filters; an item is a row of a tap."""
     size = {name: Var(name) for name in PACK_SIZES}
     w, packed = Buffer("w", t.dtype), Buffer("packed", t.dtype)
-    tap, rest, first, start, c = (Var(n) for n in ("tap", "rest", "first", "start", "c"))
-    there = Var("there", "bool", t.lanes)
+    row, inner, tap, rest = Var("row"), Var("inner"), Var("tap"), Var("rest")
+    first, start, c = Var("first"), Var("start"), Var("c")
+    there, group = Var("there", "bool", t.lanes), index(t.group)
     plane = op("floordiv", rest, size["k1"])
     place = add(size["w_start"], mul(plane, size["w_step0"]))
     place = add(place, mul(sub(rest, mul(plane, size["k1"])), size["w_step1"]))
     place = add(place, mul(sub(tap, mul(rest, size["k2"])), size["w_step2"]))
-    at = op("add", op("mul", ramp(c, t.lanes), size["w_filter"]), start)
+    at: Expr = ramp(c, t.lanes)
+    if forward or t.group == 1:
+        at = op("mul", at, size["w_filter"])
+    else:
+        own = op("mod", at, group)
+        at = op("mul", op("sub", at, own), size["w_filter"])
+        at = op("add", at, op("mul", own, size["w_channel"]))
+    at = op("add", at, start)
     copy: Body = (
-        Let(there, below(size["groups"], c, t.lanes)),
+        Let(there, below(size["all_channels"], c, t.lanes)),
         Store(packed, add(first, c), Load(w, at, t.lanes, there), there),
     )
+    move = size["w_channel" if forward else "w_filter"]
     body: Body = (
+        Let(tap, op("floordiv", row, group)),
+        Let(inner, sub(row, mul(tap, group))),
         Let(rest, op("floordiv", tap, size["k2"])),
-        Let(start, place),
-        Let(first, mul(tap, size["groups"])),
-        For(c, index(0), size["groups"], copy, step=index(t.lanes)),
+        Let(start, add(place, mul(inner, move))),
+        Let(first, mul(row, size["all_channels"])),
+        For(c, index(0), size["all_channels"], copy, step=index(t.lanes)),
     )
-    items = For(tap, Var("lo"), Var("hi"), body)
-    name = f"depthwise_filters_{t.dtype}_pack"
+    items = For(row, Var("lo"), Var("hi"), body)
+    kind = "filters" if t.group == 1 else "forward" if forward else "inputs"
+    name = f"{family(t)}_{kind}_{t.dtype}_pack"
     return Function(name, (w, packed), tuple(size.values()), (items,))

@@ -26,8 +26,8 @@ from croton.kernel.nodes import (
     Store,
     Var,
 )
-from croton.schedule.convolution.depthwise.block import RUN
-from croton.schedule.convolution.depthwise.choice import Tiling
+from croton.schedule.convolution.depthwise.block import RUN, spread
+from croton.schedule.convolution.depthwise.choice import Tiling, family
 from croton.schedule.convolution.depthwise.dimensions import (
     ONE,
     ZERO,
@@ -68,6 +68,8 @@ CHUNK = 4096
 
 #: Where the line begins in both arrays, and where the part does.
 X_LINE, Y_LINE, SUMS = Var("x_line"), Var("y_line"), Var("sums_at")
+#: From tap to tap of a part.
+SUMS_TAP = Var("sums_tap")
 
 
 #: Words of an entry of the list of what is summed along a line: where it begins in ``x``,
@@ -125,8 +127,8 @@ class _Gradient:
         item: Body = (
             *item_of(self.dimensions),
             *self.list(),
-            Let(SUMS, mul(mul(PART, Var("all_taps")), channels)),
-            For(tap, ZERO, Var("all_taps"), clear),
+            Let(SUMS, mul(mul(PART, Var("all_taps")), SUMS_TAP)),
+            For(tap, ZERO, mul(Var("all_taps"), index(self.t.group)), clear),
             For(LINE, LINE0, LINE1, (*self.line(), *next_line(self.dimensions))),
         )
         body: Body = (
@@ -134,6 +136,7 @@ class _Gradient:
             Allocate(self.table, add(index(64), mul(Var("k2"), index(LISTED)))),
             *self.fill,
             Let(Var("all_taps"), every),
+            Let(SUMS_TAP, mul(channels, index(self.t.group))),
             Let(row, mul(d2.source, channels)),
             Let(Var("x_plane"), mul(d1.source, row)),
             Let(Var("x_place"), mul(d2.stride, channels)),
@@ -142,7 +145,7 @@ class _Gradient:
             For(Var("item"), Var("lo"), Var("hi"), item),
         )
         sizes = tuple(Var(n) for n in WALK_SIZES)
-        name = f"depthwise_filters_{self.t.dtype}"
+        name = f"{family(self.t)}_filters_{self.t.dtype}"
         return Function(name, (self.x, self.y, self.out), sizes, body, contract=True)
 
     def line(self) -> Body:
@@ -176,7 +179,7 @@ class _Gradient:
             *body,
             Let(X_LINE, sub(mul(row, Var("x_row")), mul(Var("before2"), CHANNELS))),
             Let(Y_LINE, mul(mul(LINE, d2.result), CHANNELS)),
-            Let(Var("sums_line"), add(SUMS, mul(taps, CHANNELS))),
+            Let(Var("sums_line"), add(SUMS, mul(taps, SUMS_TAP))),
             For(
                 C,
                 C0,
@@ -193,7 +196,7 @@ class _Gradient:
     @property
     def vectors(self) -> int:
         """Vectors of channels that are taken at once."""
-        return 2 if self.t.registers >= 32 else 1
+        return 2 if self.t.registers >= 32 and self.t.group == 1 else 1
 
     def rows(
         self, begin: tuple[Expr, Expr], many: tuple[Expr, Expr], masks: Sequence[Expr | None]
@@ -202,7 +205,7 @@ class _Gradient:
         d0, d1, _ = self.dimensions
         outer, sums_outer = Var("x_outer"), Var("sums_outer")
         middle, sums_middle = Var("x_middle"), Var("sums_middle")
-        own = mul(Var("k2"), CHANNELS)
+        own = mul(Var("k2"), SUMS_TAP)
         inner: Body = (
             *self.row(middle, sums_middle, masks),
             Assign(middle, add(middle, mul(d1.reach, Var("x_row")))),
@@ -302,7 +305,7 @@ class _Gradient:
         values = (
             add(mul(first, Var("x_place")), mul(tap, Var("x_tap"))),
             mul(first, CHANNELS),
-            mul(tap, CHANNELS),
+            mul(tap, SUMS_TAP),
             several,
             sub(places, mul(several, index(PLACES))),
         )
@@ -355,17 +358,28 @@ class _Gradient:
     ) -> Body:
         """Sums over ``places`` for ``taps`` neighbouring taps, added to the part."""
         lanes, dtype, vectors = self.t.lanes, self.t.dtype, len(masks)
-        phases = (2 if taps > 1 else PLACES) if masks[0] is None else 1
+        group = self.t.group
+        # Enough sums to keep the machine's adders busy.
+        phases = min(2, 4 // (group * vectors)) if taps > 1 else min(PLACES, 8 // (group * vectors))
+        phases = max(1, phases) if masks[0] is None else 1
         accumulators = [
-            [[Var(f"sum{p}_{j}_{v}", dtype, lanes) for v in range(vectors)] for j in range(taps)]
+            [
+                [
+                    [Var(f"sum{p}_{j}_{c}_{v}", dtype, lanes) for v in range(vectors)]
+                    for c in range(group)
+                ]
+                for j in range(taps)
+            ]
             for p in range(phases)
         ]
         x_at, y_at = Var("x_at"), Var("y_at")
         move, reach_tap = Var("x_place"), Var("x_tap")
 
-        def onto(phase: int, j: int, v: int, a: Expr, b: Expr) -> Assign:
-            s = accumulators[phase][j][v]
-            return Assign(s, op("add", op("mul", a, b), s))
+        def onto(phase: int, j: int, v: int, a: Expr, b: Expr) -> list[Stmt]:
+            return [
+                Assign(s[v], op("add", op("mul", spread(a, group, c), b), s[v]))
+                for c, s in enumerate(accumulators[phase][j])
+            ]
 
         def read(buffer: Buffer, at: Expr, v: int) -> Expr:
             return Load(buffer, add(at, index(v * lanes)), lanes, masks[v])
@@ -382,11 +396,9 @@ class _Gradient:
                 for i, spot in enumerate(spots):
                     value = Var(f"x{i}_{v}", dtype, lanes)
                     many.append(Let(value, read(self.x, spot, v)))
-                    many += [
-                        onto((i - j) % phases, j, v, value, ys[i - j])
-                        for j in range(taps)
-                        if 0 <= i - j < PLACES
-                    ]
+                    for j in range(taps):
+                        if 0 <= i - j < PLACES:
+                            many += onto((i - j) % phases, j, v, value, ys[i - j])
             many += [
                 Assign(x_at, add(x_at, mul(move, index(PLACES)))),
                 Assign(y_at, add(y_at, mul(CHANNELS, index(PLACES)))),
@@ -396,17 +408,17 @@ class _Gradient:
             value = Var(f"y_{v}", dtype, lanes)
             one.append(Let(value, read(self.y, y_at, v)))
             for j in range(taps):
-                one.append(
-                    onto(0, j, v, read(self.x, add(x_at, mul(reach_tap, index(j))), v), value)
-                )
+                near = add(x_at, mul(reach_tap, index(j)))
+                one += onto(0, j, v, read(self.x, near, v), value)
         one += [Assign(x_at, add(x_at, move)), Assign(y_at, add(y_at, CHANNELS))]
         body: list[Stmt] = [
-            Local(s, const(0.0, dtype, lanes)) for p in accumulators for j in p for s in j
+            Local(s, const(0.0, dtype, lanes))
+            for phase in accumulators
+            for tap_sums in phase
+            for row in tap_sums
+            for s in row
         ]
-        body += [
-            Local(x_at, x),
-            Local(y_at, y),
-        ]
+        body += [Local(x_at, x), Local(y_at, y)]
 
         def side(have: Expr, least: int, place: int, seen: Sequence[int]) -> If:
             """A place beside the others, which sees some of the taps."""
@@ -418,7 +430,7 @@ class _Gradient:
                 for j in seen:
                     # Taps move as places do.
                     spot = add(x_at, mul(move, index(place + j)))
-                    found.append(onto(j % phases, j, v, read(self.x, spot, v), value))
+                    found += onto(j % phases, j, v, read(self.x, spot, v), value)
             return If(op("ge", have, index(least)), tuple(found))
 
         if places.beside:
@@ -428,15 +440,14 @@ class _Gradient:
         body.append(For(Var("place"), ZERO, places.single, tuple(one)))
         if places.beside:
             body += [side(places.beside[1], n, n - 1, range(taps - n)) for n in range(1, taps)]
-        for p in accumulators[1:]:
-            for j, row in enumerate(p):
-                body += [
-                    Assign(a, op("add", a, b)) for a, b in zip(accumulators[0][j], row, strict=True)
-                ]
-        for j, row in enumerate(accumulators[0]):
-            where = Var(f"sum_at{j}")
-            body.append(Let(where, add(sums, mul(CHANNELS, index(j)))))
-            for v, s in enumerate(row):
+        rows_of_sums = [[row for tap_sums in phase for row in tap_sums] for phase in accumulators]
+        for phase in rows_of_sums[1:]:
+            for first, other in zip(rows_of_sums[0], phase, strict=True):
+                body += [Assign(a, op("add", a, b)) for a, b in zip(first, other, strict=True)]
+        for number, row_sums in enumerate(rows_of_sums[0]):
+            where = Var(f"sum_at{number}")
+            body.append(Let(where, add(sums, mul(CHANNELS, index(number)))))
+            for v, s in enumerate(row_sums):
                 place = add(where, index(v * lanes))
                 present = Load(self.out, place, lanes, masks[v])
                 body.append(Store(self.out, place, op("add", present, s), masks[v]))

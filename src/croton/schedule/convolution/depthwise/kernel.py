@@ -34,7 +34,7 @@ from croton.schedule.convolution.depthwise.block import (
     Window,
     block,
 )
-from croton.schedule.convolution.depthwise.choice import Tiling
+from croton.schedule.convolution.depthwise.choice import Tiling, family
 from croton.schedule.convolution.depthwise.dimensions import (
     FIRST,
     HIGH,
@@ -74,7 +74,7 @@ from croton.schedule.product.pack import below
 
 #: How the filters lie that are read: ``direct`` if where they were given, else where they were
 #: packed to.
-OWN = ("direct", "start", "step0", "step1", "step2")
+OWN = ("direct", "start", "step0", "step1", "step2", "inner")
 SIZES = (*WALK_SIZES, *OWN, "tile_lines")
 
 TILE_LINES = Var("tile_lines")
@@ -109,7 +109,7 @@ class _Lines:
     def function(self) -> Function:
         """All items of ``[lo, hi)``."""
         kind = "forward" if self.forward else "inputs"
-        name = f"depthwise_{kind}_{self.t.dtype}" + ("_epilogue" if self.epilogue else "")
+        name = f"{family(self.t)}_{kind}_{self.t.dtype}" + ("_epilogue" if self.epilogue else "")
         last = self.callee if self.epilogue else self.result
         parts: list[Stmt] = []
         start = 64
@@ -141,7 +141,12 @@ class _Lines:
         place, result = Var("place_move"), Var("result_move")
         triples = Var("place_triple"), Var("filter_triple")
         self.step = Moves(
-            (names[0], names[1], names[2]), (own[0], own[1], own[2]), place, result, triples
+            (names[0], names[1], names[2]),
+            (own[0], own[1], own[2]),
+            place,
+            result,
+            triples,
+            Var("inner"),
         )
         return (
             Let(row, mul(d2.source, CHANNELS)),
@@ -250,7 +255,9 @@ class _Lines:
             read = add(ORIGIN2, mul(now, d.stride))
             body: Body = (
                 Let(now, op("minimum", at, sub(high, index(size)))),
-                *self.channels(Shape(size, 1, self.t.lanes), start(now, read, TAP2, taken)),
+                *self.channels(
+                    Shape(size, 1, self.t.lanes, self.t.group), start(now, read, TAP2, taken)
+                ),
             )
             return For(block, ZERO, number, body)
 
@@ -295,7 +302,9 @@ class _Lines:
             Let(read, add(ORIGIN2, mul(now, d.stride))),
             Let(low, op("maximum", ZERO, sub(ZERO, floor(read, d.reach)))),
             Let(high, op("minimum", add(TAPS2, index(size - 1)), past)),
-            *self.channels(Shape(size, 1, self.t.lanes), start(now, read, TAP2, window)),
+            *self.channels(
+                Shape(size, 1, self.t.lanes, self.t.group), start(now, read, TAP2, window)
+            ),
         )
         return (For(at, begin, end, body, step=index(size)),)
 
@@ -310,7 +319,8 @@ class _Lines:
             Let(place, add(edge, select(op("lt", edge, low), ZERO, skip))),
             *known,
             *self.channels(
-                Shape(1, self.t.edge, self.t.lanes), start(place, found.source, found.tap, taps)
+                Shape(1, self.t.edge, self.t.lanes, self.t.group),
+                start(place, found.source, found.tap, taps),
             ),
         )
         return (For(edge, begin, end, body),)

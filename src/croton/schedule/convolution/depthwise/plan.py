@@ -6,7 +6,15 @@ from functools import lru_cache
 
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
-from croton.schedule.convolution.depthwise.choice import LEAST, Tiling, cut, cut_sums, mul, tiling
+from croton.schedule.convolution.depthwise.choice import (
+    LEAST,
+    Tiling,
+    all_channels,
+    cut,
+    cut_sums,
+    mul,
+    tiling,
+)
 from croton.schedule.convolution.depthwise.dimensions import table_bytes
 from croton.schedule.convolution.depthwise.filters import PACK_SIZES, pack_kernel
 from croton.schedule.convolution.depthwise.gradient import (
@@ -35,15 +43,17 @@ def steps(
     *,
     prepared: bool = False,
     spare: int = 0,
+    group: int = 1,
 ) -> Plan:
-    """How to compute a convolution of ``kind`` with one channel and one filter in each group.
+    """How to compute a convolution of ``kind`` with ``group`` channels and filters in each group.
 
+    ``group`` divides the lanes of a vector: ValueError is raised if it does not.
     The steps have items where ``when`` is 1.  With ``epilogue`` (not for the filters) blocks of
     the result go to a kernel (:mod:`croton.schedule.product.tile`), which may use ``spare``
     bytes of scratch.  With ``prepared`` the filters are read from a buffer ``"packed"``
     (:func:`~croton.schedule.convolution.depthwise.filters.pack_filters`) instead of ``"w"``.
     """
-    t = tiling(dtype, machine)
+    t = tiling(dtype, machine, group)
     if kind == "filters":
         if epilogue or prepared:
             raise ValueError("the filters have no epilogue and nothing to prepare")
@@ -57,12 +67,21 @@ def _lines(
     functions = _functions(t, forward, epilogue)
     source, _, result = KINDS["forward" if forward else "inputs"]
     c = cut(t, source, result, epilogue)
-    neighbours: Count = 1 if prepared else count("eq", "w_filter", 1)
-    row: Count = mul("k2", "groups")
-    own: dict[str, Count] = {"start": 0, "step0": mul("k1", row), "step1": row, "step2": "groups"}
-    values: dict[str, Count] = {"direct": neighbours}
-    for name, size in own.items():
-        values[name] = size if prepared else count("select", neighbours, f"w_{name}", size)
+    channels = all_channels(t)
+    neighbours: Count = 1 if prepared else 0
+    if not prepared and (forward or t.group == 1):
+        neighbours = count("eq", "w_filter", 1)
+    tap = mul(channels, t.group)
+    row = mul("k2", tap)
+    values: dict[str, Count] = {"direct": neighbours, "all_channels": channels}
+    for name, given, size in (
+        ("start", "w_start", 0),
+        ("step0", "w_step0", mul("k1", row)),
+        ("step1", "w_step1", row),
+        ("step2", "w_step2", tap),
+        ("inner", "w_channel", channels),
+    ):
+        values[name] = size if prepared else count("select", neighbours, given, size)
     names = ("lines", "span", "width", "down", "pieces", "across", "tile_lines")
     values |= dict(zip(names, c, strict=False))
     buffers = ("packed", "packed") if prepared else ("w", PACKED)
@@ -78,15 +97,16 @@ def _lines(
     if prepared:
         return Plan(t.dtype, functions[1:], (), (main,))
     packs = count("and", when, count("eq", neighbours, 0))
+    rows = mul("k0", "k1", "k2", t.group)
     copy = Step(
         functions[0].name,
         ("w", PACKED),
-        PACK_SIZES,
-        count("select", packs, mul("k0", "k1", "k2"), 0),
-        count("add", 1, count("floordiv", 1 << 14, count("add", "groups", 1))),
+        tuple(values.get(name, name) for name in PACK_SIZES),
+        count("select", packs, rows, 0),
+        count("add", 1, count("floordiv", 1 << 14, count("add", channels, 1))),
         64,
     )
-    size = count("select", packs, mul("k0", "k1", "k2", "groups"), 0)
+    size = count("select", packs, mul(rows, channels), 0)
     return Plan(t.dtype, functions, ((PACKED, size),), (copy, main))
 
 
@@ -95,7 +115,8 @@ def _filters(t: Tiling, when: Count) -> Plan:
     c = cut_sums(t)
     names = ("lines", "span", "width", "down", "pieces", "across")
     values: dict[str, Count] = dict(zip(names, c, strict=False))
-    parts, elements = mul(c.down, c.pieces), mul("k0", "k1", "k2", "groups")
+    values["all_channels"] = all_channels(t)
+    parts, elements = mul(c.down, c.pieces), mul("k0", "k1", "k2", t.group, all_channels(t))
     sums = Step(
         functions[0].name,
         ("x", "y", PARTS),
@@ -123,4 +144,4 @@ def _gradient_functions(t: Tiling) -> tuple[Function, Function]:
 
 @lru_cache(maxsize=32)
 def _functions(t: Tiling, forward: bool, epilogue: bool) -> tuple[Function, Function]:
-    return pack_kernel(t), kernel(t, forward, epilogue)
+    return pack_kernel(t, forward), kernel(t, forward, epilogue)

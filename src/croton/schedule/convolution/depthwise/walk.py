@@ -16,9 +16,10 @@ from croton.schedule.convolution.names import EXTENTS, PLACES
 #: Sizes of every kernel: those of the convolution and the cut
 #: (:class:`croton.schedule.convolution.depthwise.choice.Cut`).
 CUT = ("lines", "span", "width", "pieces", "across")
-WALK_SIZES = (*(n for n in EXTENTS if n not in ("channels", "filters")), *PLACES, *CUT)
+OTHERS = ("groups", "channels", "filters")
+WALK_SIZES = ("all_channels", *(n for n in EXTENTS if n not in OTHERS), *PLACES, *CUT)
 
-CHANNELS = Var("groups")
+CHANNELS = Var("all_channels")
 #: The item: its lines, places and channels.
 LINE0, LINE1, PLACE0, PLACE1 = Var("line0"), Var("line1"), Var("place0"), Var("place1")
 C0, C1, C = Var("c0"), Var("c1"), Var("c")
