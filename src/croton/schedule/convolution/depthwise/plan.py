@@ -1,4 +1,4 @@
-"""The steps of a depthwise convolution."""
+"""The steps of a convolution with one or a few channels in each group."""
 
 from __future__ import annotations
 
@@ -47,11 +47,17 @@ def steps(
 ) -> Plan:
     """How to compute a convolution of ``kind`` with ``group`` channels and filters in each group.
 
-    ``group`` divides the lanes of a vector: ValueError is raised if it does not.
+    ``group`` divides the lanes of a vector: ValueError is raised if it does not, as it is for
+    filters with an epilogue or prepared.
+
     The steps have items where ``when`` is 1.  With ``epilogue`` (not for the filters) blocks of
     the result go to a kernel (:mod:`croton.schedule.product.tile`), which may use ``spare``
     bytes of scratch.  With ``prepared`` the filters are read from a buffer ``"packed"``
     (:func:`~croton.schedule.convolution.depthwise.filters.pack_filters`) instead of ``"w"``.
+
+    >>> machine = Machine("any", 32, 16, 32 << 10, 512 << 10, 8 << 20)
+    >>> [step.kernel for step in steps("forward", machine, "float32").steps]
+    ['depthwise_filters_float32_pack', 'depthwise_forward_float32']
     """
     t = tiling(dtype, machine, group)
     if kind == "filters":
