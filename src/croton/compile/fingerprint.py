@@ -7,7 +7,7 @@ scheduling; a changed one still finds the kernels that it shares with others.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from croton.config import config
@@ -36,9 +36,11 @@ def fingerprint(
     outputs: Sequence[Variable],
     updates: Sequence[tuple[SharedVariable, Variable]],
     settings: Sequence[Any],
+    assumed: Mapping[SharedVariable, Any] | None = None,
 ) -> tuple[str, Leaves] | None:
     """A hex digest of the graph and the order of its leaves.
 
+    ``assumed`` are the shapes that shared variables are taken to have.
     None if the graph holds an op that is known by identity only (a user's own,
     say), or calls Python: its program cannot be kept.
     """
@@ -56,7 +58,8 @@ def fingerprint(
             parts.append(("c", str(kind.dtype), kind.shape, v.data.tobytes()))  # type: ignore[attr-defined]
         elif isinstance(v, SharedVariable):
             leaves.shared.append(v)
-            parts.append(("s", kind.dtype, kind.shape, v.name))  # type: ignore[attr-defined]
+            shape = (assumed or {}).get(v, kind.shape)  # type: ignore[attr-defined]
+            parts.append(("s", kind.dtype, shape, v.name))  # type: ignore[attr-defined]
         else:
             parts.append(("f", kind.dtype, kind.shape, v.name))  # type: ignore[attr-defined]
 

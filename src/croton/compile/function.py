@@ -11,6 +11,7 @@ import numpy as np
 
 from croton._lazy import LazyModule
 from croton.compile import store
+from croton.compile.assumed import assume, broken, filters, stand_in
 from croton.compile.caching import build_id, object_cache
 from croton.compile.errors import MissingInputError, UnusedInputError
 from croton.compile.fingerprint import fingerprint
@@ -40,9 +41,9 @@ class Maker:
     """How a function was made: its specification and its graph."""
 
     def __init__(
-        self, rewritten: Callable[[], Any], mode: Mode, inputs: list[In], outputs: Any
+        self, graph: Callable[[], FunctionGraph], mode: Mode, inputs: list[In], outputs: Any
     ) -> None:
-        self._rewritten = rewritten
+        self._graph = graph
         self.mode = mode
         self.inputs = inputs
         self.outputs = outputs
@@ -50,7 +51,7 @@ class Maker:
     @property
     def fgraph(self) -> FunctionGraph:
         """The rewritten graph."""
-        return self._rewritten().graph  # type: ignore[no-any-return]
+        return self._graph()
 
     env = fgraph
 
@@ -75,7 +76,7 @@ class Function:
         schedule: Callable[[Any], Any],
     ) -> None:
         self.name = name
-        self.maker = Maker(self._rewrite, mode, inputs, outputs)
+        self.maker = Maker(self._graph, mode, inputs, outputs)
         self.inputs = inputs
         self.state = state
         self.program: Any = None
@@ -88,6 +89,23 @@ class Function:
         self._make_scheduled = schedule
         self._rewritten: Any = None
         self._scheduled: Any = None
+        self._shown: FunctionGraph | None = None
+        self._behind: dict[Variable, Variable] = {}
+
+    def start_anew(self, behind: dict[Variable, Variable]) -> None:
+        """Make the graph and the program again when they are asked for.
+
+        ``behind`` are the shared variables behind those that the graph is compiled with.
+        """
+        self._rewritten = self._scheduled = self._shown = None
+        self._behind = behind
+
+    def _graph(self) -> FunctionGraph:
+        if self._shown is None:
+            graph: FunctionGraph = self._rewrite().graph
+            outputs = replace(graph.outputs, self._behind)
+            self._shown = FunctionGraph(graph.inputs, outputs)
+        return self._shown
 
     def _rewrite(self) -> Any:
         if self._rewritten is None:
@@ -411,9 +429,11 @@ class _Definition:
         fresh = [_fresh_input(v) for v in given]
         swaps = dict(zip(given, fresh, strict=True))
         native = self.mode.linker == "native"
+        stands: dict[SharedVariable, SharedVariable] = {}
 
         def rewrite() -> Any:
-            return pipeline.rewrite_graph(fresh, outputs, updates, swaps, self.mode)
+            targets = [(stands.get(s, s), v) for s, v in updates]
+            return pipeline.rewrite_graph(fresh, outputs, targets, swaps | stands, self.mode)
 
         def schedule(rewritten: Any) -> Any:
             return pipeline.schedule_graph(rewritten, fresh, self.name, self.borrowed)
@@ -432,7 +452,39 @@ class _Definition:
                 fresh, names, defaults, policies, rewritten.outputs, rewritten.updates,
                 self._shape_result, info,
             )  # fmt: skip
-        made = self._native(info, given, outputs, updates)
+        leaves = [*graph_inputs([*outputs, *(v for _, v in updates)]), *(s for s, _ in updates)]
+        wrong: set[SharedVariable] = set()
+
+        def compiled() -> Any:
+            """The callable, for the sizes that shared variables have now."""
+            assumed = assume(leaves, wrong)
+            try:
+                made = self._native(info, given, outputs, updates, assumed, stands)
+            except Exception:
+                if not assumed:
+                    raise
+                # Values that are there for the time being need not fit the expression.
+                assumed = {}
+                made = self._native(info, given, outputs, updates, assumed, stands)
+            return self._load(info, made, names, defaults, policies, lambda: adapted(assumed))
+
+        def adapted(assumed: dict[SharedVariable, Any]) -> Any:
+            """Another callable, without sizes that turned out wrong; None if there are none."""
+            found = broken(assumed)
+            wrong.update(found)
+            return compiled() if found else None
+
+        return compiled()
+
+    def _load(
+        self,
+        info: Function,
+        made: _Native,
+        names: list[str],
+        defaults: list[Any],
+        policies: list[str],
+        adapt: Callable[[], Any],
+    ) -> Any:
         threads.use_threads(config.threads)
         call = executable.load(
             made.program,
@@ -447,6 +499,7 @@ class _Definition:
             policies=policies,
             keepalive=(made.linked.library, made.shared),
             owner=info,
+            adapt=adapt,
         )
         if self.profile:
             call.profiling = True
@@ -461,15 +514,26 @@ class _Definition:
         given: list[Variable],
         outputs: list[Variable],
         updates: list[tuple[SharedVariable, Variable]],
+        assumed: dict[SharedVariable, Any],
+        stands: dict[SharedVariable, SharedVariable],
     ) -> _Native:
-        """The program and its machine code: from the cache if the graph is unchanged."""
+        """The program and its machine code: from the cache if the graph is unchanged.
+
+        Shared variables are ``assumed`` to have known shapes; what ``stands`` for them in the
+        graph that is compiled is entered there.
+        """
         start = time.perf_counter()
+        stands.clear()
+        known = filters([*outputs, *(v for _, v in updates)]) if assumed else set()
+        stands.update((s, stand_in(s, shape, s in known)) for s, shape in assumed.items())
+        behind: dict[Any, Any] = {stand: s for s, stand in stands.items()}
+        info.start_anew(behind)
         settings = (
             build_id(), host.identity(), self.mode.optimizer, sorted(self.mode.exclude),
             sorted(self.mode.include), self.borrowed, self.name, config.exception_verbosity,
         )  # fmt: skip
         cache = object_cache()
-        identified = fingerprint(given, outputs, updates, settings)
+        identified = fingerprint(given, outputs, updates, settings, assumed)
         if identified is not None:
             key, leaves = identified
             kept = store.find(cache, key, leaves)
@@ -478,8 +542,10 @@ class _Definition:
                 info.program, info.shared = kept.program, kept.shared
                 info.seconds = {"cache": time.perf_counter() - start}
                 return _Native(kept.program, linked, kept.shared, kept.constants, (), kept.lines)
-        scheduled = info._scheduled = info._make_scheduled(info._rewrite())
-        info.program, info.shared = scheduled.program, list(scheduled.shared)
+        scheduled = info._make_scheduled(info._rewrite())
+        shared = tuple(behind.get(s, s) for s in scheduled.shared)
+        scheduled = info._scheduled = scheduled._replace(shared=shared)
+        info.program, info.shared = scheduled.program, list(shared)
         scheduling = time.perf_counter()
         linked = pipeline.link(scheduled)
         info.seconds = {

@@ -38,6 +38,7 @@ class Callable:
         keys: tuple[Any, ...],
         keepalive: object,
         owner: object,
+        adapt: AnyCallable[[], Callable | None] | None = None,
     ) -> None: ...
     owner: Any
     profiling: bool

@@ -58,6 +58,7 @@ def load(
     convert: AnyCallable[[int, Any], NDArray[Any]] | None = None,
     keepalive: object = None,
     owner: object = None,
+    adapt: AnyCallable[[], Callable | None] | None = None,
 ) -> Callable:
     """A callable that runs ``program``.
 
@@ -70,6 +71,8 @@ def load(
     each) are those of :mod:`croton.runtime.convert`; ``convert(position, value)`` replaces
     the conversion of arguments that the native path does not take as they are.
     ``keepalive`` is kept as long as the callable; ``owner`` answers for attributes and repr.
+    Where a shared variable has not the shape that the program's argument says, ``adapt()`` may
+    give another callable, which then takes this one's place; None: that is an error.
     """
     inputs = {a.position: a for a in program.arguments if a.source == "input"}
     if names is None:
@@ -113,6 +116,7 @@ def load(
         keys=tuple(keys),
         keepalive=keepalive,
         owner=owner,
+        adapt=adapt,
     )
 
 

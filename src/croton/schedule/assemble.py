@@ -104,7 +104,9 @@ class _Assembly:
         raw = Sizes()
         checks = find_checks(wanted, raw)
         self.sizes = Sizes()
-        self.sizes.equal = unify(checks, raw)
+        assumed = self._assumed(wanted)
+        same = {x: assumed.get(y, y) for x, y in unify(checks, raw).items()}
+        self.sizes.equal = same | assumed
         read = sizes_read_from_memory(wanted, (raw, self.sizes))
         grouping = Grouping(wanted, self.sizes, frozenset(("float32", "float64")), read)
         merge_groups(grouping)
@@ -150,6 +152,14 @@ class _Assembly:
 
     # Arguments.
 
+    def _assumed(self, wanted: Sequence[Variable]) -> dict[tuple[Variable, int], int]:
+        """Sizes that shared variables are taken to have, though their types do not tell."""
+        return {
+            (v, d): size
+            for v in (*graph_inputs(wanted), *(s for s, _ in self.updates))
+            for d, size in enumerate(getattr(v.tag, "assumed", ()))
+        }
+
     def _bind_arguments(self, wanted: Sequence[Variable]) -> None:
         for k, v in enumerate(self.inputs):
             self._bind("input", k, v)
@@ -175,8 +185,9 @@ class _Assembly:
         self.number[v] = len(self.buffers)
         self.buffers.append(p.Buffer("argument", kind.dtype))
         name = v.name or f"{source} {position}"
+        shape = getattr(v.tag, "assumed", kind.shape)
         self.arguments.append(
-            p.Argument(source, position, self.number[v], kind.dtype, kind.shape, first, name)
+            p.Argument(source, position, self.number[v], kind.dtype, shape, first, name)
         )
 
     def _dimension(self, v: Variable, axis: int) -> int:

@@ -22,6 +22,11 @@ from croton.tensor.shapes import Reshape
 Index = tuple[Expr, ...]
 
 
+#: Known sizes up to this are written into kernels; larger ones are arguments as unknown ones
+#: are, so that layers of different sizes share their kernels.
+_LITERAL = 8
+
+
 class Arguments:
     """The buffers and sizes of one kernel, named in the order of their first use."""
 
@@ -38,9 +43,9 @@ class Arguments:
         return found
 
     def size(self, size: Size) -> Expr:
-        """The kernel's name for a size, or the number."""
+        """The kernel's name for a size, or the number if it is small."""
         value = size.value
-        if value is not None:
+        if value is not None and value <= _LITERAL:
             return Const(value, "int64")
         found = self.sizes.get(size)
         if found is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from croton.graph.variable import Variable
@@ -13,6 +14,7 @@ from croton.tensor.deviations import SquaredDeviations
 def merge_groups(grouping: Grouping) -> None:
     """Merge loop groups of the same domain where that makes no cycle and nothing moves."""
     position = {v: k for k, node in enumerate(grouping.order) for v in node.outputs}
+    ways = Ways(grouping.groups)
     changed = True
     while changed:
         changed = False
@@ -21,15 +23,67 @@ def merge_groups(grouping: Grouping) -> None:
             if g.kind in ("loop", *TILED) and g.rank and not g.alone:
                 by_domain.setdefault(tuple(g.domain), []).append(g)
         for groups in by_domain.values():
-            for k, later in enumerate(groups):
-                for earlier in groups[:k]:
-                    if _related(earlier, later) and _merge(grouping, earlier, later, position):
-                        changed = True
-                        break
-                if changed:
-                    break
-            if changed:
+            changed = _merge_within(grouping, groups, position, ways) or changed
+
+
+def _merge_within(
+    grouping: Grouping, groups: list[Group], position: dict[Variable, int], ways: Ways
+) -> bool:
+    """Merge what can be of ``groups``, which have one domain; whether any two were."""
+    changed = False
+    k = 1
+    while k < len(groups):
+        later = groups[k]
+        for earlier in groups[:k]:
+            if not _related(earlier, later):
+                continue
+            merged = _merge(grouping, earlier, later, position, ways)
+            if merged is not None:
+                groups[k] = merged
+                groups.remove(earlier)
+                changed, k = True, 0
                 break
+        k += 1
+    return changed
+
+
+class Ways:
+    """Which groups are needed by which, directly or not; each has a bit."""
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        self._bits: dict[Group, int] = {}
+        self._ahead: dict[Group, int] = {}
+        for g in groups:
+            self._bits[g] = 1 << len(self._bits)
+        self._find(groups)
+
+    def _find(self, groups: Sequence[Group]) -> None:
+        self._ahead.clear()
+        stack = list(groups)
+        while stack:
+            g = stack[-1]
+            if g in self._ahead:
+                stack.pop()
+                continue
+            waiting = [n for n in g.needs if n not in self._ahead]
+            if waiting:
+                stack.extend(waiting)
+                continue
+            found = 0
+            for n in g.needs:
+                found |= self._ahead[n] | self._bits[n]
+            self._ahead[g] = found
+            stack.pop()
+
+    def leads_around(self, start: Group, goal: Group) -> bool:
+        """Whether ``start`` needs ``goal`` by way of a third group."""
+        bit = self._bits[goal]
+        return any(self._ahead[n] & bit for n in start.needs if n is not goal)
+
+    def merged(self, group: Group, groups: Sequence[Group]) -> None:
+        """``group`` has taken the place of two of ``groups``."""
+        self._bits[group] = 1 << len(self._bits)
+        self._find(groups)
 
 
 def _related(a: Group, b: Group) -> bool:
@@ -39,25 +93,14 @@ def _related(a: Group, b: Group) -> bool:
     return any(v in b.align for v in a.align if v.type.ndim)  # type: ignore[attr-defined]
 
 
-def _reaches(start: set[Group], goal: Group) -> bool:
-    seen, stack = set(start), list(start)
-    while stack:
-        g = stack.pop()
-        if g is goal:
-            return True
-        for h in g.needs:
-            if h not in seen:
-                seen.add(h)
-                stack.append(h)
-    return False
-
-
-def _merge(grouping: Grouping, a: Group, b: Group, position: dict[Variable, int]) -> bool:
+def _merge(
+    grouping: Grouping, a: Group, b: Group, position: dict[Variable, int], ways: Ways
+) -> Group | None:
     if not _fits(a, b):
-        return False
+        return None
     # A way from one to the other through a third group would become a circle.
-    if _reaches(b.needs - {a}, a) or _reaches(a.needs - {b}, b):
-        return False
+    if ways.leads_around(b, a) or ways.leads_around(a, b):
+        return None
     merged = Group(a.number, "loop", a.domain)
     merged.stage = a.stage
     merged.kind = a.kind if a.kind in TILED else b.kind
@@ -67,7 +110,7 @@ def _merge(grouping: Grouping, a: Group, b: Group, position: dict[Variable, int]
     if merged.kind in TILED:
         first = (a if a.kind in TILED else b).members[0]
         if any(u in a.members or u in b.members for u in _through(grouping, first)):
-            return False
+            return None
         members.remove(first)
         members.insert(0, first)
     merged.members = members
@@ -81,7 +124,7 @@ def _merge(grouping: Grouping, a: Group, b: Group, position: dict[Variable, int]
         grouping.home[v] = merged
     if not all(_still_aligned(grouping, merged, v) for v in (*members, *merged.terminals)):
         grouping.home.update(old_homes)
-        return False
+        return None
     for g in grouping.groups:
         if a in g.needs or b in g.needs:
             g.needs = (g.needs - {a, b}) | {merged}
@@ -91,7 +134,8 @@ def _merge(grouping: Grouping, a: Group, b: Group, position: dict[Variable, int]
     place = grouping.groups.index(b)
     grouping.groups[place] = merged
     grouping.groups.remove(a)
-    return True
+    ways.merged(merged, grouping.groups)
+    return merged
 
 
 def _through(grouping: Grouping, v: Variable) -> list[Variable]:

@@ -14,6 +14,9 @@ from croton.schedule.steps import Plan
 from croton.schedule.views import reversed_axes
 from croton.tensor.shapes import DimShuffle
 
+#: Terms of an amount that is kept as a polynomial.
+_TERMS = 2
+
 
 class Factor(NamedTuple):
     """Memory in which a factor lies, where it starts, and its strides, in elements."""
@@ -109,11 +112,14 @@ def amounts(names: Mapping[str, Size], sizes: Sizes) -> Callable[[Count], Size]:
 
     def apply(name: str, args: list[Size]) -> Size:
         if name == "add":
-            return args[0] + args[1]
-        if name == "sub":
-            return args[0] - args[1]
-        if name == "mul":
-            return args[0] * args[1]
-        return sizes.operation(name, *args)
+            result = args[0] + args[1]
+        elif name == "sub":
+            result = args[0] - args[1]
+        elif name == "mul":
+            result = args[0] * args[1]
+        else:
+            return sizes.operation(name, *args)
+        # Sums multiplied out would grow and grow.
+        return result if len(result.terms) <= _TERMS else sizes.opaque(name, *args)
 
     return amount

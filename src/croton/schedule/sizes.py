@@ -201,6 +201,10 @@ class Sizes:
             return ONE
         return self._atom((name, args), lambda: Atom(name, args=args))
 
+    def opaque(self, name: str, *args: Size) -> Size:
+        """The result of ``add``, ``sub`` or ``mul``, not multiplied out."""
+        return self._atom((name, args), lambda: Atom(name, args=args))
+
     def never_negative(self, size: Size) -> bool:
         """Whether ``size`` can be seen not to be negative."""
         return all(

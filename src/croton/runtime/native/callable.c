@@ -66,10 +66,59 @@ static PyObject *run(Frame *frame)
     return result;
 }
 
+static bool shared_fit(const Callable *self)
+{
+    for (int64_t i = 0; i < self->plan.shared_count; i++) {
+        const Argument *argument = &self->plan.shared[i];
+        PyArrayObject *array = self->cells[argument->position]->array;
+        for (int d = 0; argument->fixed && d < argument->ndim; d++)
+            if (argument->shape[d] >= 0 && argument->shape[d] != PyArray_DIM(array, d))
+                return false;
+    }
+    return true;
+}
+
+/* After a failed call: if it failed for shapes of shared variables, another callable may do. */
+static int find_replacement(Callable *self)
+{
+    if (!self->adapt || self->adapt == Py_None || shared_fit(self))
+        return -1;
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    PyObject *other = PyObject_CallNoArgs(self->adapt);
+    if (other && other != Py_None) {
+        Py_XSETREF(self->replacement, other);
+        Py_XDECREF(type);
+        Py_XDECREF(value);
+        Py_XDECREF(trace);
+        return 0;
+    }
+    if (other) {
+        Py_DECREF(other);
+        PyErr_Restore(type, value, trace);
+        return -1;
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(trace);
+    return -1;
+}
+
+static PyObject *replaced_call(Callable *self, PyObject *const *args, size_t flagged_count,
+                               PyObject *keywords)
+{
+    PyObject *other = Py_NewRef(self->replacement);
+    PyObject *result = PyObject_Vectorcall(other, args, flagged_count, keywords);
+    Py_DECREF(other);
+    return result;
+}
+
 static PyObject *callable_vectorcall(PyObject *object, PyObject *const *args, size_t flagged_count,
                                      PyObject *keywords)
 {
     Callable *self = (Callable *)object;
+    if (UNLIKELY(self->replacement != NULL))
+        return replaced_call(self, args, flagged_count, keywords);
     const uint64_t start = UNLIKELY(self->profiling) ? monotonic_ns() : 0;
     Frame *frame = frame_begin(self);
     if (!frame)
@@ -91,6 +140,8 @@ static PyObject *callable_vectorcall(PyObject *object, PyObject *const *args, si
     }
 done:
     frame_end(frame);
+    if (UNLIKELY(!result) && find_replacement(self) == 0)
+        return replaced_call(self, args, flagged_count, keywords);
     return result;
 }
 
@@ -195,13 +246,14 @@ static int take_cells(Callable *self, PyObject *cells)
 static PyObject *callable_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *keywords[] = {"words", "name", "names", "defaults", "hosts", "constants", "cells",
-                               "convert", "fail", "result", "keys", "keepalive", "owner", NULL};
+                               "convert", "fail", "result", "keys", "keepalive", "owner",
+                               "adapt", NULL};
     PyObject *words, *name, *names, *defaults, *hosts, *constants, *cells, *convert, *fail;
-    PyObject *keys, *keepalive, *owner;
+    PyObject *keys, *keepalive, *owner, *adapt = Py_None;
     int result;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OUOOOOOOOiOOO:Callable", keywords, &words,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OUOOOOOOOiOOO|O:Callable", keywords, &words,
                                      &name, &names, &defaults, &hosts, &constants, &cells,
-                                     &convert, &fail, &result, &keys, &keepalive, &owner))
+                                     &convert, &fail, &result, &keys, &keepalive, &owner, &adapt))
         return NULL;
     Callable *self = (Callable *)type->tp_alloc(type, 0);
     if (!self)
@@ -218,6 +270,7 @@ static PyObject *callable_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     self->keys = Py_NewRef(keys);
     self->keepalive = Py_NewRef(keepalive);
     self->owner = Py_NewRef(owner);
+    self->adapt = Py_NewRef(adapt);
     if (plan_read(&self->plan, words) < 0)
         goto error;
     const Plan *plan = &self->plan;
@@ -255,6 +308,8 @@ static int callable_traverse(PyObject *object, visitproc visit, void *arg)
 {
     Callable *self = (Callable *)object;
     Py_VISIT(self->owner);
+    Py_VISIT(self->adapt);
+    Py_VISIT(self->replacement);
     Py_VISIT(self->defaults);
     Py_VISIT(self->hosts);
     Py_VISIT(self->keys);
@@ -270,6 +325,8 @@ static int callable_clear(PyObject *object)
     Callable *self = (Callable *)object;
     self->vectorcall = call_after_clear;
     Py_CLEAR(self->owner);
+    Py_CLEAR(self->adapt);
+    Py_CLEAR(self->replacement);
     Py_CLEAR(self->defaults);
     Py_CLEAR(self->hosts);
     Py_CLEAR(self->keys);

@@ -216,6 +216,8 @@ typedef struct Callable {
     PyObject *names; /* tuple of str: the inputs, then the shared arguments */
     PyObject *defaults; /* tuple, None where an input must be given */
     PyObject *keys; /* tuple of the dict's keys, or NULL */
+    PyObject *adapt; /* makes the replacement where shared variables have other shapes */
+    PyObject *replacement; /* runs the calls instead, if there is one */
     PyObject *convert, *fail, *hosts, *host_types, *constants, *keepalive;
     Plan plan;
     int result;

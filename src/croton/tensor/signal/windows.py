@@ -27,9 +27,9 @@ def count(size: Any, window: int, stride: int, pad: int, ignore_border: bool) ->
     if ignore_border:
         if window == stride:
             return padded // stride
-        return _not_negative((padded - window) // stride + 1)
+        return _not_negative((padded - window + stride) // stride)
     if stride >= window:
-        return (padded - 1) // stride + 1
+        return (padded - 1 + stride) // stride
     return _not_negative((padded - 1 - window) // stride + 1) + 1
 
 

@@ -99,7 +99,8 @@ def positions(image: Any, filter_size: Any, padding: Padding, stride: int, dilat
     (5, 14)
     """
     room = padded(image, filter_size, padding, dilation) - extent(filter_size, dilation)
-    return (room if stride == 1 else room // stride) + 1
+    # One quotient, not a sum with one: expressions of it stay short.
+    return room + 1 if stride == 1 else (room + stride) // stride
 
 
 def whole(value: Any, what: str) -> int:
