@@ -20,6 +20,7 @@ from croton.kernel.nodes import (
     Let,
     Load,
     Local,
+    Prefetch,
     Stmt,
     Store,
     Var,
@@ -35,11 +36,15 @@ class Lines(NamedTuple):
 
 
 class Image(NamedTuple):
-    """Row i of a line's place p is ``buffer[line + start + p * pitch + i]``."""
+    """Row i of a line's place p is ``buffer[line + start + p * pitch + i]``.
+
+    At each place what is ``ahead`` of its first row is asked for.
+    """
 
     buffer: Buffer
     start: Expr
     pitch: Expr
+    ahead: Expr
 
 
 class Gradient(NamedTuple):
@@ -82,7 +87,11 @@ def block(
             Assign(s, op("add", op("mul", element, column), s))
             for s, column in zip(row, columns, strict=True)
         ]
-    step += [Assign(x_at, add(x_at, x.pitch)), Assign(y_at, add(y_at, y.pitch))]
+    step += [
+        Prefetch(x.buffer, add(x_at, x.ahead), level=2),
+        Assign(x_at, add(x_at, x.pitch)),
+        Assign(y_at, add(y_at, y.pitch)),
+    ]
     entry = mul(line, index(ENTRY))
     one_line: Body = (
         Local(x_at, add(Load(lines.table, entry), x.start)),

@@ -21,8 +21,10 @@ from croton.schedule.counts import Count, count
 #: Items that there should be, if each of them has this many products of numbers.
 ITEMS = 48
 LEAST = 1 << 21
-#: Elements that the sums of all pieces may have, and places that a piece should have.
-TEMPORARY = 1 << 20
+#: The sums of all pieces may have as many elements, or one part in ``SHARE`` of what is given;
+#: a piece should have as many places.
+TEMPORARY = 1 << 18
+SHARE = 4
 PIECE = 256
 #: Rows of the result per item, so that reading the gradient is little of the work.
 ROWS = 64
@@ -78,17 +80,22 @@ def cut(t: Shape) -> Cut:
     filter_lines = count("mul", "k0", "k1")
     taps, tap_groups = _even(filter_lines, count("ceildiv", ROWS, count("maximum", run, 1)))
     across = count("ceildiv", "filters", t.panel)
-    parts = product("groups", tap_groups)
-    many = count("floordiv", count("mul", parts, across), 32)
-    panels, panel_groups = _even(across, count("minimum", PANELS, many))
 
+    # So many pieces as make enough items, but for their sums' memory and lengths.
     result = product("k0", "k1", "k2", "channels", "groups", "filters")
-    padded = product("k0", "k1", run, "groups", across, t.panel)
-    wanted = count("minimum", ITEMS, count("floordiv", count("mul", padded, places), LEAST))
+    work = product("k0", "k1", run, "groups", across, t.panel, places)
+    wanted = count("minimum", ITEMS, count("floordiv", work, LEAST))
+    given = count("add", product("batch", "x0", "x1", "x2", "channels"), product(places, "filters"))
+    room = count("maximum", TEMPORARY, count("floordiv", count("mul", "groups", given), SHARE))
+    most = count("floordiv", room, count("maximum", result, 1))
+    most = count("maximum", 1, count("minimum", most, count("floordiv", places, PIECE)))
+    parts = count("mul", "groups", tap_groups)
+    possible = count("mul", count("minimum", wanted, most), count("mul", parts, across))
+    panels, panel_groups = _even(
+        across, count("minimum", PANELS, count("floordiv", possible, count("maximum", 1, wanted)))
+    )
     pieces = count("ceildiv", wanted, count("maximum", 1, count("mul", parts, panel_groups)))
-    room = count("floordiv", TEMPORARY, count("maximum", result, 1))
-    pieces = count("minimum", pieces, count("minimum", room, count("floordiv", places, PIECE)))
-    pieces = count("maximum", pieces, 1)
+    pieces = count("maximum", 1, count("minimum", pieces, most))
     share = count("maximum", 1, count("ceildiv", lines, pieces))
     chunk, _ = _even(share, count("floordiv", t.depth, seg))
     taps_of_run = count("select", merged, count("sub", "k2", 1), 0)

@@ -58,8 +58,11 @@ CUT = (
 )  # fmt: skip
 SIZES = (*EXTENTS, *PLACES, *CUT)
 
+#: Big blocks that are replaced by pairs of those of the middle height at most.
+PAIRS = 1
+
 #: Blocks of rows from which on panels are copied.
-COPIES_FROM = 8
+COPIES_FROM = 9
 
 #: The item: its piece, its lines of the filter, its filters, and their number in the result.
 PIECE, TAP0, TAP1 = Var("piece"), Var("tap0"), Var("tap1")
@@ -139,40 +142,24 @@ class _Filters:
         """How many blocks of each height cover the rows of a run."""
         s = self.size
         big, middle, low = self.t.heights
-        whole, rest, slack = Var("whole"), Var("rest_of_run"), 2 * middle - big
-        pair, none = Var("pair", "bool"), op("eq", rest, ZERO)
-        some_low = op("gt", rest, index(middle))
-        last = op("gt", rest, index(middle + low))
-        one = op("gt", rest, index(low))
+        whole, rest, fewer, after = (Var(f"run_{n}") for n in ("whole", "rest", "fewer", "after"))
+        # Pairs of blocks of the middle height do for big ones and a few rows.
+        slack = 2 * middle - big
+        wanted = ceildiv(rest, index(slack))
+        swapped = _all(op("le", wanted, index(PAIRS)), op("le", wanted, whole))
+        more = op("gt", after, index(middle + low))
+        one = _all(op("gt", after, index(low)), op("le", after, index(middle + low)))
+        some_low = _all(op("gt", after, ZERO), op("le", after, index(low)))
+        few = op("or", some_low, _all(op("gt", after, index(middle)), op("not", more)))
         return (
             Let(RUN, mul(s["channels"], select(s["merged"], s["k2"], ONE))),
             Let(whole, op("floordiv", RUN, index(big))),
             Let(rest, sub(RUN, mul(whole, index(big)))),
-            # Two blocks of the middle height do for a big one and a few rows.
-            Let(
-                pair,
-                op(
-                    "and",
-                    op("gt", whole, ZERO),
-                    op("and", op("gt", rest, ZERO), op("le", rest, index(slack))),
-                ),
-            ),
-            Let(
-                MANY,
-                select(pair, sub(whole, ONE), add(whole, select(last, ONE, ZERO))),
-            ),
-            Let(
-                SOME,
-                select(pair, index(2), select(op("and", one, op("not", last)), ONE, ZERO)),
-            ),
-            Let(
-                FEW,
-                select(
-                    op("or", op("or", pair, last), none),
-                    ZERO,
-                    select(op("or", some_low, op("not", one)), ONE, ZERO),
-                ),
-            ),
+            Let(fewer, select(swapped, wanted, ZERO)),
+            Let(after, select(swapped, ZERO, rest)),
+            Let(MANY, add(sub(whole, fewer), select(more, ONE, ZERO))),
+            Let(SOME, add(mul(fewer, index(2)), select(one, ONE, ZERO))),
+            Let(FEW, select(few, ONE, ZERO)),
         )
 
     def item(self, item: Expr) -> Body:
@@ -302,6 +289,7 @@ class _Filters:
         height, natural, aside = Var("height"), Var("natural"), Var("aside", "bool")
         x_buffer, target = Buffer("image", t.dtype), Buffer("target", t.dtype)
         corner, where, start, pitch = Var("corner"), Var("where"), Var("to_start"), Var("to_pitch")
+        blocks = Var("blocks")
         present, adds = Var("present"), Var("block_adds", "bool")
         first = select(
             late,
@@ -309,15 +297,14 @@ class _Filters:
             select(early, ZERO, mul(MANY, index(big))),
         )
         number = sub(BLOCK, select(late, add(MANY, SOME), select(early, ZERO, MANY)))
-        x = Image(
-            x_buffer, ROW, mul(s["stride2"], select(s["copied"], s["channels"], self.lines.wide))
-        )
+        wide = select(s["copied"], s["channels"], self.lines.wide)
+        ahead, fresh = Var("ahead"), Var("fresh", "bool")
         x_pitch = Var("x_pitch")
         lines = Lines(self.table, COUNT)
         goal = Target(target, start, pitch, adds)
 
         def variant(height_: int) -> Body:
-            image = Image(x_buffer, ROW, x_pitch)
+            image = Image(x_buffer, ROW, x_pitch, ahead)
             return (
                 If(
                     two,
@@ -356,13 +343,26 @@ class _Filters:
             Let(start, select(aside, ZERO, where)),
             Let(pitch, select(aside, index(t.panel), ALL)),
             Let(adds, op("and", ADDS, op("not", aside))),
+            # The next block's rows end so far behind; the last block asks for the next chunk's.
+            Let(
+                ahead,
+                select(
+                    fresh,
+                    select(
+                        op("lt", add(BLOCK, ONE), blocks),
+                        index(2 * big - 1),
+                        mul(PLACES_THERE, x_pitch),
+                    ),
+                    ZERO,
+                ),
+            ),
             If(early, variant(big), (If(late, variant(low), variant(middle)),)),
             If(aside, self.finish(where, present)),
         )
         tap = add(mul(add(mul(T0, s["k1"]), T1), s["k2"]), T2)
         return (
             Let(two, op("gt", WIDE, index(t.lanes))),
-            Let(x_pitch, x.pitch),
+            Let(x_pitch, mul(s["stride2"], wide)),
             Choose(x_buffer, s["copied"], self.band, self.x),
             Let(
                 corner,
@@ -373,7 +373,10 @@ class _Filters:
                     (P0, ONE),
                 ),
             ),
-            For(BLOCK, ZERO, add(MANY, add(SOME, FEW)), body),
+            Let(blocks, add(MANY, add(SOME, FEW))),
+            # What is read for the first time is asked for ahead.
+            Let(fresh, _all(op("eq", TAP, TAP0), op("eq", T2, ZERO), op("eq", P0, F0))),
+            For(BLOCK, ZERO, blocks, body),
         )
 
     def finish(self, where: Expr, present: Expr) -> Body:
@@ -391,3 +394,10 @@ class _Filters:
                 Store(self.out, at, value, mask),
             ]
         return (For(row, DONE, present, tuple(body)),)
+
+
+def _all(*conditions: Expr) -> Expr:
+    result = conditions[0]
+    for condition in conditions[1:]:
+        result = op("and", result, condition)
+    return result

@@ -19,6 +19,7 @@ from croton.kernel.nodes import (
     Let,
     Load,
     Local,
+    Prefetch,
     Store,
     Var,
 )
@@ -197,20 +198,26 @@ class Table:
     def run(self, to: Expr, start: Expr, number: Expr) -> Body:
         """Copy ``number`` neighbours."""
         lanes = self.t.lanes
-        at, whole, first, line = (
-            Var(n) for n in ("copied_at", "copy_whole", "copy_from", "copy_to")
+        at, whole, first, line, later = (
+            Var(f"copy_{n}") for n in ("at", "whole", "from", "to", "later")
         )
-        rest = Var("copy_rest")
+        rest, s = Var("copy_rest"), self.size
+        # The next chunk needs the same of later lines.
+        ahead = mul(mul(sub(LINE1, LINE0), mul(s["stride1"], s["x2"])), self.wide)
         mask = Var("copied_lanes", "bool", lanes)
         return (
             Let(first, start),
             Let(line, to),
+            Let(later, add(start, ahead)),
             Let(whole, sub(number, index(lanes - 1))),
             For(
                 at,
                 ZERO,
                 whole,
-                (Store(self.band, add(line, at), Load(self.x, add(first, at), lanes)),),
+                (
+                    Prefetch(self.x, add(later, at), level=2),
+                    Store(self.band, add(line, at), Load(self.x, add(first, at), lanes)),
+                ),
                 step=index(lanes),
             ),
             Let(rest, op("and", number, index(-lanes))),
