@@ -1,0 +1,67 @@
+"""The gradient by 3 x 3 filters by Winograd's products: the transposed form of the convolution.
+
+See :mod:`croton.schedule.convolution.winograd_filters.kernel` for the formula and the way, and
+:func:`croton.schedule.convolution.winograd.choice.fits` for where it is right.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from croton.kernel.machine import Machine
+from croton.kernel.nodes import Function
+from croton.schedule.convolution.direct_filters import parts
+from croton.schedule.convolution.direct_filters.cut import product
+from croton.schedule.convolution.direct_filters.shape import Shape, shape
+from croton.schedule.convolution.winograd_filters import kernel as sums
+from croton.schedule.convolution.winograd_filters.cut import cut
+from croton.schedule.counts import Count, count
+from croton.schedule.steps import Plan, Step
+
+__all__ = ["steps"]
+
+#: What the sums of the pieces are called.
+PARTS = "winograd_filters_parts"
+
+
+def steps(
+    kind: str, machine: Machine, dtype: str, epilogue: bool, when: Count, *, size: int = 4
+) -> Plan:
+    """The plan of the kind "filters", where ``when`` holds, with tiles of ``size`` (2 or 4).
+
+    Raises ValueError for other kinds, and for an epilogue: no item has all of a sum.
+    """
+    if kind != "filters" or epilogue:
+        raise ValueError("this computes the gradient by the filters, without an epilogue")
+    t = shape(dtype, machine)
+    points = sums.points(size)
+    c = cut(t, size, points, machine.l2)
+    functions = _functions(t, size)
+    values: dict[str, Count] = c._asdict()
+    several = count("and", when, count("lt", 1, c.pieces))
+    spare = t.heights[0] + t.lanes
+    tiles = count("add", count("mul", c.chunk, count("add", c.wide, c.broad)), 2 * spare)
+    held = count("add", tiles, count("mul", count("add", c.wide, t.heights[0]), c.broad))
+    first = Step(
+        functions[0].name,
+        ("x", "y", "w", PARTS),
+        tuple(values.get(name, name) for name in sums.SIZES),
+        count("select", when, product(c.pieces, c.blocks, c.panels), 0),
+        1,
+        count("add", 256, count("mul", points * t.itemsize, held)),
+    )
+    second = Step(
+        functions[1].name,
+        (PARTS, "w"),
+        (c.result, c.pieces),
+        count("select", several, count("ceildiv", c.result, parts.ITEM), 0),
+        16,
+        64,
+    )
+    temporary = count("select", several, count("mul", c.result, c.pieces), 0)
+    return Plan(dtype, functions, ((PARTS, temporary),), (first, second))
+
+
+@lru_cache(maxsize=32)
+def _functions(t: Shape, size: int) -> tuple[Function, Function]:
+    return sums.kernel(t, size), parts.kernel(t)

@@ -1,0 +1,82 @@
+"""How sizes cut the work: into blocks of channels and filters, pieces of tiles, and chunks.
+
+An item is a block of at most ``BLOCK`` channels, one of filters, and all tiles or, where there are
+few blocks, a piece of them.  It goes over its tiles in chunks: so many that both transforms and
+the products of the points at hand (see :mod:`croton.schedule.convolution.winograd_filters.kernel`)
+stay in the second cache.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from croton.schedule.convolution.direct_filters.cut import product
+from croton.schedule.convolution.direct_filters.shape import Shape
+from croton.schedule.counts import Count, count
+
+#: Channels, and filters, of a block.
+BLOCK = 64
+#: Tiles of a chunk at least and at most, and of a piece at least.
+FEW, MANY, PIECE = 16, 128, 32
+#: Items that there should be, and elements that the sums of all pieces may have: so many, or
+#: one part in ``SHARE`` of what is given.
+ITEMS = 32
+TEMPORARY = 1 << 18
+SHARE = 4
+
+
+class Cut(NamedTuple):
+    """See this module's text."""
+
+    #: Tiles in all, of a piece and of a chunk; how many pieces.
+    tiles: Count
+    share: Count
+    chunk: Count
+    pieces: Count
+    #: Channels and filters of a block (whole vectors), and how many blocks of each.
+    wide: Count
+    broad: Count
+    blocks: Count
+    panels: Count
+    #: Elements of the result.
+    result: Count
+
+
+def cut(t: Shape, size: int, points: int, second: int) -> Cut:
+    """The cut for tiles of ``size``, ``points`` at hand, and a second cache of so many bytes."""
+    wide, blocks = _blocks(t, "channels")
+    broad, panels = _blocks(t, "filters")
+    down, across = (count("ceildiv", f"y{d}", size) for d in (1, 2))
+    tiles = product("batch", "y0", down, across)
+    result = product("k1", "k2", "channels", "filters")
+    given = product("batch", "x0", count("add", product("x1", "x2", "channels"),
+                                         product("y1", "y2", "filters")))
+    room = count("maximum", TEMPORARY, count("floordiv", given, SHARE))
+    most = count("minimum", count("floordiv", room, count("maximum", 1, result)),
+                 count("floordiv", tiles, PIECE))
+    wanted = count("ceildiv", ITEMS, count("maximum", 1, count("mul", blocks, panels)))
+    pieces = count("maximum", 1, count("minimum", wanted, most))
+    share = count("maximum", 1, count("ceildiv", tiles, pieces))
+    near = count("sub", second * 3 // 4 // (points * t.itemsize), count("mul", wide, broad))
+    fitting = count("floordiv", near, count("maximum", 1, count("add", wide, broad)))
+    fitting = count("minimum", MANY, count("maximum", FEW, fitting))
+    chunk = count("ceildiv", share, count("ceildiv", share, fitting))
+    return Cut(
+        tiles,
+        share,
+        chunk,
+        count("maximum", 1, count("ceildiv", tiles, share)),
+        wide,
+        broad,
+        blocks,
+        panels,
+        result,
+    )
+
+
+def _blocks(t: Shape, extent: str) -> tuple[Count, Count]:
+    """Channels of a block, alike and of whole vectors, and how many blocks there are."""
+    number = count("maximum", 1, count("ceildiv", extent, BLOCK))
+    each = count("maximum", 1, count("ceildiv", count("ceildiv", extent, number), t.lanes))
+    whole = count("mul", each, t.lanes)
+    return whole, count("ceildiv", extent, whole)

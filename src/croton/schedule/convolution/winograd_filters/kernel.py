@@ -1,0 +1,297 @@
+"""The kernel: every item sums up products of transformed tiles, and transforms them back.
+
+With the matrices of :mod:`croton.schedule.convolution.winograd.matrices` a tile of the result is
+``A^T [sum over c of (G w G^T) * (B^T x B)] A``, so that the gradient by the filters is::
+
+    G^T [sum over tiles of (B^T x B) * (A y A^T)] G
+
+Each of the points is a product of two matrices with tiles as the inner index.  An item does the
+lines of points in two halves, one after the other: the products of half the points stay in
+the second cache, and only the first step of the transforms must be done anew.
+"""
+
+from __future__ import annotations
+
+from croton.kernel.build import add, index, mul, op, select, sub
+from croton.kernel.nodes import (
+    Allocate,
+    Body,
+    Buffer,
+    Choose,
+    Expr,
+    For,
+    Function,
+    If,
+    Let,
+    Local,
+    Store,
+    Var,
+)
+from croton.schedule.convolution.direct_filters.block import (
+    Gradient,
+    Image,
+    Lines,
+    Target,
+    block,
+)
+from croton.schedule.convolution.direct_filters.shape import Shape
+from croton.schedule.convolution.names import EXTENTS, PLACES
+from croton.schedule.convolution.winograd.matrices import TAPS, Matrix, matrices
+from croton.schedule.convolution.winograd_filters.tiles import (
+    FIRST,
+    TILES,
+    Goal,
+    Source,
+    Spread,
+    gather,
+    spread,
+)
+from croton.schedule.product.strips import ZERO, ceildiv
+
+#: What the plan decides (:class:`croton.schedule.convolution.winograd_filters.cut.Cut`).
+CUT = ("tiles", "share", "chunk", "pieces", "wide", "broad", "blocks", "panels", "result")
+SIZES = (*EXTENTS, *PLACES, *CUT)
+
+#: The item: its piece, its first channel and filter, how many of each, its last tile.
+PIECE, C0, F0, CHANNELS, FILTERS = (Var(n) for n in ("piece", "c0", "f0", "c_there", "f_there"))
+START, END = Var("first_tile"), Var("end_tile")
+#: The first tile of a chunk, and the point.
+AT, POINT = Var("chunk_at"), Var("point")
+
+
+def halves(size: int) -> list[slice]:
+    """The lines of points that are done at a time."""
+    reach = size + TAPS - 1
+    return [slice(0, reach // 2), slice(reach // 2, reach)]
+
+
+def points(size: int) -> int:
+    """Points that are done at a time."""
+    reach = size + TAPS - 1
+    return reach // 2 * reach
+
+
+def kernel(t: Shape, size: int) -> Function:
+    """The kernel for tiles of ``size``, for any sizes."""
+    return _Winograd(t, size).function()
+
+
+class _Winograd:
+    def __init__(self, t: Shape, size: int) -> None:
+        self.t = t
+        self.tile = size
+        self.size = {name: Var(name) for name in SIZES}
+        self.x, self.y = Buffer("x", t.dtype), Buffer("y", t.dtype)
+        self.w, self.parts = Buffer("w", t.dtype), Buffer("parts", t.dtype)
+        self.out, self.table = Buffer("out", t.dtype), Buffer("table", "int64")
+        self.v, self.m = Buffer("image_tiles", t.dtype), Buffer("gradient_tiles", t.dtype)
+        self.sums = Buffer("sums", t.dtype)
+        self.grid = (Var("grid_down"), Var("grid_across"))
+        # Between points: tiles and a little, of which blocks of rows read beyond the last.
+        spare = index(t.heights[0] + t.lanes)
+        s = self.size
+        v_apart, m_apart, u_apart = (Var(f"{n}_apart") for n in ("v", "m", "u"))
+        self.v_tiles = Spread(self.v, v_apart, s["wide"])
+        self.m_tiles = Spread(self.m, m_apart, s["broad"])
+        self.products = Spread(self.sums, u_apart, s["broad"])
+        self.aparts: Body = (
+            Let(v_apart, add(mul(s["chunk"], s["wide"]), spare)),
+            Let(m_apart, add(mul(s["chunk"], s["broad"]), spare)),
+            Let(u_apart, mul(add(s["wide"], index(t.heights[0])), s["broad"])),
+        )
+
+    def function(self) -> Function:
+        """All items of ``[lo, hi)``."""
+        s, t = self.size, self.t
+        item = Var("item")
+        held = index(points(self.tile) * t.itemsize)
+        starts = [index(64), index(128)]
+        for tiles in (self.v_tiles, self.m_tiles):
+            starts.append(add(starts[-1], mul(tiles.apart, held)))
+        names = (self.table, self.v, self.m, self.sums)
+        body: Body = (
+            *self.aparts,
+            *(Allocate(b, at) for b, at in zip(names, starts, strict=True)),
+            *(
+                Let(v, ceildiv(s[f"y{d}"], index(self.tile)))
+                for d, v in enumerate(self.grid, 1)
+            ),
+            For(item, Var("lo"), Var("hi"), self.item(item)),
+        )
+        return Function(
+            f"convolution_filters_{t.dtype}_winograd{self.tile}",
+            (self.x, self.y, self.w, self.parts),
+            tuple(Var(name) for name in SIZES),
+            body,
+            contract=True,
+        )
+
+    def item(self, item: Expr) -> Body:
+        """One block of channels and filters, for one piece of the tiles."""
+        s = self.size
+        rest, panel, number = Var("item_rest"), Var("item_panel"), Var("item_block")
+        found = matrices(self.tile)
+        halved: list[Body] = []
+        half, base = Var("half"), Var("base")
+        filters = mul(s["groups"], s["filters"])
+        line = mul(s["channels"], filters)
+        goal = Goal(
+            self.out,
+            add(base, add(mul(C0, filters), F0)),
+            mul(line, s["k2"]),
+            line,
+            filters,
+            FILTERS,
+            op("gt", half, ZERO),
+        )
+        parts: list[tuple[Body, Body]] = []
+        for lines in halves(self.tile):
+            parts.append(
+                (
+                    self.transforms(found.image[lines], _turned(found.result)[lines]),
+                    gather(
+                        self.t,
+                        _turned(found.filters[lines]),
+                        _turned(found.filters),
+                        self.products,
+                        CHANNELS,
+                        goal,
+                    ),
+                )
+            )
+        (first, first_back), (second, second_back) = parts
+        early = op("eq", half, ZERO)
+        chunk: Body = (
+            Let(TILES, op("minimum", s["chunk"], sub(END, AT))),
+            *self.place(),
+            If(early, first, second),
+            Store(self.table, index(2), TILES),
+            *self.multiply(),
+        )
+        return (
+            Let(rest, op("floordiv", item, s["panels"])),
+            Let(panel, sub(item, mul(rest, s["panels"]))),
+            Let(PIECE, op("floordiv", rest, s["blocks"])),
+            Let(number, sub(rest, mul(PIECE, s["blocks"]))),
+            Let(C0, mul(number, s["wide"])),
+            Let(F0, mul(panel, s["broad"])),
+            Let(CHANNELS, op("minimum", s["wide"], sub(s["channels"], C0))),
+            Let(FILTERS, op("minimum", s["broad"], sub(s["filters"], F0))),
+            Let(START, mul(PIECE, s["share"])),
+            Let(END, op("minimum", add(START, s["share"]), s["tiles"])),
+            Choose(self.out, op("gt", s["pieces"], index(1)), self.parts, self.w),
+            Let(base, mul(PIECE, s["result"])),
+            Store(self.table, ZERO, ZERO),
+            Store(self.table, index(1), ZERO),
+            For(
+                half,
+                ZERO,
+                index(2),
+                (
+                    # Without tiles, one empty chunk still makes zeros.
+                    For(
+                        AT,
+                        START,
+                        op("maximum", END, add(START, index(1))),
+                        chunk,
+                        step=s["chunk"],
+                    ),
+                    If(early, first_back, second_back),
+                ),
+            ),
+        )
+
+    def place(self) -> Body:
+        """Find the first tile of the chunk."""
+        line, (image, down, across) = Var("tile_line"), FIRST
+        return (
+            Let(line, op("floordiv", AT, self.grid[1])),
+            Let(across, sub(AT, mul(line, self.grid[1]))),
+            Let(image, op("floordiv", line, self.grid[0])),
+            Let(down, sub(line, mul(image, self.grid[0]))),
+        )
+
+    def transforms(self, image_rows: Matrix, gradient_rows: Matrix) -> Body:
+        """Transform the chunk's tiles, for some lines of points."""
+        s, found = self.size, matrices(self.tile)
+        image = Source(
+            "x",
+            self.x,
+            s["x1"],
+            s["x2"],
+            mul(s["groups"], s["channels"]),
+            C0,
+            CHANNELS,
+            s["before1"],
+            s["before2"],
+        )
+        gradient = Source(
+            "y",
+            self.y,
+            s["y1"],
+            s["y2"],
+            mul(s["groups"], s["filters"]),
+            F0,
+            FILTERS,
+            ZERO,
+            ZERO,
+        )
+        t, columns = self.t, _turned(found.result)
+        return (
+            *spread(t, self.tile, self.grid, image_rows, found.image, image, self.v_tiles),
+            *spread(t, self.tile, self.grid, gradient_rows, columns, gradient, self.m_tiles),
+        )
+
+    def multiply(self) -> Body:
+        """Add the products of the chunk's tiles to the sums, point by point."""
+        t = self.t
+        big, low = t.heights[:2]
+        column, row, two = Var("column"), Var("row"), Var("two", "bool")
+        tall, v_at, m_at, u_at = Var("tall", "bool"), Var("v_at"), Var("m_at"), Var("u_at")
+        to, lines = Var("to"), Lines(self.table, index(1))
+        gradient = Gradient(self.m, add(m_at, column), self.m_tiles.pitch)
+        place = add(add(u_at, mul(row, self.products.pitch)), column)
+        target = Target(self.sums, to, self.products.pitch, op("gt", AT, START))
+        image = Image(self.v, add(v_at, row), self.v_tiles.pitch, ZERO)
+
+        def rows(height: int) -> Body:
+            return (
+                If(
+                    two,
+                    block(t, height, 2, lines, image, gradient, target),
+                    block(t, height, 1, lines, image, gradient, target),
+                ),
+            )
+
+        # Rows that are not there are computed as well; the sums have room for them.
+        blocks: Body = (
+            Let(to, place),
+            Let(tall, op("le", index(low + 1), sub(CHANNELS, row))),
+            If(tall, rows(big), rows(low)),
+        )
+        return (
+            For(
+                POINT,
+                ZERO,
+                index(points(self.tile)),
+                (
+                    Let(v_at, mul(POINT, self.v_tiles.apart)),
+                    Let(m_at, mul(POINT, self.m_tiles.apart)),
+                    Let(u_at, mul(POINT, self.products.apart)),
+                    For(
+                        column,
+                        ZERO,
+                        FILTERS,
+                        (
+                            Let(two, op("gt", sub(FILTERS, column), index(t.lanes))),
+                            For(row, ZERO, CHANNELS, blocks, step=index(big)),
+                        ),
+                        step=index(t.panel),
+                    ),
+                ),
+            ),
+        )
+
+
+def _turned(matrix: Matrix) -> Matrix:
+    return tuple(zip(*matrix, strict=True))

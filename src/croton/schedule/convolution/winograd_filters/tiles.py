@@ -1,0 +1,200 @@
+"""Transforming tiles: of the image and of the gradient before their products, of these back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from croton.kernel.build import add, broadcast, const, index, mul, op, sub
+from croton.kernel.nodes import (
+    Assign,
+    Body,
+    Buffer,
+    Expr,
+    For,
+    If,
+    Let,
+    Load,
+    Local,
+    Stmt,
+    Store,
+    Var,
+)
+from croton.schedule.convolution.direct_filters.shape import Shape
+from croton.schedule.convolution.winograd.matrices import Matrix
+from croton.schedule.convolution.winograd.transforms import transform
+from croton.schedule.product.pack import below
+from croton.schedule.product.strips import ZERO
+
+#: The tile, and the first one of a chunk, by its image and its place in that.
+TILE, TILES = Var("tile"), Var("tiles_there")
+FIRST = tuple(Var(f"first_{name}") for name in ("image", "down", "across"))
+
+
+class Source(NamedTuple):
+    """Element (n, i, j, c) is ``buffer[((n * high + i) * wide + j) * pitch + start + c]``.
+
+    There are ``present`` channels.  Tile (0, 0) begins ``above`` and ``left`` of place (0, 0).
+    """
+
+    name: str
+    buffer: Buffer
+    high: Expr
+    wide: Expr
+    pitch: Expr
+    start: Expr
+    present: Expr
+    above: Expr
+    left: Expr
+
+
+class Spread(NamedTuple):
+    """Element (point, tile, c) is ``buffer[point * apart + tile * pitch + c]``."""
+
+    buffer: Buffer
+    apart: Expr
+    pitch: Expr
+
+
+def spread(
+    t: Shape,
+    size: int,
+    grid: tuple[Expr, Expr],
+    rows: Matrix,
+    columns: Matrix,
+    source: Source,
+    to: Spread,
+) -> Body:
+    """Transform ``TILES`` tiles: ``rows`` times each, times the transpose of ``columns``.
+
+    Tiles begin ``size`` places apart, of ``grid`` an image.  What is outside counts as zeros.
+    """
+    name, reach = source.name, len(columns[0])
+    lanes, dtype = t.lanes, t.dtype
+    image, down, across = (Var(f"{name}_{n}") for n in ("image", "down", "across"))
+    top, left, line = Var(f"{name}_top"), Var(f"{name}_left"), Var(f"{name}_line")
+    corner, channel, place = (Var(f"{name}_{n}") for n in ("corner", "channel", "to"))
+    row_pitch = Var(f"{name}_row_pitch")
+    row_there = [Var(f"{name}_row{r}", "bool") for r in range(reach)]
+    column_there = [Var(f"{name}_column{q}", "bool") for q in range(reach)]
+    shown = [Var(f"{name}_shown{r}", "bool", lanes) for r in range(reach)]
+    mask = Var(f"{name}_lanes", "bool", lanes)
+    kept = [[Var(f"{name}_d{r}_{q}", dtype, lanes) for q in range(reach)] for r in range(len(rows))]
+
+    def there(start: Expr, at: int, extent: Expr) -> Expr:
+        value = add(start, index(at))
+        return op("and", op("ge", value, ZERO), op("lt", value, extent))
+
+    vector: list[Stmt] = [
+        Let(mask, below(source.present, channel, lanes)),
+        *(
+            Let(v, op("and", broadcast(flag, lanes), mask))
+            for v, flag in zip(shown, row_there, strict=True)
+        ),
+    ]
+    for q in range(reach):
+        values = [Var(f"{name}_x{r}_{q}", dtype, lanes) for r in range(reach)]
+        at = Var(f"{name}_at{q}")
+        reads: list[Stmt] = [Let(at, add(add(corner, mul(source.pitch, index(q))), channel))]
+        reads += [
+            Let(value, Load(source.buffer, add(at, mul(row_pitch, index(r))), lanes, shown[r]))
+            for r, value in enumerate(values)
+        ]
+        lines, results = transform(rows, values, f"{name}_a{q}_")
+        reads += lines
+        reads += [Assign(k[q], value) for k, value in zip(kept, results, strict=True)]
+        vector += [Local(k[q], const(0.0, dtype, lanes)) for k in kept]
+        vector.append(If(column_there[q], tuple(reads)))
+    for r, row in enumerate(kept):
+        lines, results = transform(columns, row, f"{name}_b{r}_")
+        vector += lines
+        for q, value in enumerate(results):
+            point = index(r * len(columns) + q)
+            vector.append(
+                Store(to.buffer, add(add(place, mul(to.apart, point)), channel), value)
+            )
+    body: Body = (
+        Let(top, sub(mul(down, index(size)), source.above)),
+        Let(left, sub(mul(across, index(size)), source.left)),
+        *(Let(v, there(top, r, source.high)) for r, v in enumerate(row_there)),
+        *(Let(v, there(left, q, source.wide)) for q, v in enumerate(column_there)),
+        Let(line, add(mul(image, source.high), top)),
+        Let(corner, add(mul(add(mul(line, source.wide), left), source.pitch), source.start)),
+        Let(place, mul(TILE, to.pitch)),
+        For(channel, ZERO, source.present, tuple(vector), step=index(lanes)),
+        Assign(across, add(across, index(1))),
+        If(
+            op("eq", across, grid[1]),
+            (
+                Assign(across, ZERO),
+                Assign(down, add(down, index(1))),
+                If(
+                    op("eq", down, grid[0]),
+                    (Assign(down, ZERO), Assign(image, add(image, index(1)))),
+                ),
+            ),
+        ),
+    )
+    return (
+        Let(row_pitch, mul(source.wide, source.pitch)),
+        *(Local(v, first) for v, first in zip((image, down, across), FIRST, strict=True)),
+        For(TILE, ZERO, TILES, body),
+    )
+
+
+class Goal(NamedTuple):
+    """Element (i, j, c, f) is ``buffer[start + i * row + j * column + c * pitch + f]``.
+
+    There are ``present`` filters.  Where ``adds`` holds, sums are added to what is there.
+    """
+
+    buffer: Buffer
+    start: Expr
+    row: Expr
+    column: Expr
+    pitch: Expr
+    present: Expr
+    adds: Expr
+
+
+def gather(
+    t: Shape, rows: Matrix, columns: Matrix, products: Spread, channels: Expr, goal: Goal
+) -> Body:
+    """``rows`` times the products of each channel and filter, times ``columns`` transposed.
+
+    The products' tiles are channels here.
+    """
+    lanes, dtype = t.lanes, t.dtype
+    channel, vector, source, to = (Var(f"g_{n}") for n in ("channel", "filter", "from", "to"))
+    mask = Var("g_lanes", "bool", lanes)
+    body: list[Stmt] = [
+        Let(mask, below(goal.present, vector, lanes)),
+        Let(source, add(mul(channel, products.pitch), vector)),
+        Let(to, add(add(goal.start, mul(channel, goal.pitch)), vector)),
+    ]
+    found: list[Sequence[Expr]] = []
+    points = len(columns[0])
+    for r in range(len(rows[0])):
+        values = [Var(f"g_m{r}_{q}", dtype, lanes) for q in range(points)]
+        body += [
+            Let(v, Load(products.buffer, add(source, mul(products.apart, index(r * points + q))), lanes))
+            for q, v in enumerate(values)
+        ]
+        lines, results = transform(columns, values, f"g_a{r}_")
+        body += lines
+        found.append(results)
+    for q in range(len(columns)):
+        lines, results = transform(rows, [line[q] for line in found], f"g_b{q}_")
+        body += lines
+        for r, value in enumerate(results):
+            total, at = Var(f"g_sum{r}_{q}", dtype, lanes), Var(f"g_at{r}_{q}")
+            more = op("add", total, Load(goal.buffer, at, lanes, mask))
+            place = add(mul(goal.row, index(r)), mul(goal.column, index(q)))
+            body += [
+                Let(at, add(to, place)),
+                Local(total, value),
+                If(goal.adds, (Assign(total, more),)),
+                Store(goal.buffer, at, total, mask),
+            ]
+    inner = For(vector, ZERO, goal.present, tuple(body), step=index(lanes))
+    return (For(channel, ZERO, channels, (inner,)),)
