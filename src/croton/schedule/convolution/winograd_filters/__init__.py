@@ -13,6 +13,7 @@ from croton.kernel.nodes import Function
 from croton.schedule.convolution.direct_filters import parts
 from croton.schedule.convolution.direct_filters.cut import product
 from croton.schedule.convolution.direct_filters.shape import Shape, shape
+from croton.schedule.convolution.winograd.matrices import TAPS
 from croton.schedule.convolution.winograd_filters import kernel as sums
 from croton.schedule.convolution.winograd_filters.cut import cut
 from croton.schedule.counts import Count, count
@@ -42,13 +43,14 @@ def steps(
     spare = t.heights[0] + t.lanes
     tiles = count("add", count("mul", c.chunk, count("add", c.wide, c.broad)), 2 * spare)
     held = count("add", tiles, count("mul", count("add", c.wide, t.heights[0]), c.broad))
+    kept = product(TAPS * TAPS, c.wide, c.broad)
     first = Step(
         functions[0].name,
         ("x", "y", "w", PARTS),
         tuple(values.get(name, name) for name in sums.SIZES),
         count("select", when, product(c.pieces, c.blocks, c.panels), 0),
         1,
-        count("add", 256, count("mul", points * t.itemsize, held)),
+        count("add", 256, count("mul", t.itemsize, count("add", count("mul", points, held), kept))),
     )
     second = Step(
         functions[1].name,

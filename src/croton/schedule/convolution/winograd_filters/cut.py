@@ -49,11 +49,15 @@ def cut(t: Shape, size: int, points: int, second: int) -> Cut:
     down, across = (count("ceildiv", f"y{d}", size) for d in (1, 2))
     tiles = product("batch", "y0", down, across)
     result = product("k1", "k2", "channels", "filters")
-    given = product("batch", "x0", count("add", product("x1", "x2", "channels"),
-                                         product("y1", "y2", "filters")))
+    given = product(
+        "batch", "x0", count("add", product("x1", "x2", "channels"), product("y1", "y2", "filters"))
+    )
     room = count("maximum", TEMPORARY, count("floordiv", given, SHARE))
-    most = count("minimum", count("floordiv", room, count("maximum", 1, result)),
-                 count("floordiv", tiles, PIECE))
+    most = count(
+        "minimum",
+        count("floordiv", room, count("maximum", 1, result)),
+        count("floordiv", tiles, PIECE),
+    )
     wanted = count("ceildiv", ITEMS, count("maximum", 1, count("mul", blocks, panels)))
     pieces = count("maximum", 1, count("minimum", wanted, most))
     share = count("maximum", 1, count("ceildiv", tiles, pieces))

@@ -12,7 +12,7 @@ the second cache, and only the first step of the transforms must be done anew.
 
 from __future__ import annotations
 
-from croton.kernel.build import add, index, mul, op, select, sub
+from croton.kernel.build import add, index, mul, op, sub
 from croton.kernel.nodes import (
     Allocate,
     Body,
@@ -23,7 +23,6 @@ from croton.kernel.nodes import (
     Function,
     If,
     Let,
-    Local,
     Store,
     Var,
 )
@@ -85,7 +84,8 @@ class _Winograd:
         self.w, self.parts = Buffer("w", t.dtype), Buffer("parts", t.dtype)
         self.out, self.table = Buffer("out", t.dtype), Buffer("table", "int64")
         self.v, self.m = Buffer("image_tiles", t.dtype), Buffer("gradient_tiles", t.dtype)
-        self.sums = Buffer("sums", t.dtype)
+        #: Sums of half the points, and what the first half's are when transformed back.
+        self.sums, self.kept = Buffer("sums", t.dtype), Buffer("kept", t.dtype)
         self.grid = (Var("grid_down"), Var("grid_across"))
         # Between points: tiles and a little, of which blocks of rows read beyond the last.
         spare = index(t.heights[0] + t.lanes)
@@ -105,17 +105,15 @@ class _Winograd:
         s, t = self.size, self.t
         item = Var("item")
         held = index(points(self.tile) * t.itemsize)
-        starts = [index(64), index(128)]
+        starts: list[Expr] = [index(64), index(128)]
         for tiles in (self.v_tiles, self.m_tiles):
             starts.append(add(starts[-1], mul(tiles.apart, held)))
-        names = (self.table, self.v, self.m, self.sums)
+        starts.append(add(starts[-1], mul(self.products.apart, held)))
+        names = (self.table, self.v, self.m, self.sums, self.kept)
         body: Body = (
             *self.aparts,
             *(Allocate(b, at) for b, at in zip(names, starts, strict=True)),
-            *(
-                Let(v, ceildiv(s[f"y{d}"], index(self.tile)))
-                for d, v in enumerate(self.grid, 1)
-            ),
+            *(Let(v, ceildiv(s[f"y{d}"], index(self.tile))) for d, v in enumerate(self.grid, 1)),
             For(item, Var("lo"), Var("hi"), self.item(item)),
         )
         return Function(
@@ -131,35 +129,24 @@ class _Winograd:
         s = self.size
         rest, panel, number = Var("item_rest"), Var("item_panel"), Var("item_block")
         found = matrices(self.tile)
-        halved: list[Body] = []
         half, base = Var("half"), Var("base")
         filters = mul(s["groups"], s["filters"])
         line = mul(s["channels"], filters)
-        goal = Goal(
-            self.out,
-            add(base, add(mul(C0, filters), F0)),
-            mul(line, s["k2"]),
-            line,
-            filters,
-            FILTERS,
-            op("gt", half, ZERO),
+        mask = Var("filter_lanes", "bool", self.t.lanes)
+        start = add(base, add(mul(C0, filters), F0))
+        goal = Goal(self.out, start, mul(line, s["k2"]), line, filters, mask)
+        held = mul(s["wide"], s["broad"])
+        between = Goal(self.kept, ZERO, mul(held, index(TAPS)), held, s["broad"], None)
+        columns, extents = _turned(found.filters), (CHANNELS, FILTERS)
+        one, other = halves(self.tile)
+        first, second = (
+            self.transforms(found.image[lines], _turned(found.result)[lines])
+            for lines in (one, other)
         )
-        parts: list[tuple[Body, Body]] = []
-        for lines in halves(self.tile):
-            parts.append(
-                (
-                    self.transforms(found.image[lines], _turned(found.result)[lines]),
-                    gather(
-                        self.t,
-                        _turned(found.filters[lines]),
-                        _turned(found.filters),
-                        self.products,
-                        CHANNELS,
-                        goal,
-                    ),
-                )
-            )
-        (first, first_back), (second, second_back) = parts
+        first_back, second_back = (
+            gather(self.t, _turned(found.filters[lines]), columns, self.products, extents, *ends)
+            for lines, ends in ((one, (None, between)), (other, (between, goal)))
+        )
         early = op("eq", half, ZERO)
         chunk: Body = (
             Let(TILES, op("minimum", s["chunk"], sub(END, AT))),

@@ -16,6 +16,7 @@ from croton.kernel.nodes import (
     Let,
     Load,
     Local,
+    Prefetch,
     Stmt,
     Store,
     Var,
@@ -100,6 +101,12 @@ def spread(
             Let(value, Load(source.buffer, add(at, mul(row_pitch, index(r))), lanes, shown[r]))
             for r, value in enumerate(values)
         ]
+        if q < size:
+            # The next line of tiles needs these places of later rows.
+            reads += [
+                Prefetch(source.buffer, add(at, mul(row_pitch, index(r + size))), level=2)
+                for r in range(reach - size, reach)
+            ]
         lines, results = transform(rows, values, f"{name}_a{q}_")
         reads += lines
         reads += [Assign(k[q], value) for k, value in zip(kept, results, strict=True)]
@@ -110,9 +117,7 @@ def spread(
         vector += lines
         for q, value in enumerate(results):
             point = index(r * len(columns) + q)
-            vector.append(
-                Store(to.buffer, add(add(place, mul(to.apart, point)), channel), value)
-            )
+            vector.append(Store(to.buffer, add(add(place, mul(to.apart, point)), channel), value))
     body: Body = (
         Let(top, sub(mul(down, index(size)), source.above)),
         Let(left, sub(mul(across, index(size)), source.left)),
@@ -145,7 +150,7 @@ def spread(
 class Goal(NamedTuple):
     """Element (i, j, c, f) is ``buffer[start + i * row + j * column + c * pitch + f]``.
 
-    There are ``present`` filters.  Where ``adds`` holds, sums are added to what is there.
+    Stored are the lanes of ``mask``, or whole vectors.
     """
 
     buffer: Buffer
@@ -153,48 +158,58 @@ class Goal(NamedTuple):
     row: Expr
     column: Expr
     pitch: Expr
-    present: Expr
-    adds: Expr
+    mask: Var | None
 
 
 def gather(
-    t: Shape, rows: Matrix, columns: Matrix, products: Spread, channels: Expr, goal: Goal
+    t: Shape,
+    rows: Matrix,
+    columns: Matrix,
+    products: Spread,
+    extents: tuple[Expr, Expr],
+    earlier: Goal | None,
+    goal: Goal,
 ) -> Body:
     """``rows`` times the products of each channel and filter, times ``columns`` transposed.
 
-    The products' tiles are channels here.
+    The products' tiles are channels here; ``extents`` are of channels and filters.  What is at
+    ``earlier`` is added.
     """
     lanes, dtype = t.lanes, t.dtype
-    channel, vector, source, to = (Var(f"g_{n}") for n in ("channel", "filter", "from", "to"))
-    mask = Var("g_lanes", "bool", lanes)
-    body: list[Stmt] = [
-        Let(mask, below(goal.present, vector, lanes)),
-        Let(source, add(mul(channel, products.pitch), vector)),
-        Let(to, add(add(goal.start, mul(channel, goal.pitch)), vector)),
-    ]
+    channel, vector, source = (Var(f"g_{n}") for n in ("channel", "filter", "from"))
+    body: list[Stmt] = [Let(source, add(mul(channel, products.pitch), vector))]
+    if goal.mask is not None:
+        body.append(Let(goal.mask, below(extents[1], vector, lanes)))
     found: list[Sequence[Expr]] = []
     points = len(columns[0])
     for r in range(len(rows[0])):
         values = [Var(f"g_m{r}_{q}", dtype, lanes) for q in range(points)]
-        body += [
-            Let(v, Load(products.buffer, add(source, mul(products.apart, index(r * points + q))), lanes))
-            for q, v in enumerate(values)
-        ]
+        for q, value in enumerate(values):
+            at = add(source, mul(products.apart, index(r * points + q)))
+            body.append(Let(value, Load(products.buffer, at, lanes)))
         lines, results = transform(columns, values, f"g_a{r}_")
         body += lines
         found.append(results)
+
+    def corner(place: Goal) -> Expr:
+        return add(add(place.start, mul(channel, place.pitch)), vector)
+
+    to, before = Var("g_to"), Var("g_before")
+    body.append(Let(to, corner(goal)))
+    if earlier is not None:
+        body.append(Let(before, corner(earlier)))
     for q in range(len(columns)):
         lines, results = transform(rows, [line[q] for line in found], f"g_b{q}_")
         body += lines
         for r, value in enumerate(results):
-            total, at = Var(f"g_sum{r}_{q}", dtype, lanes), Var(f"g_at{r}_{q}")
-            more = op("add", total, Load(goal.buffer, at, lanes, mask))
-            place = add(mul(goal.row, index(r)), mul(goal.column, index(q)))
-            body += [
-                Let(at, add(to, place)),
-                Local(total, value),
-                If(goal.adds, (Assign(total, more),)),
-                Store(goal.buffer, at, total, mask),
-            ]
-    inner = For(vector, ZERO, goal.present, tuple(body), step=index(lanes))
-    return (For(channel, ZERO, channels, (inner,)),)
+            total: Expr = value
+            if earlier is not None:
+                at = add(before, _place(earlier, r, q))
+                total = add(value, Load(earlier.buffer, at, lanes))
+            body.append(Store(goal.buffer, add(to, _place(goal, r, q)), total, goal.mask))
+    inner = For(vector, ZERO, extents[1], tuple(body), step=index(lanes))
+    return (For(channel, ZERO, extents[0], (inner,)),)
+
+
+def _place(goal: Goal, row: int, column: int) -> Expr:
+    return add(mul(goal.row, index(row)), mul(goal.column, index(column)))

@@ -1,0 +1,136 @@
+"""Winograd's form of the gradient by the filters against sums of products in float64."""
+
+import numpy as np
+import pytest
+from filter_gradients import (
+    DTYPES,
+    MACHINES,
+    Compiled,
+    arrays,
+    at_the_edge,
+    reference,
+    result_size,
+)
+
+from croton.codegen.targets.cpu import host
+from croton.kernel.verify import verify
+from croton.schedule.convolution import winograd_filters
+from croton.schedule.convolution.run import sizes_of
+from croton.schedule.convolution.winograd.choice import fits
+from croton.schedule.counts import evaluate
+
+ONES, TAPS = (1, 1), (3, 3)
+#: Errors, in units of rounding, of the largest result that absolute values would give.
+ROUNDINGS = {2: 4, 4: 12}
+
+
+@pytest.fixture(
+    scope="module", params=[*((d, m, 4) for d in DTYPES for m in MACHINES), ("float32", "host", 2)]
+)
+def compiled(request):
+    dtype, name, size = request.param
+    plan = winograd_filters.steps("filters", MACHINES[name], dtype, False, 1, size=size)
+    result = Compiled(plan)
+    result.size = size
+    return result
+
+
+def run(compiled, x, y, before, **how):
+    w = np.zeros((*TAPS, x.shape[-1], y.shape[-1]), compiled.dtype)
+    assert evaluate(fits(), sizes_of(x.shape, w, y.shape, ONES, before, ONES))
+    return compiled(x, y, TAPS, ONES, before, ONES, **how)
+
+
+def check(compiled, x, y, before, **how):
+    got = run(compiled, x, y, before, **how)
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    want = reference(x, y, TAPS, ONES, before, ONES, 1)
+    size = reference(np.abs(x), np.abs(y), TAPS, ONES, before, ONES, 1)
+    allowed = ROUNDINGS[compiled.size] * np.finfo(got.dtype).eps * size.max(initial=0)
+    assert got.shape == want.shape
+    assert (np.abs(got - want) <= allowed).all()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_sizes(compiled, seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(3):
+        image = tuple(int(v) for v in rng.integers(1, 18, 2))
+        before, after = (tuple(int(v) for v in rng.integers(0, 4, 2)) for _ in range(2))
+        channels, filters = (int(rng.choice([1, 3, 8, 14, 17, 33, 64, 70])) for _ in range(2))
+        result = result_size(image, TAPS, ONES, before, after, ONES)
+        batch = int(rng.integers(1, 5))
+        x, y = arrays(rng, compiled.dtype, batch, image, channels, result, filters)
+        check(compiled, x, y, before)
+
+
+#: Batch, image, padding, channels and filters.
+LARGER = {
+    "pieces": (9, (20, 23), (1, 1), 16, 24),
+    "blocks": (3, (7, 7), (1, 1), 150, 270),
+    "chunks in pieces": (20, (22, 22), (0, 0), 17, 35),
+    "wide": (1, (5, 300), (1, 2), 20, 10),
+}
+
+
+def larger(name, dtype):
+    batch, image, pad, channels, filters = LARGER[name]
+    result = result_size(image, TAPS, ONES, pad, pad, ONES)
+    return *arrays(np.random.default_rng(0), dtype, batch, image, channels, result, filters), pad
+
+
+@pytest.mark.parametrize("name", LARGER)
+def test_larger_sizes(compiled, name):
+    check(compiled, *larger(name, compiled.dtype))
+
+
+@pytest.mark.parametrize("name", LARGER)
+def test_any_cut_gives_the_same_bits(compiled, name):
+    x, y, pad = larger(name, compiled.dtype)
+    whole = run(compiled, x, y, pad)
+    ones = run(compiled, x, y, pad, cuts=lambda n: [(i, i + 1) for i in reversed(range(n))])
+    assert whole.tobytes() == ones.tobytes()
+
+
+def test_without_places_the_sums_are_zero(compiled):
+    for batch, result in ((0, (5, 5)), (2, (0, 5)), (2, (5, 0))):
+        x = np.ones((batch, 7, 7, 20), compiled.dtype)
+        assert not run(compiled, x, np.ones((batch, *result, 9), compiled.dtype), (0, 0)).any()
+
+
+def test_nothing_is_read_or_written_behind_the_arrays(compiled):
+    rng = np.random.default_rng(2)
+    for channels, filters, pad in ((1, 1, 0), (14, 20, 1), (17, 70, 0), (33, 5, 1)):
+        before, image = (pad, pad), (9, 10)
+        result = result_size(image, TAPS, ONES, before, before, ONES)
+        x, y = arrays(rng, compiled.dtype, 2, image, channels, result, filters)
+        out = at_the_edge(np.zeros((*TAPS, channels, filters), compiled.dtype))
+        check(compiled, at_the_edge(x), at_the_edge(y), before, out=out)
+
+
+def test_it_is_meant_for_filters_of_three_by_three():
+    x, y = (2, 9, 9, 16), (2, 9, 9, 16)
+    for kernel, strides, dilation, groups in (
+        ((5, 5), ONES, ONES, 1),
+        (TAPS, (2, 1), ONES, 1),
+        (TAPS, ONES, (1, 2), 1),
+        (TAPS, ONES, ONES, 2),
+    ):
+        w = np.zeros((*kernel, 16 // groups, 16))
+        assert not evaluate(fits(), sizes_of(x, w, y, strides, ONES, dilation, groups))
+
+
+def test_what_it_does_not_compute():
+    for kind, epilogue in (("forward", False), ("filters", True)):
+        with pytest.raises(ValueError, match="gradient by the filters"):
+            winograd_filters.steps(kind, host().machine, "float32", epilogue, 1)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
+@pytest.mark.parametrize("size", [2, 4])
+def test_kernels_keep_the_rules(dtype, machine, size):
+    for function in winograd_filters.steps(
+        "filters", machine, dtype, False, 1, size=size
+    ).functions:
+        verify(function)
