@@ -40,7 +40,7 @@ def steps(
     functions = _functions(t, size)
     values: dict[str, Count] = c._asdict()
     several = count("and", when, count("lt", 1, c.pieces))
-    spare = t.heights[0] + t.lanes
+    spare = sums.spare_elements(t)
     tiles = count("add", count("mul", c.chunk, count("add", c.wide, c.broad)), 2 * spare)
     held = count("add", tiles, count("mul", count("add", c.wide, t.heights[0]), c.broad))
     kept = product(TAPS * TAPS, c.wide, c.broad)

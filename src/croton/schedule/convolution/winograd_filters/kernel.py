@@ -70,6 +70,15 @@ def points(size: int) -> int:
     return reach // 2 * reach
 
 
+def spare_elements(t: Shape) -> int:
+    """Elements between the tiles of two points, which blocks of rows may read.
+
+    They are some whole lines of a cache, but an odd number: points do not share their places.
+    """
+    line = 64 // t.itemsize
+    return (-(-t.heights[0] // line) // 2 * 2 + 1) * line
+
+
 def kernel(t: Shape, size: int) -> Function:
     """The kernel for tiles of ``size``, for any sizes."""
     return _Winograd(t, size).function()
@@ -87,8 +96,7 @@ class _Winograd:
         #: Sums of half the points, and what the first half's are when transformed back.
         self.sums, self.kept = Buffer("sums", t.dtype), Buffer("kept", t.dtype)
         self.grid = (Var("grid_down"), Var("grid_across"))
-        # Between points: tiles and a little, of which blocks of rows read beyond the last.
-        spare = index(t.heights[0] + t.lanes)
+        spare = index(spare_elements(t))
         s = self.size
         v_apart, m_apart, u_apart = (Var(f"{n}_apart") for n in ("v", "m", "u"))
         self.v_tiles = Spread(self.v, v_apart, s["wide"])

@@ -201,11 +201,11 @@ def gather(
     for q in range(len(columns)):
         lines, results = transform(rows, [line[q] for line in found], f"g_b{q}_")
         body += lines
-        for r, value in enumerate(results):
-            total: Expr = value
+        for r, result in enumerate(results):
+            total = result
             if earlier is not None:
                 at = add(before, _place(earlier, r, q))
-                total = add(value, Load(earlier.buffer, at, lanes))
+                total = add(result, Load(earlier.buffer, at, lanes))
             body.append(Store(goal.buffer, add(to, _place(goal, r, q)), total, goal.mask))
     inner = For(vector, ZERO, extents[1], tuple(body), step=index(lanes))
     return (For(channel, ZERO, extents[0], (inner,)),)
