@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from croton.kernel.build import add, broadcast, const, index, mul, op
+from croton.kernel.build import add, broadcast, const, index, mul, op, select
 from croton.kernel.nodes import (
     Assign,
     Body,
@@ -36,15 +36,11 @@ class Lines(NamedTuple):
 
 
 class Image(NamedTuple):
-    """Row i of a line's place p is ``buffer[line + start + p * pitch + i]``.
-
-    At each place what is ``ahead`` of its first row is asked for.
-    """
+    """Row i of a line's place p is ``buffer[line + start + p * pitch + i]``."""
 
     buffer: Buffer
     start: Expr
     pitch: Expr
-    ahead: Expr
 
 
 class Gradient(NamedTuple):
@@ -53,6 +49,17 @@ class Gradient(NamedTuple):
     buffer: Buffer
     start: Expr
     pitch: Expr
+
+
+class Ahead(NamedTuple):
+    """At each place, what is ``offset`` behind its beginning in ``buffer`` is asked for.
+
+    That is the gradient's buffer, if ``later`` holds, or else the image's.
+    """
+
+    buffer: Buffer
+    later: Expr
+    offset: Expr
 
 
 class Target(NamedTuple):
@@ -68,7 +75,14 @@ class Target(NamedTuple):
 
 
 def block(
-    t: Shape, height: int, vectors: int, lines: Lines, x: Image, y: Gradient, target: Target
+    t: Shape,
+    height: int,
+    vectors: int,
+    lines: Lines,
+    x: Image,
+    y: Gradient,
+    target: Target,
+    ahead: Ahead | None = None,
 ) -> Body:
     """One block of the result."""
     lanes = t.lanes
@@ -88,14 +102,25 @@ def block(
             for s, column in zip(row, columns, strict=True)
         ]
     step += [
-        Prefetch(x.buffer, add(x_at, x.ahead), level=2),
         Assign(x_at, add(x_at, x.pitch)),
         Assign(y_at, add(y_at, y.pitch)),
     ]
+    asked: list[Stmt] = []
+    if ahead is not None:
+        ask_at, ask_pitch = Var("ask_at"), Var("ask_pitch")
+        asked = [
+            Local(ask_at, add(select(ahead.later, y_at, x_at), ahead.offset)),
+            Let(ask_pitch, select(ahead.later, y.pitch, x.pitch)),
+        ]
+        step += [
+            Prefetch(ahead.buffer, ask_at, level=2),
+            Assign(ask_at, add(ask_at, ask_pitch)),
+        ]
     entry = mul(line, index(ENTRY))
     one_line: Body = (
         Local(x_at, add(Load(lines.table, entry), x.start)),
         Local(y_at, add(mul(Load(lines.table, add(entry, index(1))), y.pitch), y.start)),
+        *asked,
         Let(places, Load(lines.table, add(entry, index(2)))),
         For(place, index(0), places, tuple(step)),
     )

@@ -27,6 +27,7 @@ from croton.kernel.nodes import (
     Var,
 )
 from croton.schedule.convolution.direct_filters.block import (
+    Ahead,
     Gradient,
     Image,
     Lines,
@@ -296,29 +297,40 @@ class _Filters:
             add(mul(MANY, index(big)), mul(SOME, index(middle))),
             select(early, ZERO, mul(MANY, index(big))),
         )
-        number = sub(BLOCK, select(late, add(MANY, SOME), select(early, ZERO, MANY)))
+        position = sub(BLOCK, select(late, add(MANY, SOME), select(early, ZERO, MANY)))
         wide = select(s["copied"], s["channels"], self.lines.wide)
         ahead, fresh = Var("ahead"), Var("fresh", "bool")
         x_pitch = Var("x_pitch")
         lines = Lines(self.table, COUNT)
+        asks = Ahead(Buffer("asked", t.dtype), s["copied"], ahead)
         goal = Target(target, start, pitch, adds)
 
         def variant(height_: int) -> Body:
-            image = Image(x_buffer, ROW, x_pitch, ahead)
+            image = Image(x_buffer, ROW, x_pitch)
             return (
                 If(
                     two,
-                    block(t, height_, 2, lines, image, y, goal),
-                    block(t, height_, 1, lines, image, y, goal),
+                    block(t, height_, 2, lines, image, y, goal, asks),
+                    block(t, height_, 1, lines, image, y, goal, asks),
                 ),
             )
 
+        # The next block's rows end so far behind; the last block asks for the next chunk's.
+        image_ahead = select(
+            op("lt", add(BLOCK, ONE), blocks), index(2 * big - 1), mul(PLACES_THERE, x_pitch)
+        )
+        image_ahead = select(fresh, image_ahead, ZERO)
+        # Where lines are copied, the first blocks ask for the gradient's next chunk, vector by
+        # vector.
+        number = sub(TAP, TAP0)
+        gradient_ahead = add(mul(PLACES_THERE, y.pitch), mul(number, index(t.lanes)))
+        gradient_ahead = select(_all(early, op("lt", number, index(2))), gradient_ahead, ZERO)
         full = select(two, index(t.panel), index(t.lanes))
         body: Body = (
             Let(early, op("lt", BLOCK, MANY)),
             Let(late, op("ge", BLOCK, add(MANY, SOME))),
             Let(height, select(early, index(big), select(late, index(low), index(middle)))),
-            Let(natural, add(first, mul(number, height))),
+            Let(natural, add(first, mul(position, height))),
             # A block that reaches beyond the run begins earlier, unless the copy has room.
             Let(
                 ROW,
@@ -343,19 +355,7 @@ class _Filters:
             Let(start, select(aside, ZERO, where)),
             Let(pitch, select(aside, index(t.panel), ALL)),
             Let(adds, op("and", ADDS, op("not", aside))),
-            # The next block's rows end so far behind; the last block asks for the next chunk's.
-            Let(
-                ahead,
-                select(
-                    fresh,
-                    select(
-                        op("lt", add(BLOCK, ONE), blocks),
-                        index(2 * big - 1),
-                        mul(PLACES_THERE, x_pitch),
-                    ),
-                    ZERO,
-                ),
-            ),
+            Let(ahead, select(s["copied"], gradient_ahead, image_ahead)),
             If(early, variant(big), (If(late, variant(low), variant(middle)),)),
             If(aside, self.finish(where, present)),
         )
@@ -376,6 +376,7 @@ class _Filters:
             Let(blocks, add(MANY, add(SOME, FEW))),
             # What is read for the first time is asked for ahead.
             Let(fresh, _all(op("eq", TAP, TAP0), op("eq", T2, ZERO), op("eq", P0, F0))),
+            Choose(asks.buffer, s["copied"], y.buffer, self.x),
             For(BLOCK, ZERO, blocks, body),
         )
 

@@ -247,7 +247,7 @@ class _Winograd:
         gradient = Gradient(self.m, add(m_at, column), self.m_tiles.pitch)
         place = add(add(u_at, mul(row, self.products.pitch)), column)
         target = Target(self.sums, to, self.products.pitch, op("gt", AT, START))
-        image = Image(self.v, add(v_at, row), self.v_tiles.pitch, ZERO)
+        image = Image(self.v, add(v_at, row), self.v_tiles.pitch)
 
         def rows(height: int) -> Body:
             return (
