@@ -299,10 +299,10 @@ class _Filters:
         )
         position = sub(BLOCK, select(late, add(MANY, SOME), select(early, ZERO, MANY)))
         wide = select(s["copied"], s["channels"], self.lines.wide)
-        ahead, fresh = Var("ahead"), Var("fresh", "bool")
+        ahead, fresh, later = Var("ahead"), Var("fresh", "bool"), Var("later", "bool")
         x_pitch = Var("x_pitch")
         lines = Lines(self.table, COUNT)
-        asks = Ahead(Buffer("asked", t.dtype), s["copied"], ahead)
+        asks = Ahead(Buffer("asked", t.dtype), later, ahead)
         goal = Target(target, start, pitch, adds)
 
         def variant(height_: int) -> Body:
@@ -320,11 +320,12 @@ class _Filters:
             op("lt", add(BLOCK, ONE), blocks), index(2 * big - 1), mul(PLACES_THERE, x_pitch)
         )
         image_ahead = select(fresh, image_ahead, ZERO)
-        # Where lines are copied, the first blocks ask for the gradient's next chunk, vector by
-        # vector.
-        number = sub(TAP, TAP0)
+        # The gradient's next chunk is asked for vector by vector: by the first block for each
+        # line of the filter, or where image lines are not copied, by blocks of later panels.
+        lone = select(op("eq", BLOCK, ZERO), sub(TAP, TAP0), index(2))
+        number = select(s["copied"], lone, BLOCK)
         gradient_ahead = add(mul(PLACES_THERE, y.pitch), mul(number, index(t.lanes)))
-        gradient_ahead = select(_all(early, op("lt", number, index(2))), gradient_ahead, ZERO)
+        gradient_ahead = select(op("lt", number, index(2)), gradient_ahead, ZERO)
         full = select(two, index(t.panel), index(t.lanes))
         body: Body = (
             Let(early, op("lt", BLOCK, MANY)),
@@ -355,7 +356,7 @@ class _Filters:
             Let(start, select(aside, ZERO, where)),
             Let(pitch, select(aside, index(t.panel), ALL)),
             Let(adds, op("and", ADDS, op("not", aside))),
-            Let(ahead, select(s["copied"], gradient_ahead, image_ahead)),
+            Let(ahead, select(later, gradient_ahead, image_ahead)),
             If(early, variant(big), (If(late, variant(low), variant(middle)),)),
             If(aside, self.finish(where, present)),
         )
@@ -375,8 +376,9 @@ class _Filters:
             ),
             Let(blocks, add(MANY, add(SOME, FEW))),
             # What is read for the first time is asked for ahead.
-            Let(fresh, _all(op("eq", TAP, TAP0), op("eq", T2, ZERO), op("eq", P0, F0))),
-            Choose(asks.buffer, s["copied"], y.buffer, self.x),
+            Let(fresh, _all(op("eq", TAP, TAP0), op("eq", T2, ZERO))),
+            Let(later, op("or", s["copied"], _all(fresh, op("gt", P0, F0)))),
+            Choose(asks.buffer, later, y.buffer, self.x),
             For(BLOCK, ZERO, blocks, body),
         )
 
