@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from croton.schedule.convolution.direct_filters.cut import product
 from croton.schedule.convolution.direct_filters.shape import Shape
+from croton.schedule.convolution.winograd.matrices import TAPS
 from croton.schedule.counts import Count, count
 
 #: Channels, and filters, of a block.
@@ -23,6 +24,8 @@ FEW, MANY, PIECE = 16, 128, 32
 ITEMS = 32
 TEMPORARY = 1 << 18
 SHARE = 4
+#: Cycles that transforming a vector's tile of 6 x 6 takes.
+VECTOR = 240
 
 
 class Cut(NamedTuple):
@@ -76,6 +79,25 @@ def cut(t: Shape, size: int, points: int, second: int) -> Cut:
         panels,
         result,
     )
+
+
+def cheaper(t: Shape, size: int) -> Count:
+    """Whether this takes less time than going over all places directly, by a rough estimate.
+
+    In cycles, with two products of vectors in each: the products of both ways, transforms
+    before, and back.
+    """
+    c = cut(t, size, 1, 0)
+    reach = size + TAPS - 1
+    channels, filters = (count("ceildiv", n, t.lanes) for n in ("channels", "filters"))
+    pairs = count("ceildiv", count("mul", "channels", filters), 2)
+    places = product("batch", "y0", "y1", "y2", TAPS * TAPS)
+    tiles = count("add", count("mul", channels, c.panels), count("mul", filters, c.blocks))
+    each = reach * reach * VECTOR // 36
+    ours = count("add", product(c.tiles, reach * reach, pairs), product(c.tiles, tiles, each))
+    back = product("channels", filters, c.pieces, each)
+    direct = count("floordiv", product(places, pairs, 8), 7)
+    return count("lt", count("add", ours, back), direct)
 
 
 def _blocks(t: Shape, extent: str) -> tuple[Count, Count]:
