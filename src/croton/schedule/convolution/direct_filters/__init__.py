@@ -28,6 +28,10 @@ def steps(kind: str, machine: Machine, dtype: str, epilogue: bool, when: Count) 
     """The plan of the kind "filters", where ``when`` holds.
 
     Raises ValueError for other kinds, and for an epilogue: no item has all of a sum.
+
+    >>> machine = Machine("some", 32, 16, 32 << 10, 1 << 20, 8 << 20)
+    >>> [step.kernel for step in steps("filters", machine, "float32", False, 1).steps]
+    ['convolution_filters_float32', 'convolution_filters_float32_parts']
     """
     if kind != "filters" or epilogue:
         raise ValueError("this computes the gradient by the filters, without an epilogue")

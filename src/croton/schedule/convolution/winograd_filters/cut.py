@@ -3,7 +3,7 @@
 An item is a block of at most ``BLOCK`` channels, one of filters, and all tiles or, where there are
 few blocks, a piece of them.  It goes over its tiles in chunks: so many that both transforms and
 the products of the points at hand (see :mod:`croton.schedule.convolution.winograd_filters.kernel`)
-stay in the second cache.
+fill the second cache.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def cut(t: Shape, size: int, points: int, second: int) -> Cut:
     wanted = count("ceildiv", ITEMS, count("maximum", 1, count("mul", blocks, panels)))
     pieces = count("maximum", 1, count("minimum", wanted, most))
     share = count("maximum", 1, count("ceildiv", tiles, pieces))
-    near = count("sub", second * 3 // 4 // (points * t.itemsize), count("mul", wide, broad))
+    near = count("sub", second // (points * t.itemsize), count("mul", wide, broad))
     fitting = count("floordiv", near, count("maximum", 1, count("add", wide, broad)))
     fitting = count("minimum", MANY, count("maximum", FEW, fitting))
     chunk = count("ceildiv", share, count("ceildiv", share, fitting))
