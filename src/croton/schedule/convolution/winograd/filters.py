@@ -1,7 +1,8 @@
 """Transforming filters into U, in panels: by a kernel, or once and for all in NumPy.
 
-Element (f, point, c) of U is ``U[((f // panel * points + point) * channels + c) * panel
-+ f % panel]``; columns beyond the last filter are there and mean nothing.
+Element (f, point, c) of U is ``U[((f // panel * points + point) * (channels + 1) + c) * panel
++ f % panel]``.  Columns beyond the last filter are there and mean nothing; so does the line
+behind the channels, without which the points of a filter would share places of the first cache.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def prepare(w: Array, size: int, panel: int) -> Array:
     ``panel`` is the machine's (:attr:`croton.schedule.product.tiling.Tiling.panel`).  It is
     computed in float64.  ValueError if the filters have another size.
 
-    >>> prepare(np.ones((3, 3, 2, 5), np.float32), 4, 32).size == 36 * 2 * 32
+    >>> prepare(np.ones((3, 3, 2, 5), np.float32), 4, 32).size == 36 * (2 + 1) * 32
     True
     """
     if w.shape[:2] != (TAPS, TAPS):
@@ -55,9 +56,9 @@ def prepare(w: Array, size: int, panel: int) -> Array:
     u = np.einsum("ar,bs,rscf->abcf", g, g, w.astype(np.float64), optimize=True)
     points, channels, filters = u.shape[0] ** 2, w.shape[2], w.shape[3]
     panels = -(-filters // panel)
-    whole = np.zeros((points, channels, panels * panel))
-    whole[..., :filters] = u.reshape(points, channels, filters)
-    whole = whole.reshape(points, channels, panels, panel).transpose(2, 0, 1, 3)
+    whole = np.zeros((points, channels + 1, panels * panel))
+    whole[:, :channels, :filters] = u.reshape(points, channels, filters)
+    whole = whole.reshape(points, channels + 1, panels, panel).transpose(2, 0, 1, 3)
     return np.ascontiguousarray(whole, w.dtype).ravel()
 
 
@@ -148,7 +149,7 @@ def _points(t: Tiling, size: int, copied: Buffer, u: Buffer, wide: Expr) -> Body
         ]
     first = total((mul(Var("panel"), index(reach * reach)), area), (Var("c0"), index(t.panel)))
     return (
-        Let(area, mul(Var("channels"), index(t.panel))),
+        Let(area, mul(add(Var("channels"), ONE), index(t.panel))),
         *point,
         Let(down, mul(area, index(reach))),
         Let(Var("u_first"), first),

@@ -9,9 +9,13 @@ block's begins.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from croton.kernel.build import add, index, mul, op, sub
-from croton.kernel.nodes import Body, Expr, Let, Var
-from croton.schedule.product.strips import ceildiv
+from croton.kernel.nodes import Body, Expr, For, If, Let, Var
+from croton.schedule.product.pack import below
+from croton.schedule.product.strips import ZERO, ceildiv
+from croton.schedule.product.tiling import Tiling
 
 #: Sizes of the kernels: extents of the image and of the result, and where this begins in that;
 #: how tiles are cut into blocks; elements from tile to tile of V, and from point to point.
@@ -60,3 +64,30 @@ def offsets(name: str, pitch: Expr, count: int) -> tuple[Body, list[Expr]]:
     before = [index(0), *names]
     body = tuple(Let(v, add(b, pitch)) for v, b in zip(names, before, strict=False))
     return body, [index(0), *names]
+
+
+def in_vectors(
+    t: Tiling, at: Var, limit: Expr, vector: Callable[[Expr | None], tuple[Body, Body]]
+) -> Body:
+    """Run a body for each vector below ``limit``, beginning at ``at``.
+
+    ``vector`` is given a mask, or None where all lanes are there, and returns what is the same
+    for many vectors, and the body.
+    """
+    lanes = index(t.lanes)
+    whole = Var(f"{at.name}_whole")
+    mask = Var(f"{at.name}_lanes", "bool", t.lanes)
+    before_last, last = vector(mask)
+    if t.masks:
+        body = (Let(mask, below(limit, at, t.lanes)), *before_last, *last)
+        return (For(at, ZERO, limit, body, step=lanes),)
+    before, each = vector(None)
+    tail = Let(mask, below(limit, whole, t.lanes))
+    return (
+        Let(whole, sub(limit, op("mod", limit, lanes))),
+        If(op("lt", ZERO, whole), (*before, For(at, ZERO, whole, each, step=lanes))),
+        If(
+            op("lt", whole, limit),
+            (tail, *before_last, For(at, whole, limit, last, step=lanes)),
+        ),
+    )

@@ -9,7 +9,6 @@ from croton.kernel.nodes import (
     Buffer,
     Expr,
     For,
-    Function,
     If,
     Let,
     Load,
@@ -22,19 +21,14 @@ from croton.schedule.convolution.winograd.geometry import (
     COUNT,
     FIRST,
     IMAGE,
-    SEGMENTS,
     SIZE,
-    SIZES,
     TOP,
-    counts,
-    line,
+    in_vectors,
     offsets,
-    segment,
 )
 from croton.schedule.convolution.winograd.matrices import TAPS, matrices
 from croton.schedule.convolution.winograd.transforms import transform
-from croton.schedule.product.pack import below
-from croton.schedule.product.strips import ZERO, total
+from croton.schedule.product.strips import ZERO
 from croton.schedule.product.tiling import Tiling
 
 TILE, CHANNEL, COLUMN, PLACE = Var("tile"), Var("channel"), Var("left_most"), Var("v_place")
@@ -79,13 +73,14 @@ def transform_line(t: Tiling, size: int, x: Buffer, v: Buffer, place: Expr) -> B
         for flag, at in zip(visible, places, strict=True)
     )
 
-    def vector(lanes: Expr | None) -> Body:
-        """One vector of channels of a tile."""
+    def vector(lanes: Expr | None) -> tuple[Body, Body]:
+        """Which rows there are, and one vector of channels of a tile."""
         steps: list[Stmt] = []
         shown = [Var(f"row_shown{r}", "bool", t.lanes) for r in range(reach)]
+        masks: list[Stmt] = []
         for flag, exists in zip(shown, there, strict=True):
             whole = broadcast(exists, t.lanes)
-            steps.append(Let(flag, whole if lanes is None else op("and", whole, lanes)))
+            masks.append(Let(flag, whole if lanes is None else op("and", whole, lanes)))
         zero = const(0.0, t.dtype, t.lanes)
         found = [[Var(f"d{q}_{r}", t.dtype, t.lanes) for r in range(reach)] for q in range(reach)]
         for q in range(reach):
@@ -112,53 +107,12 @@ def transform_line(t: Tiling, size: int, x: Buffer, v: Buffer, place: Expr) -> B
             steps.append(Let(base[r], add(base[r - 1], down) if r else add(PLACE, CHANNEL)))
             steps += lines
             steps += [Store(v, add(base[r], point[q]), value) for q, value in enumerate(results)]
-        return tuple(steps)
+        return tuple(masks), tuple(steps)
 
-    mask = Var("channel_lanes", "bool", t.lanes)
-    masked: Body = (Let(mask, below(channels, CHANNEL, t.lanes)), *vector(mask))
-    step = index(t.lanes)
-    if t.masks:
-        vectors: Body = (For(CHANNEL, ZERO, channels, masked, step=step),)
-    else:
-        whole = Var("whole_channels")
-        vectors = (
-            Let(whole, sub(channels, op("mod", channels, step))),
-            For(CHANNEL, ZERO, whole, vector(None), step=step),
-            For(CHANNEL, whole, channels, masked, step=step),
-        )
     tile: Body = (
         Let(COLUMN, add(first, mul(TILE, index(size)))),
         Let(PLACE, add(place, mul(TILE, SIZE["v_row"]))),
         *flags,
-        *vectors,
+        *in_vectors(t, CHANNEL, channels, vector),
     )
     return (*body, For(TILE, ZERO, COUNT, tile))
-
-
-def image_kernel(t: Tiling, size: int) -> Function:
-    """The kernel that transforms all of the image; an item is the tiles of a block in a line."""
-    x, v = Buffer("x", t.dtype), Buffer("v", t.dtype)
-    item, number, part, block = Var("item"), Var("line"), Var("segment"), Var("block")
-    start = Var("v_start")
-    points = (size + TAPS - 1) ** 2
-    group, above = SIZE["group"], Var("group_before")
-    body: Body = (
-        Let(number, op("floordiv", item, SEGMENTS)),
-        Let(part, sub(item, mul(number, SEGMENTS))),
-        Let(above, op("floordiv", number, group)),
-        Let(block, add(mul(above, SEGMENTS), part)),
-        *segment(part),
-        Let(
-            start,
-            total(
-                (block, mul(index(points), SIZE["v_point"])),
-                (mul(sub(number, mul(above, group)), COUNT), SIZE["v_row"]),
-            ),
-        ),
-        *line(number, size),
-        *transform_line(t, size, x, v, start),
-    )
-    items = For(item, Var("lo"), Var("hi"), body)
-    name = f"winograd{size}_{t.dtype}_image"
-    sizes = tuple(Var(n) for n in SIZES)
-    return Function(name, (x, v), sizes, (*counts(size), items), contract=True)

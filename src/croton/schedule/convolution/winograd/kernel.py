@@ -1,9 +1,9 @@
 """The kernel of a Winograd convolution: an item is a block of tiles and some of the filters.
 
-For each few columns (filters) it multiplies V, the transformed image, with U, the transformed
-filters, at every point, and transforms the products back.  All this stays in the second cache.
-V is computed by the item itself, or where there are too few tiles for that has been
-computed before (``spread``).
+It computes V, the transformed image; then for each few columns (filters) it multiplies V
+with U, the transformed filters, at every point, and transforms the products back.  V and the
+products stay in the second cache, or near it.  Items that are other columns of the same block
+compute V again: that costs less than what one core writes costs another one to read.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from croton.kernel.nodes import (
     Body,
     Buffer,
     Call,
-    Choose,
     Expr,
     For,
     Function,
-    If,
     Let,
     Stmt,
     Store,
@@ -40,22 +38,22 @@ from croton.schedule.convolution.winograd.geometry import (
 )
 from croton.schedule.convolution.winograd.image import transform_line
 from croton.schedule.convolution.winograd.matrices import TAPS
+from croton.schedule.convolution.winograd.products import N0, N1, WIDE, heights, multiply
 from croton.schedule.convolution.winograd.result import Places, Products, transform_back
 from croton.schedule.product import tile
-from croton.schedule.product.micro import Left, Right, Shape, Target, block
+from croton.schedule.product.micro import Target
 from croton.schedule.product.strips import ONE, ZERO, ceildiv
 from croton.schedule.product.tiling import Tiling
 
-#: Sizes of the kernel besides ``SIZES``: columns of an item, whether V has been computed before,
-#: and elements from point to point of the products.
-OWN_SIZES = ("take", "spread", "m_point")
+#: Sizes of the kernel besides ``SIZES``: columns of an item, and elements from point to point of
+#: the products.
+OWN_SIZES = ("take", "m_point")
 #: With an epilogue: bytes from one row's tile to the next, where each row of a line has its own.
 EPILOGUE_SIZES = ("apart",)
 
-#: Columns of the products of a block that are computed together.
-N0, N1, WIDE = Var("n0"), Var("n1"), Var("wide_chunk")
+#: The first line of a block, and how many lines and tiles it has.
 LINE0, HELD, ROWS = Var("first_line"), Var("held_lines"), Var("block_tiles")
-V_START, APART = Var("v_start"), Var("apart")
+APART = Var("apart")
 
 
 def points_of(size: int) -> int:
@@ -79,15 +77,14 @@ class _Winograd:
         self.points = points_of(size)
         self.chunk = chunk(t, epilogue)
         self.x, self.u = Buffer("x", t.dtype), Buffer("u", t.dtype)
-        self.before, self.own = Buffer("v", t.dtype), Buffer("own_v", t.dtype)
-        self.v, self.m = Buffer("block_v", t.dtype), Buffer("m", t.dtype)
+        self.v, self.m = Buffer("v", t.dtype), Buffer("m", t.dtype)
         self.y = Buffer("tile" if epilogue else "y", t.dtype)
         self.callee = Buffer("epilogue", "int64")
         names = SIZES + OWN_SIZES + (EPILOGUE_SIZES if epilogue else ())
         self.sizes = tuple(Var(n) for n in names)
-        self.spread = op("ne", Var("spread"), ZERO)
 
     def function(self) -> Function:
+        """All items of ``[lo, hi)``."""
         name = f"winograd{self.size}_{self.t.dtype}" + ("_epilogue" if self.epilogue else "")
         item, part, number = Var("item"), Var("part"), Var("block")
         blocks, above, across = Var("blocks"), Var("block_line"), Var("block_segment")
@@ -101,15 +98,8 @@ class _Winograd:
             Let(HELD, op("minimum", group, sub(LINES, LINE0))),
             *segment(across),
             Let(ROWS, mul(HELD, COUNT)),
-            Let(
-                V_START,
-                select(
-                    self.spread,
-                    mul(number, mul(index(self.points), SIZE["v_point"])),
-                    ZERO,
-                ),
-            ),
-            If(op("not", self.spread), self.transform()),
+            *heights(self.t, ROWS),
+            *self.transform(),
             For(
                 N0,
                 mul(part, Var("take")),
@@ -121,7 +111,7 @@ class _Winograd:
         last = self.callee if self.epilogue else self.y
         return Function(
             name,
-            (self.x, self.u, self.before, last),
+            (self.x, self.u, last),
             self.sizes,
             (
                 *counts(self.size),
@@ -145,8 +135,7 @@ class _Winograd:
         return (
             *parts,
             Allocate(self.m, start),
-            Allocate(self.own, add(products, start)),
-            Choose(self.v, self.spread, self.before, self.own),
+            Allocate(self.v, add(products, start)),
         )
 
     def transform(self) -> Body:
@@ -160,7 +149,7 @@ class _Winograd:
                 (
                     *line(add(LINE0, at), self.size),
                     Let(start, mul(mul(at, COUNT), SIZE["v_row"])),
-                    *transform_line(self.t, self.size, self.x, self.own, start),
+                    *transform_line(self.t, self.size, self.x, self.v, start),
                 ),
             ),
         )
@@ -170,95 +159,8 @@ class _Winograd:
         return (
             Let(N1, op("minimum", add(N0, index(self.chunk)), SIZE["filters"])),
             Let(WIDE, sub(N1, N0)),
-            *self.products(),
+            *multiply(self.t, self.points, self.u, self.v, Target(self.m, ZERO, index(self.chunk))),
             *(self.hand_over() if self.epilogue else self.store()),
-        )
-
-    def products(self) -> Body:
-        """V times U, point by point."""
-        t = self.t
-        panel, point, start = Var("panel"), Var("point"), Var("u_start")
-        channels, deep, k0 = SIZE["channels"], Var("deep"), Var("k0")
-        columns = op("floordiv", add(N0, panel), index(t.panel))
-        area = mul(channels, index(t.panel))
-        body: Body = (
-            Let(start, mul(add(mul(columns, index(self.points)), point), area)),
-            # Without channels, one empty piece still stores zeros.
-            For(k0, ZERO, op("maximum", channels, ONE), self.piece(k0, start), step=deep),
-        )
-        pieces = ceildiv(channels, index(t.longest))
-        even = op("maximum", ceildiv(channels, op("maximum", pieces, ONE)), ONE)
-        return (
-            Let(deep, even),
-            For(
-                panel,
-                ZERO,
-                WIDE,
-                (For(point, ZERO, index(self.points), body),),
-                step=index(t.panel),
-            ),
-        )
-
-    def piece(self, k0: Var, u_start: Expr) -> Body:
-        """One panel at one point, for some channels."""
-        t = self.t
-        tall, low = t.blocks
-        some, depth, right, left, to = (
-            Var(n) for n in ("some", "depth", "right_at", "left_at", "to")
-        )
-        row_high, row_low = Var("row_high"), Var("row_low")
-        point, panel = Var("point"), Var("panel")
-        return (
-            Let(depth, op("minimum", Var("deep"), sub(SIZE["channels"], k0))),
-            Let(right, add(u_start, mul(k0, index(t.panel)))),
-            Let(left, add(add(V_START, mul(point, SIZE["v_point"])), k0)),
-            Let(to, add(mul(point, Var("m_point")), panel)),
-            Let(some, mul(op("floordiv", ROWS, index(tall)), index(tall))),
-            For(
-                row_high,
-                ZERO,
-                some,
-                self.block(tall, depth, left, row_high, right, to, k0),
-                step=index(tall),
-            ),
-            # Rows behind the last are there, and mean nothing.
-            For(
-                row_low,
-                some,
-                ROWS,
-                self.block(low, depth, left, row_low, right, to, k0),
-                step=index(low),
-            ),
-        )
-
-    def block(
-        self, height: int, depth: Expr, left: Expr, row: Expr, right: Expr, to: Expr, k0: Expr
-    ) -> Body:
-        """Some rows of the products."""
-        t, pitch = self.t, SIZE["v_row"]
-        reach = [index(0), pitch, mul(pitch, index(2)), Var("triple")]
-        starts = [Var(f"origin{g}") for g in range(0, height, len(reach))]
-        first = add(left, mul(row, pitch))
-        groups = tuple(
-            (start, tuple(reach[: height - len(reach) * g])) for g, start in enumerate(starts)
-        )
-        shape = Shape(t.vectors, t.lanes)
-        target = Target(
-            self.m, add(to, mul(row, index(self.chunk))), index(self.chunk), op("gt", k0, ZERO)
-        )
-        return (
-            Let(Var("triple"), mul(pitch, index(3))),
-            *(
-                Let(start, add(first, mul(pitch, index(len(reach) * g))))
-                for g, start in enumerate(starts)
-            ),
-            *block(
-                shape,
-                depth,
-                Left(self.v, groups, ONE),
-                Right(self.u, right, index(t.panel), ()),
-                target,
-            ),
         )
 
     def products_of(self, at: Expr) -> Products:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 
 from croton.kernel.nodes import Function
-from croton.schedule.convolution.winograd.choice import choose, role
+from croton.schedule.convolution.winograd.choice import choose, mul, role
 from croton.schedule.convolution.winograd.filters import FILTER_SIZES, PIECE, filter_kernel
 from croton.schedule.convolution.winograd.filters import scratch_bytes as filter_scratch
 from croton.schedule.convolution.winograd.geometry import SIZES
-from croton.schedule.convolution.winograd.image import image_kernel
 from croton.schedule.convolution.winograd.kernel import (
     EPILOGUE_SIZES,
     OWN_SIZES,
@@ -47,60 +46,46 @@ def steps(
         raise ValueError(f"no Winograd convolution computes {kind!r}")
     of = role(kind)
     way = choose(t, of, size, epilogue)
-    filters, image, product = _functions(t, size, epilogue)
+    filters, product = _functions(t, size, epilogue)
     points = points_of(size)
     values: dict[str, Count] = of._asdict() | way._asdict() | {"apart": _apart(spare)}
 
-    def only(value: Count, condition: Count = when) -> Count:
-        return count("select", condition, value, 0)
+    def only(value: Count) -> Count:
+        return count("select", when, value, 0)
 
     temporaries: list[tuple[str, Count]] = []
     result: list[Step] = []
     if not prepared:
         panels = count("ceildiv", of.filters, t.panel)
-        temporaries.append((PACKED, only(_mul(panels, t.panel, points, of.channels))))
+        temporaries.append(
+            (PACKED, only(mul(panels, t.panel, points, count("add", of.channels, 1))))
+        )
         result.append(
             Step(
                 filters.name,
                 ("w", PACKED),
                 tuple(values[n] for n in FILTER_SIZES),
-                only(_mul(panels, count("ceildiv", of.channels, PIECE))),
+                only(mul(panels, count("ceildiv", of.channels, PIECE))),
                 4,
                 64 + filter_scratch(t),
             )
         )
-    spread = count("and", when, way.spread)
-    temporaries.append(("points", only(_mul(way.blocks, points, way.v_point), spread)))
-    lines = _mul(of.images, count("ceildiv", of.rows, size))
     sizes = tuple(values[n] for n in SIZES)
-    work = count("add", _mul(way.span, of.channels), 1)
-    result.append(
-        Step(
-            image.name,
-            (of.image, "points"),
-            sizes,
-            only(_mul(lines, way.segments), spread),
-            count("add", 1, count("floordiv", 1 << 12, work)),
-            64,
-        )
-    )
-    scratch = _mul(points * t.itemsize, way.m_point)
-    own = _mul(points * t.itemsize, way.v_point)
-    scratch = count("add", scratch, count("select", way.spread, 0, own))
+    scratch = mul(points * t.itemsize, count("add", way.m_point, way.v_point))
     if epilogue:
         scratch = count("add", scratch, size * _apart(spare))
     names = OWN_SIZES + (EPILOGUE_SIZES if epilogue else ())
     result.append(
         Step(
             product.name,
-            (of.image, PACKED, "points", "epilogue" if epilogue else of.result),
+            (of.image, PACKED, "epilogue" if epilogue else of.result),
             (*sizes, *(values[n] for n in names)),
-            only(_mul(way.blocks, count("ceildiv", of.filters, way.take))),
+            only(mul(way.blocks, count("ceildiv", of.filters, way.take))),
             1,
             count("add", 64, scratch),
         )
     )
-    return Plan(t.dtype, (filters, image, product), tuple(temporaries), tuple(result))
+    return Plan(t.dtype, (filters, product), tuple(temporaries), tuple(result))
 
 
 def _apart(spare: int) -> int:
@@ -108,12 +93,5 @@ def _apart(spare: int) -> int:
 
 
 @lru_cache(maxsize=32)
-def _functions(t: Tiling, size: int, epilogue: bool) -> tuple[Function, Function, Function]:
-    return filter_kernel(t, size), image_kernel(t, size), kernel(t, size, epilogue)
-
-
-def _mul(*factors: Count) -> Count:
-    total: Count = 1
-    for factor in factors:
-        total = factor if total == 1 else count("mul", total, factor)
-    return total
+def _functions(t: Tiling, size: int, epilogue: bool) -> tuple[Function, Function]:
+    return filter_kernel(t, size), kernel(t, size, epilogue)

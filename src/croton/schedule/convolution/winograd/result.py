@@ -6,10 +6,16 @@ from typing import NamedTuple
 
 from croton.kernel.build import add, index, mul, op, sub
 from croton.kernel.nodes import Body, Buffer, Expr, For, If, Let, Load, Stmt, Store, Var
-from croton.schedule.convolution.winograd.geometry import COUNT, FIRST, SIZE, TOP, offsets
+from croton.schedule.convolution.winograd.geometry import (
+    COUNT,
+    FIRST,
+    SIZE,
+    TOP,
+    in_vectors,
+    offsets,
+)
 from croton.schedule.convolution.winograd.matrices import TAPS, matrices
 from croton.schedule.convolution.winograd.transforms import transform
-from croton.schedule.product.pack import below
 from croton.schedule.product.strips import ZERO
 from croton.schedule.product.tiling import Tiling
 
@@ -48,7 +54,7 @@ def transform_back(t: Tiling, size: int, products: Products, places: Places) -> 
     across, column = offsets("y_off", places.pitch, size)
     down, high, wide = Var("m_down"), Var("rows_there"), Var("columns_there")
 
-    def vector(lanes: Expr | None) -> Body:
+    def vector(lanes: Expr | None) -> tuple[Body, Body]:
         steps: list[Stmt] = []
         lines: list[list[Expr]] = []
         bases = [Var(f"m_at{r}") for r in range(reach)]
@@ -71,22 +77,12 @@ def transform_back(t: Tiling, size: int, products: Products, places: Places) -> 
                 store = Store(places.buffer, place, value, lanes)
                 body.append(If(op("lt", index(r), high), (store,)) if r else store)
             steps += [If(op("lt", index(q), wide), tuple(body))] if q else body
-        return tuple(steps)
+        return (), tuple(steps)
 
-    whole = Var("whole_columns")
-    mask = Var("column_lanes", "bool", t.lanes)
-    step, limit = index(t.lanes), places.present
-    masked: Body = (Let(mask, below(limit, VECTOR, t.lanes)), *vector(mask))
-    if not places.masks:
-        vectors: Body = (For(VECTOR, ZERO, limit, vector(None), step=step),)
-    elif t.masks:
-        vectors = (For(VECTOR, ZERO, limit, masked, step=step),)
+    if places.masks:
+        vectors = in_vectors(t, VECTOR, places.present, vector)
     else:
-        vectors = (
-            Let(whole, sub(limit, op("mod", limit, step))),
-            For(VECTOR, ZERO, whole, vector(None), step=step),
-            For(VECTOR, whole, limit, masked, step=step),
-        )
+        vectors = (For(VECTOR, ZERO, places.present, vector(None)[1], step=index(t.lanes)),)
     tile: Body = (
         Let(FROM, add(products.start, mul(TILE, index(products.width)))),
         Let(TO, add(places.start, mul(mul(TILE, index(size)), places.pitch))),

@@ -1,0 +1,117 @@
+"""Multiplying V with U: for each point, channels of tiles with channels of filters."""
+
+from __future__ import annotations
+
+from croton.kernel.build import add, index, mul, op, select, sub
+from croton.kernel.nodes import Body, Buffer, Expr, For, Let, Prefetch, Var
+from croton.schedule.convolution.winograd.geometry import SIZE
+from croton.schedule.product.micro import STEP, Left, Right, Shape, Target, block
+from croton.schedule.product.strips import ONE, ZERO, ceildiv
+from croton.schedule.product.tiling import Tiling
+
+#: The columns of the products that are computed together, and how many there are.
+N0, N1, WIDE = Var("n0"), Var("n1"), Var("wide_chunk")
+
+#: Of the tiles of a block, how many are multiplied in steps of the largest height, how many
+#: in steps of that or the next one, and how many there are.
+BIG, TALL, ALL = Var("big_tiles"), Var("tall_tiles"), Var("all_tiles")
+
+POINT, PANEL, K0, DEPTH = Var("point"), Var("panel"), Var("k0"), Var("depth")
+
+
+def heights(t: Tiling, tiles: Expr) -> Body:
+    """Cut the tiles of a block into steps of three heights, of which the last may lack tiles.
+
+    The largest height is for tiles that leave fewer missing so: 14, where lines of 7 and 14
+    tiles are common.
+    """
+    big, (tall, low) = t.strips[0], t.blocks
+    many, rest = Var("many_big"), Var("rest_tiles")
+
+    def up(value: Expr) -> Expr:
+        return mul(ceildiv(value, index(low)), index(low))
+
+    fewer = op("le", add(many, up(rest)), up(tiles))
+    largest: Body = (
+        Let(many, mul(op("floordiv", tiles, index(big)), index(big))),
+        Let(rest, sub(tiles, many)),
+        Let(BIG, select(fewer, many, ZERO)),
+    )
+    return (
+        Let(ALL, tiles),
+        *(largest if big > tall else (Let(BIG, ZERO),)),
+        Let(TALL, add(BIG, mul(op("floordiv", sub(tiles, BIG), index(tall)), index(tall)))),
+    )
+
+
+def multiply(t: Tiling, points: int, u: Buffer, v: Buffer, target: Target) -> Body:
+    """The products of all points, for columns ``[N0, N1)``; see :func:`heights`.
+
+    Their element (point, tile, column) goes to ``target``, ``m_point`` apart from point to point.
+    """
+    start, deep, number = Var("u_start"), Var("deep"), Var("u_panel")
+    channels = SIZE["channels"]
+    area = mul(add(channels, ONE), index(t.panel))
+    pieces = op("maximum", ceildiv(channels, index(t.longest)), ONE)
+    body: Body = (
+        Let(start, mul(add(mul(number, index(points)), POINT), area)),
+        # Without channels, one empty piece still stores zeros.
+        For(K0, ZERO, op("maximum", channels, ONE), _piece(t, start, u, v, target), step=deep),
+    )
+    panel: Body = (
+        Let(number, op("floordiv", add(N0, PANEL), index(t.panel))),
+        For(POINT, ZERO, index(points), body),
+    )
+    return (
+        Let(deep, op("maximum", ceildiv(channels, pieces), ONE)),
+        For(PANEL, ZERO, WIDE, panel, step=index(t.panel)),
+    )
+
+
+def _piece(t: Tiling, start: Expr, u: Buffer, v: Buffer, target: Target) -> Body:
+    """One panel at one point, for some channels."""
+    right, left, to, row = Var("right_at"), Var("left_at"), Var("to"), Var("row")
+    steps = [(t.strips[0], ZERO, BIG), (t.blocks[0], BIG, TALL), (t.blocks[1], TALL, ALL)]
+    if t.strips[0] <= t.blocks[0]:
+        del steps[0]
+    rows = Right(u, right, index(t.panel), ())
+    return (
+        Let(DEPTH, op("minimum", Var("deep"), sub(SIZE["channels"], K0))),
+        Let(right, add(start, mul(K0, index(t.panel)))),
+        Let(left, add(mul(POINT, SIZE["v_point"]), K0)),
+        Let(to, add(mul(POINT, Var("m_point")), PANEL)),
+        # Tiles behind the last have room, and mean nothing.
+        *(
+            For(row, first, end, _block(t, height, v, row, rows, target), step=index(height))
+            for height, first, end in steps
+        ),
+    )
+
+
+def _block(t: Tiling, height: int, v: Buffer, row: Expr, right: Right, target: Target) -> Body:
+    """Some tiles of a piece."""
+    pitch, triple = SIZE["v_row"], Var("triple")
+    # Few registers for many rows: multiples of the pitch are a part of an access.
+    reach = (ZERO, pitch, mul(pitch, index(2)), triple)
+    origin = add(Var("left_at"), mul(row, pitch))
+    numbers = range(0, height, len(reach))
+    starts = [Var(f"origin{g}") for g in numbers]
+    groups = tuple((start, reach[: height - g]) for g, start in zip(numbers, starts, strict=True))
+    to = target._replace(start=add(Var("to"), mul(row, target.pitch)), add=op("gt", K0, ZERO))
+    # The first blocks ask for what comes next of U, each for one line of each row.
+    asks = op("lt", row, index(2 * t.strips[0]))
+    line = select(op("eq", row, ZERO), ZERO, index(t.lanes))
+    ahead, ahead_pitch = Var("ahead"), Var("ahead_pitch")
+    fetch = Prefetch(right.buffer, add(ahead, mul(STEP, ahead_pitch)), level=2)
+    return (
+        Let(triple, mul(pitch, index(3))),
+        Let(ahead, add(add(right.start, mul(DEPTH, right.pitch)), line)),
+        Let(ahead_pitch, select(asks, right.pitch, ZERO)),
+        *(
+            Let(start, add(origin, mul(pitch, index(g))))
+            for g, start in zip(numbers, starts, strict=True)
+        ),
+        *block(
+            Shape(t.vectors, t.lanes), DEPTH, Left(v, groups, ONE), right, to, every_step=(fetch,)
+        ),
+    )
