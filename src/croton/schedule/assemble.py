@@ -22,12 +22,13 @@ from croton.schedule.host import host_function
 from croton.schedule.inplace import plan_in_place
 from croton.schedule.loops import LoopKernel, Plan
 from croton.schedule.merging import merge_groups
-from croton.schedule.products import product_steps
+from croton.schedule.products import Tiled, product_steps
 from croton.schedule.registers import Registers, SizeRegisters
 from croton.schedule.scatter import scatter_kernel
 from croton.schedule.sizes import ZERO, Size, Sizes, product
 from croton.schedule.storage import Storage, order_groups
 from croton.schedule.terminals import Chunks
+from croton.schedule.transpositions import only_transposes, transposition_steps
 from croton.schedule.unify import find_checks, sizes_read_from_memory, unify
 from croton.tensor.type import TensorType
 
@@ -257,6 +258,10 @@ class _Assembly:
             self._emit_scatter(group)
         elif group.kind in TILED:
             self._emit_tiled(group)
+        elif only_transposes(
+            group, self._stored_members(group), self.sizes, self.storage.memory
+        ):
+            self._emit_transpositions(group)
         else:
             self._emit_loop(group)
         line = next(
@@ -344,7 +349,6 @@ class _Assembly:
         plain = is_plain(group, stored)
         make = product_steps if group.kind == "product" else convolution_steps
         tiled = make(group.members[0].owner, self.sizes, self.storage.memory, self.machine, plain)
-        plan, amount = tiled.plan, tiled.amount
         for v in stored:
             self._allocate(v)
         reached: p.Launch | None = None
@@ -368,6 +372,19 @@ class _Assembly:
                 one,
             )
             reached = callee
+        self._launch_steps(tiled, bound, reached)
+
+    def _emit_transpositions(self, group: Group) -> None:
+        for v in self._stored_members(group):
+            self._allocate(v)
+            tiled = transposition_steps(v, self.sizes, self.storage.memory, self.machine)
+            bound = {name: self.number[key] for name, key in tiled.operands.items()}
+            bound[tiled.result] = self.number[v]
+            self._launch_steps(tiled, bound, None)
+
+    def _launch_steps(self, tiled: Tiled, bound: dict[str, int], reached: p.Launch | None) -> None:
+        """The steps of a plan on the buffers ``bound``; ``reached`` is what they call."""
+        plan, amount = tiled.plan, tiled.amount
         fixed = {n for n, v in bound.items() if n != "epilogue" and self._is_constant(v)}
         totals = {name: amount(count) for name, count in plan.temporaries}
         functions = {f.name: f for f in plan.functions}
