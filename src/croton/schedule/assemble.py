@@ -258,9 +258,7 @@ class _Assembly:
             self._emit_scatter(group)
         elif group.kind in TILED:
             self._emit_tiled(group)
-        elif only_transposes(
-            group, self._stored_members(group), self.sizes, self.storage.memory
-        ):
+        elif only_transposes(group, self._stored_members(group), self.sizes, self.storage.memory):
             self._emit_transpositions(group)
         else:
             self._emit_loop(group)

@@ -71,42 +71,44 @@ def plan(itemsize: int, machine: Machine) -> Plan:
     dtype = MOVED[itemsize]
     lanes = machine.lanes(itemsize)
     sides = _sides(lanes)
-    few = min(sides)
-    least = count("minimum", "rows", "columns")
+    few = sides[-1]
+    fitting = [_mul(count("le", side, "rows"), count("le", side, "columns")) for side in sides]
+    blocks = _mul("batch", count("ceildiv", "rows", BLOCK), count("ceildiv", "columns", BLOCK))
+    block = _mul(count("minimum", "rows", BLOCK), count("minimum", "columns", BLOCK))
     functions, steps = [], []
-    above: Count = 1
-    for side in sides:
-        fits = count("and", above, count("le", side, least))
-        blocks = _mul(count("ceildiv", "rows", BLOCK), count("ceildiv", "columns", BLOCK))
-        extent = _mul(count("minimum", "rows", BLOCK), count("minimum", "columns", BLOCK))
-        function = _squares(dtype, side)
-        functions.append(function)
-        steps.append(_step(function, EXTENTS[1:], fits, _mul("batch", blocks), extent))
-        above = count("lt", least, side)
+    larger: Count = 0
+    for side, fits in zip(sides, fitting, strict=True):
+        functions.append(_squares(dtype, side))
+        here = count("sub", fits, larger)
+        steps.append(_step(functions[-1], EXTENTS[1:], here, blocks, block))
+        larger = fits
     # A single row or column is in the other order as it is.
-    flat = count("le", least, 1)
-    turned = count("lt", "columns", "rows")
-    total = _mul(*EXTENTS)
-    for parts in (False, True):
-        lines: Count = "columns" if parts else count("select", flat, 1, "rows")
-        length: Count = "rows" if parts else count("select", flat, total, "columns")
-        batch: Count = "batch" if parts else count("select", flat, 1, "batch")
-        if few <= 2 and parts:
-            continue
-        fits = count("and", above, _upright(flat, turned, parts))
-        items = _mul(batch, count("ceildiv", length, CHUNK))
-        function = _lines(dtype, lanes, few, parts)
-        functions.append(function)
-        extent = _mul(count("minimum", length, CHUNK), lines)
-        steps.append(_step(function, (lines, length), fits, items, extent))
+    flat = _either(count("le", "rows", 1), count("le", "columns", 1))
+    lines, length, batch = (
+        count("select", flat, a, b)
+        for a, b in ((1, "rows"), (_mul(*EXTENTS), "columns"), (1, "batch"))
+    )
+    interleaves = _either(count("lt", "rows", few), count("le", "columns", 1))
+    functions.append(_lines(dtype, lanes, few, False))
+    steps.append(_lines_step(functions[-1], lines, length, interleaves, batch))
+    if few > 2:
+        parts = count("sub", count("sub", 1, larger), interleaves)
+        functions.append(_lines(dtype, lanes, few, True))
+        steps.append(_lines_step(functions[-1], "columns", "rows", parts, "batch"))
     return Plan(dtype, tuple(functions), (), tuple(steps))
 
 
-def _upright(flat: Count, turned: Count, parts: bool) -> Count:
-    """Whether lines are to be taken apart, or else interleaved."""
-    if parts:
-        return count("select", flat, 0, turned)
-    return count("select", flat, 1, count("eq", turned, 0))
+def _lines_step(function: Function, lines: Count, length: Count, fits: Count, batch: Count) -> Step:
+    items = _mul(batch, count("ceildiv", length, CHUNK))
+    extent = _mul(count("minimum", length, CHUNK), lines)
+    return _step(function, (lines, length), fits, items, extent)
+
+
+# Conditions are numbers that are worked out where only some of the extents are known.
+
+
+def _either(a: Count, b: Count) -> Count:
+    return count("sub", count("add", a, b), count("mul", a, b))
 
 
 def _sides(lanes: int) -> tuple[int, ...]:
@@ -301,7 +303,9 @@ def _reordered(values: Sequence[Expr], n: int, lanes: int, parts: bool) -> list[
     if parts:
         wanted = [[divmod(n * i + j, lanes) for i in range(lanes)] for j in range(n)]
     else:
-        wanted = [[((j * lanes + i) % n, (j * lanes + i) // n) for i in range(lanes)] for j in range(n)]
+        wanted = [
+            [((j * lanes + i) % n, (j * lanes + i) // n) for i in range(lanes)] for j in range(n)
+        ]
     return [_picked(values, places) for places in wanted]
 
 
