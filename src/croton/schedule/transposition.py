@@ -6,7 +6,7 @@ the steps, of which the shape lets one have items:
 
 - squares of as many elements as a register holds (at most ``SIDE``), transposed in registers;
 - squares of ``SMALL`` elements a side, where a matrix has fewer rows or columns than that;
-- where there are fewer rows or columns still, whole vectors of these, interleaved or taken apart.
+- where there are fewer rows or columns still, whole vectors of these lines, interleaved or parted.
 
 Where an extent is no multiple of a square's side, the last squares lie over those before them, so
 that nothing is masked: some elements are stored twice.
@@ -49,7 +49,7 @@ SIDE, SMALL = 16, 4
 #: Rows and columns of what is transposed square by square: it stays in the first cache.
 BLOCK = 64
 
-#: Elements of a line that an item interleaves or takes apart, and that are worth a thread.
+#: Elements of a line that an item interleaves or parts, and that are worth a thread.
 CHUNK, WORTH = 4096, 16384
 
 IN, OUT = "in", "out"
@@ -72,14 +72,21 @@ def plan(itemsize: int, machine: Machine) -> Plan:
     lanes = machine.lanes(itemsize)
     sides = _sides(lanes)
     few = sides[-1]
-    fitting = [_mul(count("le", side, "rows"), count("le", side, "columns")) for side in sides]
+    fitting = [_both(count("le", side, "rows"), count("le", side, "columns")) for side in sides]
     blocks = _mul("batch", count("ceildiv", "rows", BLOCK), count("ceildiv", "columns", BLOCK))
     block = _mul(count("minimum", "rows", BLOCK), count("minimum", "columns", BLOCK))
+    # Whole vectors of as many lines as a small square has are faster than squares.
+    long = lanes > SMALL
+    rowwise, columnwise = (
+        _both(count("eq", few, a), count("le", lanes, b)) if long else 0
+        for a, b in (("rows", "columns"), ("columns", "rows"))
+    )
+    taken = [0] * (len(sides) - 1) + [count("add", rowwise, columnwise)]
     functions, steps = [], []
     larger: Count = 0
-    for side, fits in zip(sides, fitting, strict=True):
+    for side, fits, others in zip(sides, fitting, taken, strict=True):
         functions.append(_squares(dtype, side))
-        here = count("sub", fits, larger)
+        here = count("sub", count("sub", fits, larger), others)
         steps.append(_step(functions[-1], EXTENTS[1:], here, blocks, block))
         larger = fits
     # A single row or column is in the other order as it is.
@@ -89,12 +96,14 @@ def plan(itemsize: int, machine: Machine) -> Plan:
         for a, b in ((1, "rows"), (_mul(*EXTENTS), "columns"), (1, "batch"))
     )
     interleaves = _either(count("lt", "rows", few), count("le", "columns", 1))
-    functions.append(_lines(dtype, lanes, few, False))
-    steps.append(_lines_step(functions[-1], lines, length, interleaves, batch))
-    if few > 2:
-        parts = count("sub", count("sub", 1, larger), interleaves)
-        functions.append(_lines(dtype, lanes, few, True))
-        steps.append(_lines_step(functions[-1], "columns", "rows", parts, "batch"))
+    most = few if long else few - 1
+    functions.append(_lines(dtype, lanes, most, False))
+    fits = count("add", interleaves, rowwise)
+    steps.append(_lines_step(functions[-1], lines, length, fits, batch))
+    if most > 1:
+        functions.append(_lines(dtype, lanes, most, True))
+        fits = count("add", count("sub", count("sub", 1, larger), interleaves), columnwise)
+        steps.append(_lines_step(functions[-1], "columns", "rows", fits, "batch"))
     return Plan(dtype, tuple(functions), (), tuple(steps))
 
 
@@ -105,6 +114,10 @@ def _lines_step(function: Function, lines: Count, length: Count, fits: Count, ba
 
 
 # Conditions are numbers that are worked out where only some of the extents are known.
+
+
+def _both(a: Count, b: Count) -> Count:
+    return count("mul", a, b)
 
 
 def _either(a: Count, b: Count) -> Count:
@@ -214,10 +227,10 @@ def _ceildiv(a: Expr, b: Expr) -> Expr:
 
 
 @lru_cache(maxsize=32)
-def _lines(dtype: str, lanes: int, few: int, parts: bool) -> Function:
-    """The kernel that interleaves fewer than ``few`` lines, or parts them; an item is a chunk.
+def _lines(dtype: str, lanes: int, most: int, parts: bool) -> Function:
+    """The kernel that interleaves up to ``most`` lines, or parts them; an item is a chunk.
 
-    A batch holds ``lines`` lines of ``length`` elements.
+    A matrix has ``lines`` lines of ``length`` elements; parted, they are its columns.
     """
     source, target = Buffer(IN, dtype), Buffer(OUT, dtype)
     lines, length = Var("lines"), Var("length")
@@ -225,7 +238,7 @@ def _lines(dtype: str, lanes: int, few: int, parts: bool) -> Function:
     first, last, start = Var("first"), Var("last"), Var("start")
     chunk = index(CHUNK)
     body: Body = ()
-    for n in range(few - 1, 0, -1):
+    for n in range(most, 0, -1):
         if n == 1 and parts:
             break
         body = (
