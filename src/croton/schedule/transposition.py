@@ -4,12 +4,12 @@ Elements are moved as unsigned integers of their size (1, 2, 4 or 8 bytes).  Ext
 arguments, so one set of kernels per size serves every shape.  :func:`plan` gives the kernels and
 the steps, of which the shape lets one have items:
 
-- squares of as many elements as a register holds (at most ``SIDE``), transposed in registers;
-- squares of ``SMALL`` elements a side, where a matrix has fewer rows or columns than that;
+- squares with a register's elements (at most ``SIDE``) a side, transposed in registers;
+- smaller squares (at least ``SMALL`` a side) where a matrix has fewer rows or columns than that;
 - where there are fewer rows or columns still, whole vectors of these lines, interleaved or parted.
 
 Where an extent is no multiple of a square's side, the last squares lie over those before them, so
-that nothing is masked: some elements are stored twice.
+that nothing is masked: some elements are stored twice, be it by two threads, and are the same.
 """
 
 from __future__ import annotations
@@ -43,10 +43,11 @@ EXTENTS = ("batch", "rows", "columns")
 #: The dtype as which elements of a size in bytes are moved.
 MOVED = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
 
-#: The largest side of a square, and that of squares in matrices with fewer rows or columns.
+#: The largest side of a square, and the smallest one if there are several.
 SIDE, SMALL = 16, 4
 
-#: Rows and columns of what is transposed square by square: it stays in the first cache.
+#: Rows and columns that an item transposes square by square: lines of a cache that squares
+#: share are still near when the next square needs them.
 BLOCK = 64
 
 #: Elements of a line that an item interleaves or parts, and that are worth a thread.
@@ -125,8 +126,11 @@ def _either(a: Count, b: Count) -> Count:
 
 
 def _sides(lanes: int) -> tuple[int, ...]:
-    side = max(2, min(lanes, SIDE))
-    return (side, SMALL) if side > SMALL else (side,)
+    """The sides of squares, the largest first, each half of the one before."""
+    sides = [max(2, min(lanes, SIDE))]
+    while sides[-1] > SMALL:
+        sides.append(sides[-1] // 2)
+    return tuple(sides)
 
 
 def _step(
