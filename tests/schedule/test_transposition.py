@@ -186,6 +186,17 @@ def test_channels_to_the_end_and_back(dtype, known):
             assert kernels_of(back)
 
 
+@pytest.mark.parametrize(
+    "shape", [(8, 3, 150, 150), (4, 64, 40, 40), (600, 70, 3, 3), (9, 4, 99, 99)]
+)
+def test_images_that_are_worth_threads(shape):
+    x = np.random.default_rng(0).standard_normal(shape).astype("float32")
+    first, last = T.tensor4("first", dtype="float32"), T.tensor4("last", dtype="float32")
+    y = croton.function([first], first.dimshuffle(0, 2, 3, 1))(x)
+    assert np.array_equal(y, x.transpose(0, 2, 3, 1))
+    assert np.array_equal(croton.function([last], last.dimshuffle(0, 3, 1, 2))(y), x)
+
+
 def test_dimensions_of_one_come_and_go():
     x = np.arange(24.0).reshape(4, 1, 6)
     v = T.TensorType("float64", (None, 1, None))()
