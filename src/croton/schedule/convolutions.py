@@ -89,6 +89,8 @@ def convolution_steps(
         part: filters.memory if part == "w" and filters is not None else memory(v)
         for part, v in zip(node.op.parts, node.inputs[:2], strict=False)
     }
+    given = names(node, sizes, filters)
+    width = given["channels"].value
     plan = convolution_plan(
         kind,
         node.outputs[0].type.dtype,
@@ -96,6 +98,7 @@ def convolution_steps(
         epilogue=not plain,
         accurate=config.convolution == "accurate",
         constant=filters is not None and isinstance(filters.memory, Constant),
+        group=width if width is not None and given["filters"].value == width else 1,
     )
-    amount = amounts(names(node, sizes, filters), sizes)
+    amount = amounts(given, sizes)
     return Tiled(plan, amount, operands, node.op.parts[2])

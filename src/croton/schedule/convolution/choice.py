@@ -1,72 +1,80 @@
 """Which algorithm computes a convolution: a model of what each costs.
 
-Costs are in multiply-adds that a core could do in the same time.
+Costs are in multiplications and additions that a core could do in the same time.
 """
 
 from __future__ import annotations
 
+from croton.kernel.machine import Machine
 from croton.schedule.convolution import columns, pointwise
-from croton.schedule.convolution.winograd.choice import fits as fits_tiles
+from croton.schedule.convolution.direct_filters.shape import shape
+from croton.schedule.convolution.winograd import choice as winograd
+from croton.schedule.convolution.winograd_filters.cut import cheaper
 from croton.schedule.counts import Count, all_of, count
-from croton.schedule.product.tiling import Tiling
+from croton.schedule.product.tiling import Tiling, tiling
 
-#: Of its own multiply-adds: what a direct convolution and Winograd's products reach, in percent.
-_DIRECT, _WINOGRAD = 92, 85
-#: Winograd's tiles of 4 x 4 places: multiply-adds a tile, filter and channel; what it takes to
-#: transform a tile of an image, for each of its channels, and back, for each filter; and what
-#: it takes to transform a filter, for each of its channels.
-_POINTS, _THERE, _BACK, _FILTER = 36, 250, 250, 2100
+#: What a direct convolution reaches of its own multiplications and additions, in percent; and
+#: what it takes to prepare a weight.
+_DIRECT, _PREPARED = 90, 47
+
+#: Channels and filters of a group up to which lanes hold several groups.
+SHARED_LANES = (1, 2, 4, 8)
 
 
 def conditions(
-    kind: str, t: Tiling, *, epilogue: bool, accurate: bool, constant: bool
+    kind: str,
+    dtype: str,
+    machine: Machine,
+    *,
+    epilogue: bool,
+    accurate: bool,
+    constant: bool,
+    group: int = 1,
 ) -> dict[str, Count]:
     """For each algorithm whether it is chosen: 0 or 1.  One of them is.
 
-    ``constant`` filters are prepared once, for all calls.
+    ``constant`` filters are prepared once, for all calls.  ``group``: so many channels and
+    filters of a group share lanes, if the groups are so.
     """
     depthwise = all_of(
-        count("lt", 1, "groups"), count("eq", "channels", 1), count("eq", "filters", 1)
+        count("lt", 1, "groups"), count("eq", "channels", group), count("eq", "filters", group)
     )
-    others = count("eq", depthwise, 0)
+    left = count("eq", depthwise, 0)
     if kind == "filters":
-        return {"depthwise": depthwise, "direct": others}
-    product = pointwise.fits()
+        tiles: Count = 0
+        if not accurate:
+            tiles = all_of(left, winograd.fits(), cheaper(shape(dtype, machine), 4))
+        direct = all_of(left, count("eq", tiles, 0))
+        return {"depthwise": depthwise, "winograd4": tiles, "direct": direct}
+    t = tiling(dtype, machine)
+    product = all_of(left, pointwise.fits())
     few: Count = 0
     if kind == "inputs" and not epilogue:
-        few = all_of(columns.fits(t), count("le", t.lanes // 2, "filters"))
-    left = all_of(others, count("eq", product, 0), count("eq", few, 0))
-    tiles: Count = 0
+        few = all_of(left, columns.fits(t), count("le", t.lanes // 2, "filters"))
+    left = all_of(left, count("eq", product, 0), count("eq", few, 0))
+    found = {"depthwise": depthwise, "pointwise": product, "columns": few}
     if not accurate:
-        tiles = all_of(left, fits_tiles(), _pays(kind, constant))
-    return {
-        "depthwise": depthwise,
-        "pointwise": product,
-        "columns": few,
-        "winograd": tiles,
-        "direct": all_of(left, count("eq", tiles, 0)),
-    }
+        fits = all_of(left, winograd.fits())
+        large = winograd.cost(kind, t, size=4, prepared=constant)
+        least = _direct(kind, t, constant)
+        if constant:
+            # Smaller tiles have fewer numbers to read for each weight.
+            small = winograd.cost(kind, t, size=2, prepared=True)
+            found["winograd2"] = all_of(fits, count("lt", small, least), count("lt", small, large))
+            fits = all_of(fits, count("le", large, small))
+        found["winograd4"] = all_of(fits, count("lt", large, least))
+        for name in ("winograd2", "winograd4"):
+            left = all_of(left, count("eq", found.get(name, 0), 0))
+    return found | {"direct": left}
 
 
-def _pays(kind: str, constant: bool) -> Count:
-    """Whether Winograd's algorithm costs less than a direct convolution."""
-    result = "y" if kind == "forward" else "x"
-    images = _mul("batch", f"{result}0")
-    tiles = _mul(images, *(count("ceildiv", f"{result}{d}", 4) for d in (1, 2)))
-    places = _mul(images, f"{result}1", f"{result}2")
-    pair = _mul("channels", "filters")
-    inner, outer = ("channels", "filters") if kind == "forward" else ("filters", "channels")
-    direct = count("floordiv", _mul(900, places, pair), _DIRECT)
-    own = count("floordiv", _mul(100 * _POINTS, tiles, pair), _WINOGRAD)
-    there, back = _mul(_THERE, tiles, inner), _mul(_BACK, tiles, outer)
-    total = count("add", count("add", own, there), back)
+def _direct(kind: str, t: Tiling, constant: bool) -> Count:
+    """What a direct convolution with 3 x 3 taps costs."""
+    result, outer = ("y", "filters") if kind == "forward" else ("x", "channels")
+    inner = "channels" if kind == "forward" else "filters"
+    places = winograd.mul("batch", f"{result}0", f"{result}1", f"{result}2")
+    each = count("floordiv", winograd.mul(18 * 100, places), _DIRECT)
     if not constant:
-        total = count("add", total, _mul(_FILTER, pair))
-    return count("lt", total, direct)
-
-
-def _mul(*factors: Count) -> Count:
-    total: Count = 1
-    for factor in factors:
-        total = factor if total == 1 else count("mul", total, factor)
-    return total
+        each = count("add", each, 9 * _PREPARED)
+    wide = winograd.mul(count("ceildiv", outer, t.lanes), t.lanes)
+    return winograd.mul(inner, wide, each)

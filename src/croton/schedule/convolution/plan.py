@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
-from croton.schedule.convolution import columns, depthwise, direct, direct_filters, pointwise
-from croton.schedule.convolution.choice import conditions
+from croton.schedule.convolution import (
+    columns,
+    depthwise,
+    direct,
+    direct_filters,
+    pointwise,
+    winograd_filters,
+)
+from croton.schedule.convolution.choice import SHARED_LANES, conditions
 from croton.schedule.convolution.winograd.plan import steps as winograd_steps
 from croton.schedule.counts import Count
 from croton.schedule.product.tiling import tiling
@@ -20,34 +27,45 @@ def plan(
     epilogue: bool = False,
     accurate: bool = False,
     constant: bool = False,
+    group: int = 1,
 ) -> Plan:
     """How to compute a convolution of ``kind`` ("forward", "inputs" or "filters").
 
     With ``epilogue`` blocks of the result go to a kernel instead of being stored (see
     :mod:`croton.schedule.product.tile`): rows are its places, one after the other.  ``accurate``:
     only by algorithms that add up the products of the definition.  ``constant``: the filters are
-    the same in every call.
+    the same in every call.  ``group``: so many channels and filters each group is known to have.
     """
+    width = group if group in SHARED_LANES else 1
+    when = conditions(
+        kind,
+        dtype,
+        machine,
+        epilogue=epilogue,
+        accurate=accurate,
+        constant=constant,
+        group=width,
+    )
     t = tiling(dtype, machine)
-    when = conditions(kind, t, epilogue=epilogue, accurate=accurate, constant=constant)
-    if kind == "filters":
-        return _together(
-            {
-                "depthwise": depthwise.steps(kind, machine, dtype, False, when["depthwise"]),
-                "direct": direct_filters.steps(kind, machine, dtype, False, when["direct"]),
-            }
-        )
-    plans = {
-        "depthwise": depthwise.steps(kind, machine, dtype, epilogue, when["depthwise"]),
-        "pointwise": pointwise.steps(
-            kind, machine, dtype, epilogue=epilogue, when=when["pointwise"]
-        ),
-        "direct": direct.steps(kind, t, epilogue=epilogue, when=when["direct"]),
-    }
-    if when["columns"] != 0:
-        plans["columns"] = columns.steps(t, when["columns"])
-    if when["winograd"] != 0:
-        plans["winograd"] = winograd_steps(kind, t, epilogue, when["winograd"])
+    plans: dict[str, Plan] = {}
+    for name, condition in when.items():
+        if condition == 0:
+            continue
+        if name == "depthwise":
+            plans[name] = depthwise.steps(kind, machine, dtype, epilogue, condition, group=width)
+        elif name == "pointwise":
+            plans[name] = pointwise.steps(kind, machine, dtype, epilogue=epilogue, when=condition)
+        elif name == "columns":
+            plans[name] = columns.steps(t, condition)
+        elif name == "direct" and kind == "filters":
+            plans[name] = direct_filters.steps(kind, machine, dtype, False, condition)
+        elif name == "direct":
+            plans[name] = direct.steps(kind, t, epilogue=epilogue, when=condition)
+        elif kind == "filters":
+            plans[name] = winograd_filters.steps(kind, machine, dtype, False, condition)
+        else:
+            size = 4 if name == "winograd4" else 2
+            plans[name] = winograd_steps(kind, t, epilogue, condition, size=size)
     return _together(plans)
 
 
