@@ -90,7 +90,10 @@ def convolution_steps(
         for part, v in zip(node.op.parts, node.inputs[:2], strict=False)
     }
     given = names(node, sizes, filters)
-    width = given["channels"].value
+    known = given["channels"].value, given["filters"].value
+    width = None if None in known else known[0] if known[0] == known[1] else 0
+    if node.op.groups == 1:
+        width = 0
     plan = convolution_plan(
         kind,
         node.outputs[0].type.dtype,
@@ -98,7 +101,7 @@ def convolution_steps(
         epilogue=not plain,
         accurate=config.convolution == "accurate",
         constant=filters is not None and isinstance(filters.memory, Constant),
-        group=width if width is not None and given["filters"].value == width else 1,
+        width=width,
     )
     amount = amounts(given, sizes)
     return Tiled(plan, amount, operands, node.op.parts[2])

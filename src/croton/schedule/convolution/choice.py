@@ -5,6 +5,8 @@ Costs are in multiplications and additions that a core could do in the same time
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from croton.kernel.machine import Machine
 from croton.schedule.convolution import columns, pointwise
 from croton.schedule.convolution.direct_filters.shape import shape
@@ -17,7 +19,7 @@ from croton.schedule.product.tiling import Tiling, tiling
 #: what it takes to prepare a weight.
 _DIRECT, _PREPARED = 90, 47
 
-#: Channels and filters of a group up to which lanes hold several groups.
+#: Channels, and filters, of groups that share the lanes of a vector.
 SHARED_LANES = (1, 2, 4, 8)
 
 
@@ -29,30 +31,34 @@ def conditions(
     epilogue: bool,
     accurate: bool,
     constant: bool,
-    group: int = 1,
+    widths: Sequence[int] = SHARED_LANES,
 ) -> dict[str, Count]:
     """For each algorithm whether it is chosen: 0 or 1.  One of them is.
 
-    ``constant`` filters are prepared once, for all calls.  ``group``: so many channels and
-    filters of a group share lanes, if the groups are so.
+    ``constant`` filters are prepared once, for all calls.  ``widths`` are those that
+    groups may have, of :data:`SHARED_LANES`.
     """
-    depthwise = all_of(
-        count("lt", 1, "groups"), count("eq", "channels", group), count("eq", "filters", group)
-    )
-    left = count("eq", depthwise, 0)
+    several = count("lt", 1, "groups")
+    found: dict[str, Count] = {
+        f"lanes{n}": all_of(several, count("eq", "channels", n), count("eq", "filters", n))
+        for n in widths
+    }
+    left: Count = 1
+    for condition in found.values():
+        left = all_of(left, count("eq", condition, 0))
     if kind == "filters":
         tiles: Count = 0
         if not accurate:
             tiles = all_of(left, winograd.fits(), cheaper(shape(dtype, machine), 4))
         direct = all_of(left, count("eq", tiles, 0))
-        return {"depthwise": depthwise, "winograd4": tiles, "direct": direct}
+        return found | {"winograd4": tiles, "direct": direct}
     t = tiling(dtype, machine)
     product = all_of(left, pointwise.fits())
     few: Count = 0
     if kind == "inputs" and not epilogue:
         few = all_of(left, columns.fits(t), count("le", t.lanes // 2, "filters"))
     left = all_of(left, count("eq", product, 0), count("eq", few, 0))
-    found = {"depthwise": depthwise, "pointwise": product, "columns": few}
+    found |= {"pointwise": product, "columns": few}
     if not accurate:
         fits = all_of(left, winograd.fits())
         large = winograd.cost(kind, t, size=4, prepared=constant)

@@ -27,16 +27,17 @@ def plan(
     epilogue: bool = False,
     accurate: bool = False,
     constant: bool = False,
-    group: int = 1,
+    width: int | None = None,
 ) -> Plan:
     """How to compute a convolution of ``kind`` ("forward", "inputs" or "filters").
 
     With ``epilogue`` blocks of the result go to a kernel instead of being stored (see
     :mod:`croton.schedule.product.tile`): rows are its places, one after the other.  ``accurate``:
     only by algorithms that add up the products of the definition.  ``constant``: the filters are
-    the same in every call.  ``group``: so many channels and filters each group is known to have.
+    the same in every call.  ``width``: how many channels and filters each group has (0: not as
+    many of both), if that is known.
     """
-    width = group if group in SHARED_LANES else 1
+    t = tiling(dtype, machine)
     when = conditions(
         kind,
         dtype,
@@ -44,15 +45,15 @@ def plan(
         epilogue=epilogue,
         accurate=accurate,
         constant=constant,
-        group=width,
+        widths=[n for n in SHARED_LANES if n <= t.lanes // 2 and width in (None, n)],
     )
-    t = tiling(dtype, machine)
     plans: dict[str, Plan] = {}
     for name, condition in when.items():
         if condition == 0:
             continue
-        if name == "depthwise":
-            plans[name] = depthwise.steps(kind, machine, dtype, epilogue, condition, group=width)
+        if name.startswith("lanes"):
+            group = int(name.removeprefix("lanes"))
+            plans[name] = depthwise.steps(kind, machine, dtype, epilogue, condition, group=group)
         elif name == "pointwise":
             plans[name] = pointwise.steps(kind, machine, dtype, epilogue=epilogue, when=condition)
         elif name == "columns":
