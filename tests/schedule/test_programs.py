@@ -35,6 +35,22 @@ def test_an_update_is_written_in_place():
     np.testing.assert_array_equal(w.get_value(), np.full(5, 3, "float32"))
 
 
+def test_what_is_read_elsewhere_is_not_overwritten():
+    x = np.random.default_rng(0).standard_normal((70, 70))
+    for change, in_place in (
+        (lambda v: v.T, False),
+        (lambda v: v[::-1], False),
+        (lambda v: v.T[:, ::-1] * 2, False),
+        (lambda v: v[::-1] + v, False),
+        (lambda v: v * 2 + 1, True),
+    ):
+        w = croton.shared(x, shape=x.shape)
+        f = croton.function([], updates=[(w, change(w))])
+        f()
+        assert np.array_equal(w.get_value(), change(x))
+        assert (f.program.updates[0].buffer == 0) == in_place
+
+
 def test_updates_see_the_old_values():
     a, b = croton.shared(np.array([1.0, 2.0])), croton.shared(np.array([10.0, 20.0]))
     f = croton.function([], [a + b], updates=[(a, b), (b, a + b)])

@@ -11,7 +11,7 @@ from croton.kernel.nodes import Let, Stmt, Store, Var
 from croton.schedule.group import TILED, Group
 from croton.schedule.groups import Grouping
 from croton.schedule.storage import Storage
-from croton.schedule.views import moved_inputs
+from croton.schedule.views import is_free, moved_inputs
 from croton.tensor.indexing import AdvancedIncSubtensor, AdvancedSubtensor
 
 
@@ -127,6 +127,9 @@ def _reads_aligned(
     own = tuple(range(group.rank))
     members = set(group.members)
     if any(_reaches(u, s, storage) for m in members for u in moved_inputs(m.owner)):
+        return False
+    # A member that only says where elements come from may read others than its own.
+    if any(is_free(m.owner.op) and s in m.owner.inputs for m in members):  # type: ignore[union-attr]
         return False
     seen: set[Variable] = set()
     stack: list[Variable] = [u for m in group.members for u in m.owner.inputs]  # type: ignore[union-attr]
