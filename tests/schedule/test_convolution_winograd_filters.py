@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from filter_gradients import (
+from schedule.filter_gradients import (
     DTYPES,
     MACHINES,
     Compiled,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from croton.kernel.build import add, index, mul, op
 from croton.kernel.nodes import (
     Assign,
@@ -25,6 +27,7 @@ VECTORS = 4
 ITEM = 1024
 
 
+@lru_cache(maxsize=32)
 def kernel(t: Shape) -> Function:
     """Element i of the result is the sum of ``parts[piece * result + i]`` over all pieces."""
     parts, w = Buffer("parts", t.dtype), Buffer("w", t.dtype)

@@ -14,6 +14,7 @@ from croton.schedule.convolution.direct_filters.cut import product
 from croton.schedule.convolution.direct_filters.shape import Shape
 from croton.schedule.convolution.winograd.matrices import TAPS
 from croton.schedule.counts import Count, count
+from croton.schedule.product.tiling import Tiling
 
 #: Channels, and filters, of a block.
 BLOCK = 64
@@ -45,7 +46,7 @@ class Cut(NamedTuple):
     result: Count
 
 
-def cut(t: Shape, size: int, points: int, second: int) -> Cut:
+def cut(t: Shape | Tiling, size: int, points: int, second: int) -> Cut:
     """The cut for tiles of ``size``, ``points`` at hand, and a second cache of so many bytes."""
     wide, blocks = _blocks(t, "channels")
     broad, panels = _blocks(t, "filters")
@@ -81,7 +82,7 @@ def cut(t: Shape, size: int, points: int, second: int) -> Cut:
     )
 
 
-def cheaper(t: Shape, size: int) -> Count:
+def cheaper(t: Shape | Tiling, size: int) -> Count:
     """Whether this takes less time than going over all places directly, by a rough estimate.
 
     In cycles, with two products of vectors in each: the products of both ways, transforms
@@ -100,7 +101,7 @@ def cheaper(t: Shape, size: int) -> Count:
     return count("lt", count("add", ours, back), direct)
 
 
-def _blocks(t: Shape, extent: str) -> tuple[Count, Count]:
+def _blocks(t: Shape | Tiling, extent: str) -> tuple[Count, Count]:
     """Channels of a block, alike and of whole vectors, and how many blocks there are."""
     number = count("maximum", 1, count("ceildiv", extent, BLOCK))
     each = count("maximum", 1, count("ceildiv", count("ceildiv", extent, number), t.lanes))

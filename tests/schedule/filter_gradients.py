@@ -1,22 +1,18 @@
 """Gradients by the filters of convolutions: a reference, and running a plan for them."""
 
 import ctypes
-import itertools
 import mmap
 
 import numpy as np
+from schedule.convolutions import MACHINES as OTHERS
+from schedule.convolutions import Problem
 
 from croton.codegen.llvm import render
 from croton.codegen.targets.cpu import host
-from croton.kernel.machine import Machine
 from croton.schedule.convolution.run import run_convolution, sizes_of
 
 DTYPES = ("float32", "float64")
-MACHINES = {
-    "host": host().machine,
-    "middle": Machine("middle", 32, 16, 32 << 10, 512 << 10, 8 << 20),
-    "narrow": Machine("narrow", 16, 16, 32 << 10, 256 << 10, 8 << 20),
-}
+MACHINES = {"host": host().machine, **{n: OTHERS[n] for n in ("middle", "narrow")}}
 
 
 class Compiled:
@@ -38,25 +34,9 @@ class Compiled:
 
 
 def reference(x, y, kernel, strides, before, dilation, groups):
-    """The sums of products, one place in the filter after the other."""
-    rank, channels, filters = len(kernel), x.shape[-1] // groups, y.shape[-1] // groups
-    spatial = y.shape[1:-1]
-    w = np.zeros((*kernel, channels, groups * filters))
-    for taps in itertools.product(*map(range, kernel)):
-        seen = np.zeros((x.shape[0], *spatial, x.shape[-1]))
-        into, out_of = [slice(None)], [slice(None)]
-        for d in range(rank):
-            at = np.arange(spatial[d]) * strides[d] + taps[d] * dilation[d] - before[d]
-            inside = (at >= 0) & (at < x.shape[1 + d])
-            into.append(np.flatnonzero(inside))
-            out_of.append(at[inside])
-        grid = np.ix_(np.arange(x.shape[0]), *into[1:])
-        seen[grid] = x[np.ix_(np.arange(x.shape[0]), *out_of[1:])]
-        flat, gradient = seen.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
-        for g in range(groups):
-            own = slice(g * filters, (g + 1) * filters)
-            w[taps][:, own] = flat[:, g * channels : (g + 1) * channels].T @ gradient[:, own]
-    return w
+    """The gradient in float64, by its definition."""
+    w = (*kernel, x.shape[-1] // groups, y.shape[-1])
+    return Problem(x.shape, w, y.shape, strides, before, dilation, groups).filters(x, y)
 
 
 def arrays(rng, dtype, batch, image, channels, result, filters):
