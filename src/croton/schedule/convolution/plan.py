@@ -77,7 +77,9 @@ def _together(plans: dict[str, Plan]) -> Plan:
     steps: list[Step] = []
     for name, plan in plans.items():
         own = {t: f"{name} {t}" for t, _ in plan.temporaries}
-        functions += plan.functions
+        # Some algorithms share a kernel.
+        known = {function.name for function in functions}
+        functions += [function for function in plan.functions if function.name not in known]
         temporaries += [(own[t], size) for t, size in plan.temporaries]
         steps += [s._replace(buffers=tuple(own.get(b, b) for b in s.buffers)) for s in plan.steps]
     dtype = next(iter(plans.values())).dtype
