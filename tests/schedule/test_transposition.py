@@ -11,10 +11,19 @@ import croton
 import croton.tensor as T
 from croton.codegen.llvm import render
 from croton.codegen.targets.cpu import host
+from croton.gradient.numeric import evaluate
 from croton.kernel.machine import Machine
 from croton.kernel.verify import verify
 from croton.schedule.running import run
-from croton.schedule.transposition import BLOCK, CHUNK, EXTENTS, MOVED, plan
+from croton.schedule.transposition import (
+    BLOCK,
+    CHUNK,
+    EXTENTS,
+    MOVED,
+    REVERSED,
+    plan,
+    reversal,
+)
 
 MACHINES = {
     "wide": Machine("wide", 64, 32, 48 << 10, 2 << 20, 32 << 20),
@@ -27,6 +36,7 @@ class Compiled:
     """The kernels for a size of elements, loaded once."""
 
     def __init__(self, itemsize, machine):
+        self.machine = machine
         self.plan = plan(itemsize, machine)
         target = host()
         self.library = target.load(target.compile(render(self.plan.functions, target)))
@@ -94,6 +104,31 @@ def test_large_sizes_however_they_are_cut(compiled, shape):
     assert np.array_equal(thirds, want)
 
 
+@pytest.mark.parametrize("shape", [(9, 33, 40), (1, 5, 7), (25, 3, 64), (2, 300, 70), (0, 3, 4)])
+def test_the_order_of_three_runs_back_to_front(compiled, shape):
+    machine = compiled.machine
+    backwards = reversal(np.dtype(compiled.plan.dtype).itemsize, machine)
+    x = numbers(compiled, *shape)
+    out = np.zeros(shape[::-1], x.dtype)
+    sizes = dict(zip(REVERSED, shape, strict=True))
+    run(backwards, compiled.library.address, {"in": x, "out": out}, sizes)
+    assert np.array_equal(out, x.transpose(2, 1, 0))
+
+
+def test_filters_are_turned_at_once_where_they_are_computed():
+    rng = np.random.default_rng(0)
+    x, y = T.ftensor4("x"), T.ftensor4("y")
+    w = croton.shared(rng.standard_normal((20, 17, 3, 3)).astype("f"))
+    loss = (T.nnet.conv2d(x, w, filter_flip=False) * y).sum()
+    f = croton.function([x, y], [], updates=[(w, w - T.grad(loss, w))])
+    given = {x: rng.standard_normal((2, 17, 9, 8)), y: rng.standard_normal((2, 20, 7, 6))}
+    given = {v: a.astype("f") for v, a in given.items()}
+    (want,) = evaluate([w - T.grad(loss, w)], given)
+    f(*given.values())
+    np.testing.assert_allclose(w.get_value(), want, rtol=0, atol=1e-4)
+    assert any(name.startswith("transpose_") for name in f.program.kernels)
+
+
 def at_the_edge(array):
     """A copy that ends where readable memory ends."""
     page = mmap.PAGESIZE
@@ -133,7 +168,7 @@ WAYS = ("transpose", "interleave", "part")
 
 
 def turned(shape, order):
-    """Whether NumPy's copy of ``order`` is one of matrices: from its strides alone."""
+    """Whether NumPy's copy of ``order`` is one of matrices, or two of them: from its strides."""
     view = np.empty(shape).transpose(order)
     strides = [s // 8 for n, s in zip(view.shape, view.strides, strict=True) if n != 1]
     sizes = [n for n in view.shape if n != 1]
@@ -143,6 +178,8 @@ def turned(shape, order):
             runs[-1] = (runs[-1][0] * n, s)
         else:
             runs.append((n, s))
+    if len(runs) == 3 and runs[0][1] < runs[1][1] < runs[2][1]:
+        return True
     if len(runs) == 3 and runs[0][1] == max(s for _, s in runs):
         del runs[0]
     return len(runs) == 2 and runs[1][1] != 1

@@ -55,6 +55,23 @@ def all_of(*conditions: Count) -> Count:
     return result
 
 
+def renamed(names: Mapping[str, Count]) -> Callable[[Count], Count]:
+    """What puts ``names`` in the place of the names of a count; those not among them stay."""
+    known: dict[int, tuple[Operation, Count]] = {}
+
+    def put(value: Count) -> Count:
+        if isinstance(value, str):
+            return names.get(value, value)
+        if isinstance(value, int):
+            return value
+        found = known.get(id(value))
+        if found is None:
+            found = known[id(value)] = value, count(value.name, *map(put, value.args))
+        return found[1]
+
+    return put
+
+
 def evaluate(value: Count, names: Mapping[str, int]) -> int:
     """The number that ``value`` stands for."""
     if isinstance(value, int):

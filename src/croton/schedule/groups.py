@@ -98,6 +98,8 @@ class Grouping:
                 self.forced.add(node.inputs[0])
             elif self.is_tiled(node):
                 self.forced.update(self.operands(node))
+            elif self._is_turned_filters(node):
+                self.forced.add(node.outputs[0])
 
     def is_tiled(self, node: Apply) -> bool:
         """Whether kernels for products or convolutions compute the node, block by block."""
@@ -110,6 +112,17 @@ class Grouping:
         """How the op says that it is computed; None: by Python."""
         loop: str | None = getattr(node.op, "loop", None)
         return None if loop == "convolution" and not self.is_tiled(node) else loop
+
+    def _is_turned_filters(self, node: Apply) -> bool:
+        """Whether the node brings computed filters into the order that others read them in.
+
+        Turning them at once is cheaper than reading them in a far order, element by element.
+        """
+        x: Any = node.inputs[0]
+        if not isinstance(node.op, DimShuffle) or x.owner is None or not self.is_tiled(x.owner):
+            return False
+        parts = getattr(x.owner.op, "parts", ("",))
+        return parts[-1] == "w" and x.type.ndim == len(node.op.new_order)
 
     def operands(self, node: Apply) -> list[Variable]:
         """What must be in memory for the kernels of a tiled node to read its inputs.
@@ -148,7 +161,10 @@ class Grouping:
                 self._place_pointwise(v)
         elif is_free(node.op):
             if v in self.forced:
-                self._place_pointwise(v)
+                if self._is_turned_filters(node):
+                    self._place_alone(v)
+                else:
+                    self._place_pointwise(v)
         elif isinstance(node.op, PoolingOp) and node.op.runs:
             self._serial_group(v)
         else:
@@ -392,6 +408,16 @@ class Grouping:
                 return
         domain = [s for s in shape if s != ONE]
         group = self._new("loop", domain, [])
+        place = iter(range(len(domain)))
+        alignment = tuple(None if s == ONE else next(place) for s in shape)
+        self._join(group, v, alignment)
+        self._align_leaves(group, v, alignment)
+
+    def _place_alone(self, v: Variable) -> None:
+        shape = self.sizes.shape(v)
+        domain = [s for s in shape if s != ONE]
+        group = self._new("loop", domain, [])
+        group.alone = True
         place = iter(range(len(domain)))
         alignment = tuple(None if s == ONE else next(place) for s in shape)
         self._join(group, v, alignment)

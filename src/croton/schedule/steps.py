@@ -6,10 +6,11 @@ expressions of names that the plan's maker documents.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from croton.kernel.nodes import Function
-from croton.schedule.counts import Count
+from croton.schedule.counts import Count, count, renamed
 
 
 class Step(NamedTuple):
@@ -38,3 +39,26 @@ class Plan(NamedTuple):
     functions: tuple[Function, ...]
     temporaries: tuple[tuple[str, Count], ...]
     steps: tuple[Step, ...]
+
+    def renamed(
+        self, names: Mapping[str, Count], buffers: Mapping[str, str], when: Count = 1
+    ) -> Plan:
+        """The plan with other names for its amounts and buffers, which runs ``when`` that is 1."""
+        put = renamed(names)
+        return self._replace(
+            temporaries=tuple(
+                (buffers.get(name, name), count("select", when, put(size), 0))
+                for name, size in self.temporaries
+            ),
+            steps=tuple(
+                Step(
+                    s.kernel,
+                    tuple(buffers.get(b, b) for b in s.buffers),
+                    tuple(map(put, s.sizes)),
+                    count("select", when, put(s.items), 0),
+                    put(s.grain),
+                    put(s.scratch),
+                )
+                for s in self.steps
+            ),
+        )

@@ -39,6 +39,8 @@ from croton.schedule.steps import Plan, Step
 
 #: What the sizes of a plan are called.
 EXTENTS = ("batch", "rows", "columns")
+#: Those of the plan :func:`reversal`.
+REVERSED = ("first", "second", "third")
 
 #: The dtype as which elements of a size in bytes are moved.
 MOVED = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
@@ -106,6 +108,23 @@ def plan(itemsize: int, machine: Machine) -> Plan:
         fits = count("add", count("sub", count("sub", 1, larger), interleaves), columnwise)
         steps.append(_lines_step(functions[-1], "columns", "rows", fits, "batch"))
     return Plan(dtype, tuple(functions), (), tuple(steps))
+
+
+def reversal(itemsize: int, machine: Machine) -> Plan:
+    """How to compute ``out[r, q, p] = in[p, q, r]``, in two steps through other memory.
+
+    >>> from croton.kernel.machine import Machine
+    >>> machine = Machine("wide", 64, 32, 48 << 10, 2 << 20, 32 << 20)
+    >>> reversal(4, machine).temporaries[0][0]
+    'between'
+    """
+    one = plan(itemsize, machine)
+    p, q, r = REVERSED
+    first = one.renamed({"batch": 1, "rows": _mul(p, q), "columns": r}, {OUT: "between"})
+    second = one.renamed({"batch": r, "rows": p, "columns": q}, {IN: "between"})
+    return first._replace(
+        temporaries=(("between", _mul(*REVERSED)),), steps=first.steps + second.steps
+    )
 
 
 def _lines_step(function: Function, lines: Count, length: Count, fits: Count, batch: Count) -> Step:

@@ -12,7 +12,7 @@ from croton.kernel.machine import Machine
 from croton.schedule.group import Group
 from croton.schedule.products import Tiled, amounts
 from croton.schedule.sizes import ONE, Size, Sizes, product
-from croton.schedule.transposition import EXTENTS, IN, MOVED, OUT
+from croton.schedule.transposition import EXTENTS, IN, MOVED, OUT, REVERSED, reversal
 from croton.schedule.transposition import plan as transposition_plan
 from croton.tensor.shapes import DimShuffle
 
@@ -22,12 +22,13 @@ def transposition_steps(
 ) -> Tiled:
     """The plan for ``v``, the copy of matrices in memory into the other order."""
     source = v.owner.inputs[0]  # type: ignore[union-attr]
-    extents = _extents(v, sizes)
-    if extents is None:
+    found = _extents(v, sizes)
+    if found is None:
         raise ValueError(f"{v} is no copy of matrices into the other order")
-    plan = transposition_plan(_itemsize(v), machine)
-    amount = amounts(dict(zip(EXTENTS, extents, strict=True)), sizes)
-    return Tiled(plan, amount, {IN: memory(source)}, OUT)
+    names, extents = found
+    make = reversal if names is REVERSED else transposition_plan
+    amount = amounts(dict(zip(names, extents, strict=True)), sizes)
+    return Tiled(make(_itemsize(v), machine), amount, {IN: memory(source)}, OUT)
 
 
 def only_transposes(
@@ -54,8 +55,8 @@ def _itemsize(v: Variable) -> int:
     return np.dtype(v.type.dtype).itemsize  # type: ignore[attr-defined]
 
 
-def _extents(v: Variable, sizes: Sizes) -> tuple[Size, Size, Size] | None:
-    """The batch, rows and columns of what ``v`` has in the other order; None if it is not so.
+def _extents(v: Variable, sizes: Sizes) -> tuple[Sequence[str], Sequence[Size]] | None:
+    """The extents of what ``v`` has in the other order, and their names; None if it is not so.
 
     Dimensions that are neighbours in both orders count as one, those of size 1 not at all.
     """
@@ -71,7 +72,9 @@ def _extents(v: Variable, sizes: Sizes) -> tuple[Size, Size, Size] | None:
             runs.append([d])
     extents = [product([shape[d] for d in run]) for run in runs]
     if len(runs) == 2:
-        return ONE, extents[1], extents[0]
+        return EXTENTS, (ONE, extents[1], extents[0])
     if len(runs) == 3 and runs[0] < runs[2] < runs[1]:
-        return extents[0], extents[2], extents[1]
+        return EXTENTS, (extents[0], extents[2], extents[1])
+    if len(runs) == 3 and runs[2] < runs[1] < runs[0]:
+        return REVERSED, extents[::-1]
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from croton.kernel.machine import Machine
-from croton.schedule.counts import Count, Operation, all_of, count
+from croton.schedule.counts import Count, all_of, count
 from croton.schedule.product import plan as product_plan
 from croton.schedule.steps import Plan
 
@@ -33,34 +33,5 @@ def steps(
         "b_batch": 0, "b_inner": along, "b_column": across,
         "c_batch": 0, "c_row": outer,
     }  # fmt: skip
-    buffers = {"a": source, "b": "w", "c": result}
     plan = product_plan(dtype, machine, epilogue=epilogue)
-
-    def put(value: Count) -> Count:
-        if isinstance(value, str):
-            return names[value]
-        if isinstance(value, int):
-            return value
-        found = known.get(id(value))
-        if found is None:
-            found = known[id(value)] = count(value.name, *map(put, value.args))
-            kept.append(value)
-        return found
-
-    known: dict[int, Count] = {}
-    kept: list[Operation] = []
-    return plan._replace(
-        temporaries=tuple(
-            (name, count("select", when, put(size), 0)) for name, size in plan.temporaries
-        ),
-        steps=tuple(
-            s._replace(
-                buffers=tuple(buffers.get(b, b) for b in s.buffers),
-                sizes=tuple(map(put, s.sizes)),
-                items=count("select", when, put(s.items), 0),
-                grain=put(s.grain),
-                scratch=put(s.scratch),
-            )
-            for s in plan.steps
-        ),
-    )
+    return plan.renamed(names, {"a": source, "b": "w", "c": result}, when)
