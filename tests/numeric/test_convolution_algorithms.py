@@ -112,3 +112,29 @@ def test_an_update_and_what_follows_in_one_function():
     np.testing.assert_allclose(f(given[x]), want[0], rtol=1e-4)
     for p, new in zip((w, scale), want[1:], strict=True):
         np.testing.assert_allclose(p.get_value(), new, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_channels_last_is_another_order_of_the_same(rank):
+    rng = np.random.default_rng(rank)
+    x = T.tensor("float32", (None,) * (rank + 2))
+    w = T.constant(rng.standard_normal((5, 4) + (3,) * rank).astype("f"))
+    convolve = {1: T.nnet.conv1d, 2: T.nnet.conv2d, 3: T.nnet.conv3d}[rank]
+    value = rng.standard_normal((2, *(9,) * rank, 4)).astype("f")
+    got = croton.function([x], convolve(x, w, channels_last=True))(value)
+    first = np.moveaxis(value, -1, 1)
+    (want,) = evaluate([convolve(x, w)], {x: first})
+    np.testing.assert_allclose(got, np.moveaxis(want, 1, -1), rtol=0, atol=1e-4)
+    if rank > 1:
+        pool = {2: T.signal.pool.pool_2d, 3: T.signal.pool.pool_3d}[rank]
+        numbers = {"ws": (2,) * rank, "stride": (1,) * rank, "ignore_border": True}
+        for mode in ("max", "average_inc_pad"):
+            y = pool(x, mode=mode, channels_last=True, **numbers)
+            (want,) = evaluate([pool(x, mode=mode, **numbers)], {x: first})
+            got = croton.function([x], y)(value)
+            np.testing.assert_allclose(got, np.moveaxis(want, 1, -1), rtol=1e-6, atol=1e-6)
+
+
+def test_channels_last_needs_channels():
+    with pytest.raises(TypeError, match="rank 3 or more"):
+        T.signal.pool.pool_2d(T.fmatrix(), (2, 2), channels_last=True)

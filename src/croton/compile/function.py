@@ -460,7 +460,7 @@ class _Definition:
             assumed = assume(leaves, wrong)
             try:
                 made = self._native(info, given, outputs, updates, assumed, stands)
-            except Exception:
+            except (IndexError, TypeError, ValueError):
                 if not assumed:
                     raise
                 # Values that are there for the time being need not fit the expression.

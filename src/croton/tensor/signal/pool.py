@@ -42,8 +42,29 @@ def _pooled(
     stride: Any,
     pad: Any,
     mode: str,
+    channels_last: bool = False,
 ) -> Any:
     x = as_tensor_variable(x)
+    if channels_last:
+        rank = x.type.ndim
+        if rank <= dimensions:
+            raise TypeError(
+                f"a pooling over {dimensions} dimensions and channels behind them takes a tensor "
+                f"of rank {dimensions + 1} or more, got {x} of rank {rank}"
+            )
+        *lead, last = range(rank)
+        lead, spatial = lead[: rank - 1 - dimensions], lead[rank - 1 - dimensions :]
+        y = _pooled(
+            x.dimshuffle(*lead, last, *spatial),
+            dimensions,
+            window,
+            ignore_border,
+            stride,
+            pad,
+            mode,
+        )
+        at = len(lead)
+        return y.dimshuffle(*lead, *range(at + 1, rank), at)
     if window is None:
         raise ValueError("a pooling needs the size of its window: ws")
     numbers = (
@@ -102,6 +123,7 @@ def pool_2d(
     ds: Any = None,
     st: Any = None,
     padding: Any = None,
+    channels_last: bool = False,
 ) -> Any:
     """One number for each window of ``ws`` rows and columns, over the last two dimensions.
 
@@ -112,9 +134,10 @@ def pool_2d(
     - ``pad`` (``padding``): how much to extend the image on each side, by less than a
       window; needs ``ignore_border``;
     - ``mode``: ``"max"``, ``"sum"``, ``"average_inc_pad"`` (the average, where padding
-      counts as zeros) or ``"average_exc_pad"`` (it does not count).
+      counts as zeros) or ``"average_exc_pad"`` (it does not count);
+    - ``channels_last``: the last dimension stays as it is; windows go over those before.
 
-    All are numbers that are known when building.  With ``ignore_border`` there are
+    All but the input are numbers that are known when building.  With ``ignore_border`` there are
     ``(size + 2 * pad - ws) // stride + 1`` windows, or none.  The gradient of a maximum
     goes to all elements that are equal to it.
 
@@ -134,6 +157,7 @@ def pool_2d(
         _one_of("stride", stride, "st", st),
         _one_of("pad", pad, "padding", padding, (0, 0)),
         mode,
+        channels_last,
     )
 
 
@@ -147,6 +171,7 @@ def pool_3d(
     ds: Any = None,
     st: Any = None,
     padding: Any = None,
+    channels_last: bool = False,
 ) -> Any:
     """One number for each window over the last three dimensions; see :func:`pool_2d`.
 
@@ -162,6 +187,7 @@ def pool_3d(
         _one_of("stride", stride, "st", st),
         _one_of("pad", pad, "padding", padding, (0, 0, 0)),
         mode,
+        channels_last,
     )
 
 

@@ -56,10 +56,15 @@ class Settings:
             return w
         return w[(slice(None), slice(None), *[slice(None, None, -1)] * self.dimensions)]
 
-    def forward(self, x: Any, w: Any, x_shape: Any = None, w_shape: Any = None) -> Any:
+    def forward(
+        self, x: Any, w: Any, x_shape: Any = None, w_shape: Any = None, channels_last: bool = False
+    ) -> Any:
         """The convolution."""
         x, w = self._tensor(x, "input", x_shape), self._tensor(w, "filters", w_shape)
-        return self._op(Convolution, w.type.shape[2:])(x, self._turned(w))
+        if channels_last:
+            x = with_channels_first(x)
+        y = self._op(Convolution, w.type.shape[2:])(x, self._turned(w))
+        return with_channels_last(y) if channels_last else y
 
     def by_inputs(self, dy: Any, w: Any, x_shape: Any, sizes: Any, w_shape: Any = None) -> Any:
         """Its gradient by the input, whose spatial sizes are ``sizes``."""
@@ -76,6 +81,17 @@ class Settings:
         known = [known_size(s) for s in sizes]
         dw = self._turned(self._op(ConvolutionFilters, known)(x, dy, *sizes))
         return promised(dw, w_shape, "filters")
+
+
+def with_channels_first(x: Any) -> Any:
+    """(batch, places..., channels) as (batch, channels, places...): a view."""
+    rank = x.type.ndim
+    return x.dimshuffle(0, rank - 1, *range(1, rank - 1))
+
+
+def with_channels_last(x: Any) -> Any:
+    """(batch, channels, places...) as (batch, places..., channels): a view."""
+    return x.dimshuffle(0, *range(2, x.type.ndim), 1)
 
 
 def promised(x: Any, shape: Any, what: str) -> Any:
@@ -120,6 +136,7 @@ def conv1d(
     filter_flip: bool = True,
     filter_dilation: Any = 1,
     num_groups: int = 1,
+    channels_last: bool = False,
 ) -> Any:
     """The convolution of signals: :func:`conv2d` with one spatial dimension.
 
@@ -128,7 +145,7 @@ def conv1d(
     array([[[12., 23.]]])
     """
     settings = Settings(1, border_mode, subsample, filter_flip, filter_dilation, num_groups)
-    return settings.forward(input, filters, input_shape, filter_shape)
+    return settings.forward(input, filters, input_shape, filter_shape, channels_last)
 
 
 def conv2d(
@@ -143,6 +160,7 @@ def conv2d(
     filter_dilation: Any = (1, 1),
     num_groups: int = 1,
     unshared: bool = False,
+    channels_last: bool = False,
     **kwargs: Any,
 ) -> Any:
     """The convolution of images (batch, channels, rows, columns) with filters.
@@ -162,7 +180,9 @@ def conv2d(
       cross-correlation;
     - ``filter_dilation``: the step from one element under the filter to the next;
     - ``num_groups``: groups of channels that do not mix; as many as channels is a
-      depthwise convolution.
+      depthwise convolution;
+    - ``channels_last``: ``input`` and the result are (batch, rows, columns, channels);
+      filters are as ever.  What is fastest is chosen inside either way.
 
     Raises ValueError where channels do not agree, groups do not divide them, or a filter
     reaches further than the padded image; NotImplementedError for ``unshared``.  Options
@@ -191,7 +211,7 @@ def conv2d(
     settings = Settings(
         2, border_mode, subsample, filter_flip, filter_dilation, num_groups, unshared
     )
-    return settings.forward(input, filters, input_shape, filter_shape)
+    return settings.forward(input, filters, input_shape, filter_shape, channels_last)
 
 
 _TUNING = {
@@ -216,6 +236,7 @@ def conv3d(
     filter_dilation: Any = (1, 1, 1),
     num_groups: int = 1,
     unshared: bool = False,
+    channels_last: bool = False,
 ) -> Any:
     """The convolution of volumes: :func:`conv2d` with three spatial dimensions.
 
@@ -226,7 +247,7 @@ def conv3d(
     settings = Settings(
         3, border_mode, subsample, filter_flip, filter_dilation, num_groups, unshared
     )
-    return settings.forward(input, filters, input_shape, filter_shape)
+    return settings.forward(input, filters, input_shape, filter_shape, channels_last)
 
 
 def conv2d_grad_wrt_inputs(
