@@ -235,8 +235,12 @@ class _Assembly:
         """Whether the size hangs on a value that is not computed yet."""
         sizes = self.raw.sizes
         for monomial, _ in size.terms:
-            for number in monomial:
-                atom = sizes.atoms[number]
+            for factor in monomial:
+                if isinstance(factor, Size):
+                    if self._unknown(factor):
+                        return True
+                    continue
+                atom = sizes.atoms[factor]
                 if atom.kind == "value":
                     held = self.storage.memory(atom.what)
                     if held not in self.number and atom.what not in self.number:

@@ -73,13 +73,13 @@ class SizeRegisters:
             if not monomial:
                 term = r.number(coefficient)
             else:
-                term = self.atom(monomial[0])
+                term = self._factor(monomial[0])
                 # Products of dimensions recur: each prefix keeps its register.
                 for k in range(1, len(monomial)):
                     prefix = Size(((monomial[: k + 1], 1),))
                     known = self._sizes.get(prefix)
                     if known is None:
-                        known = r.compute("mul", term, self.atom(monomial[k]))
+                        known = r.compute("mul", term, self._factor(monomial[k]))
                         self._sizes[prefix] = known
                     term = known
                 if coefficient != 1:
@@ -87,6 +87,9 @@ class SizeRegisters:
             total = term if total is None else r.compute("add", total, term)
         assert total is not None
         return total
+
+    def _factor(self, factor: int | Size) -> int:
+        return self.of(factor) if isinstance(factor, Size) else self.atom(factor)
 
     def atom(self, number: int) -> int:
         """The register of an atom."""

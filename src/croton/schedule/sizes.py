@@ -3,10 +3,15 @@
 A :class:`Size` is a polynomial with integer coefficients over *atoms*: the
 dimensions of the arguments, and results of operations that polynomials do not
 have (division, minimum, a value read from an integer scalar).
+
+A long sum is not multiplied out but stands as a factor: each layer of a network may add
+terms to the sizes before it, and the number of elements of an image would have as many
+terms as the square of the depth.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +24,10 @@ from croton.tensor.elementwise import Elemwise
 from croton.tensor.shapes import MakeVector, Shape_i, shape_i
 from croton.tensor.type import TensorType
 
-Monomial = tuple[int, ...]
+#: The factors of a product: atoms by their numbers, and long sums.
+Monomial = tuple["int | Size", ...]
+#: Sums with more terms, of dimensions and of products, are factors as they are.
+_LONG, _LONG_OF_PRODUCTS = 4, 64
 
 
 class Size:
@@ -67,18 +75,43 @@ class Size:
     def __sub__(self, other: Size) -> Size:
         return self + (-other)
 
+    def __lt__(self, other: Size | int) -> bool:
+        # Atoms come first, then sums.
+        return isinstance(other, Size) and self.terms < other.terms
+
+    def __gt__(self, other: Size | int) -> bool:
+        return not isinstance(other, Size) or self.terms > other.terms
+
     def __mul__(self, other: Size) -> Size:
+        a, b = self, other
+        if a.value is None and b.value is None:
+            a, b = a._as_factor(), b._as_factor()
         total: dict[Monomial, int] = {}
-        for m, c in self.terms:
-            for n, d in other.terms:
+        for m, c in a.terms:
+            for n, d in b.terms:
                 key = tuple(sorted(m + n))
                 total[key] = total.get(key, 0) + c * d
         return _collect(total)
 
+    def _as_factor(self) -> Size:
+        """A long sum as one term: a number times the sum divided by it."""
+        if len(self.terms) <= _LONG:
+            return self
+        if len(self.terms) <= _LONG_OF_PRODUCTS and any(len(m) > 1 for m, _ in self.terms):
+            return self
+        common = math.gcd(*(c for _, c in self.terms))
+        common = common if self.terms[0][1] > 0 else -common
+        sum_ = Size(tuple((m, c // common) for m, c in self.terms))
+        return Size((((sum_,), common),))
+
     def divided_by(self, other: Size) -> Size | None:
-        """The exact quotient, where one term divides every other; else None."""
+        """The exact quotient, where one term divides every other, or a long sum; else None."""
         if len(other.terms) != 1:
-            return None
+            if self == other and self.terms:
+                return ONE
+            self, other = self._as_factor(), other._as_factor()
+            if len(other.terms) != 1:
+                return None
         (divisor, d) = other.terms[0]
         result: dict[Monomial, int] = {}
         for m, c in self.terms:
@@ -93,11 +126,21 @@ class Size:
         return _collect(result)
 
     def __repr__(self) -> str:
-        return " + ".join("*".join([str(c), *(f"a{a}" for a in m)]) for m, c in self.terms) or "0"
+        return " + ".join("*".join([str(c), *map(_shown, m)]) for m, c in self.terms) or "0"
+
+
+def _shown(factor: int | Size) -> str:
+    return f"({factor})" if isinstance(factor, Size) else f"a{factor}"
 
 
 def _collect(total: dict[Monomial, int]) -> Size:
-    return Size(tuple(sorted((m, c) for m, c in total.items() if c)))
+    terms = sorted((m, c) for m, c in total.items() if c)
+    if len(terms) == 1:
+        ((monomial, c),) = terms
+        if len(monomial) == 1 and isinstance(monomial[0], Size):
+            # A sum that nothing multiplies any more.
+            terms = [(m, c * d) for m, d in monomial[0].terms]
+    return Size(tuple(terms))
 
 
 _SMALL = [Size((((), v),) if v else ()) for v in range(64)]
@@ -208,7 +251,12 @@ class Sizes:
     def never_negative(self, size: Size) -> bool:
         """Whether ``size`` can be seen not to be negative."""
         return all(
-            c > 0 and all(self.atoms[a].kind == "dimension" for a in m) for m, c in size.terms
+            c > 0
+            and all(
+                self.never_negative(a) if isinstance(a, Size) else self.atoms[a].kind == "dimension"
+                for a in m
+            )
+            for m, c in size.terms
         )
 
     def dimension(self, v: Variable, axis: int) -> Size:
@@ -319,8 +367,11 @@ class Sizes:
         stack = list(sizes)
         while stack:
             for monomial, _ in stack.pop().terms:
-                for number in monomial:
-                    atom = self.atoms[number]
+                for factor in monomial:
+                    if isinstance(factor, Size):
+                        stack.append(factor)
+                        continue
+                    atom = self.atoms[factor]
                     if atom.kind == "value":
                         found.add(atom.what)
                     stack.extend(atom.args)

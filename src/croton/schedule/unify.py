@@ -178,9 +178,9 @@ def _plain(size: Size | None, sizes: Sizes) -> Any:
     if size.value is not None:
         return size.value
     if len(size.terms) == 1 and size.terms[0][1] == 1 and len(size.terms[0][0]) == 1:
-        atom = sizes.atoms[size.terms[0][0][0]]
-        if atom.kind == "dimension":
-            return atom.what
+        factor = size.terms[0][0][0]
+        if not isinstance(factor, Size) and sizes.atoms[factor].kind == "dimension":
+            return sizes.atoms[factor].what
     return None
 
 
