@@ -17,6 +17,7 @@ DISCRETE = BOOL + INTEGERS
 FLOATS = ("float16", "float32", "float64")
 COMPLEX = ("complex64", "complex128")
 REAL = DISCRETE + FLOATS
+_NAMES: dict[Any, str] = {np.dtype(name): name for name in REAL}
 
 
 def check(dtype: Any) -> str:
@@ -25,6 +26,9 @@ def check(dtype: Any) -> str:
         return str(config.floatX)
     if isinstance(dtype, str) and dtype in REAL:
         return dtype
+    known = _NAMES.get(dtype) if isinstance(dtype, np.dtype) else None
+    if known is not None:
+        return known
     try:
         name = str(np.dtype(dtype).name)
     except TypeError as error:

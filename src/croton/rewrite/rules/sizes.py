@@ -8,6 +8,7 @@ cannot be negative, since an array's size is not.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -64,8 +65,7 @@ class _Reader:
     def write(self, p: Polynomial) -> Any:
         """The expression of a polynomial: always the same one."""
         result: Any = None
-        terms = sorted((t for t in p if t), key=lambda t: (p[t] < 0, len(t), t))
-        for t in terms:
+        for t in _in_order(p):
             factor = p[t]
             value = self.atoms[t[0]]
             for key in t[1:]:
@@ -82,6 +82,43 @@ class _Reader:
             return _number(rest)
         return add(result, _number(rest)) if rest else result
 
+    def is_written(self, v: Any, p: Polynomial) -> bool:
+        """Whether ``v`` is what :meth:`write` makes of ``p``, found without making it."""
+        terms = _in_order(p)
+        rest = p.get((), 0)
+        if not terms:
+            return self._m.number(v) is not None
+        if rest:
+            inputs = _inputs(v, "add")
+            if inputs is None or self._m.number(inputs[1]) != rest:
+                return False
+            v = inputs[0]
+        for t in reversed(terms[1:]):
+            inputs = _inputs(v, "add" if p[t] > 0 else "sub")
+            if inputs is None or not self._is_term(inputs[1], t, abs(p[t])):
+                return False
+            v = inputs[0]
+        first = terms[0]
+        if p[first] < 0:
+            inputs = _inputs(v, "neg")
+            if inputs is None:
+                return False
+            v = inputs[0]
+        return self._is_term(v, first, abs(p[first]))
+
+    def _is_term(self, v: Any, t: tuple[int, ...], factor: int) -> bool:
+        if factor != 1:
+            inputs = _inputs(v, "mul")
+            if inputs is None or self._m.number(inputs[1]) != factor:
+                return False
+            v = inputs[0]
+        for key in reversed(t[1:]):
+            inputs = _inputs(v, "mul")
+            if inputs is None or inputs[1] is not self.atoms[key]:
+                return False
+            v = inputs[0]
+        return v is self.atoms[t[0]]
+
     def is_nonnegative(self, p: Polynomial) -> bool:
         """Whether no factor is negative and no variable can be."""
         return all(c >= 0 for c in p.values()) and all(
@@ -89,6 +126,20 @@ class _Reader:
         )
 
 
+def _in_order(p: Polynomial) -> list[tuple[int, ...]]:
+    """The terms but the number: first those that are added, short ones first."""
+    return sorted((t for t in p if t), key=lambda t: (p[t] < 0, len(t), t))
+
+
+def _inputs(v: Any, name: str) -> Any:
+    """The inputs of the elementwise function ``name`` that computes ``v``, else None."""
+    node = v.owner
+    if node is None or not isinstance(node.op, Elemwise) or node.op.name != name:
+        return None
+    return node.inputs
+
+
+@lru_cache(maxsize=1024)
 def _number(n: int) -> Any:
     return constant(np.int64(n))
 
@@ -145,7 +196,7 @@ def _normal(m: Match) -> Any:
     limit = 2**62
     if len(p) > _LONGEST or any(abs(c) >= limit for c in p.values()):
         return None
-    return reader.write(p)
+    return None if reader.is_written(m.out, p) else reader.write(p)
 
 
 def _sized(m: Match) -> bool:
