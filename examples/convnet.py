@@ -6,7 +6,7 @@ Three convolutions (32, 64 and 128 filters of 3 x 3, relu), each followed by the
 rows of numbers.  It prints what the held-out digits say after each epoch and draws
 ``digits.png``.
 
-    python examples/convnet.py [--epochs 20] [--picture digits.png]
+    python examples/convnet.py [--epochs 30] [--picture digits.png]
 """
 
 from __future__ import annotations
@@ -74,5 +74,5 @@ def main(epochs: int, picture: str) -> float:
 
 
 if __name__ == "__main__":
-    given = digits.options("Learn to read handwritten digits by convolution.", 20)
+    given = digits.options("Learn to read handwritten digits by convolution.", 30)
     main(given.epochs, given.picture)

@@ -46,7 +46,7 @@ def test_networks_learn_to_read(tmp_path, name, epochs, accuracy):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("name", ["digits", pytest.param("convnet", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["digits", "convnet"])
 def test_networks_as_commands(tmp_path, monkeypatch, capsys, name):
     picture = tmp_path / "digits.png"
     monkeypatch.setattr(sys, "argv", [f"{name}.py", "--epochs", "1", "--picture", str(picture)])
