@@ -8,7 +8,7 @@ WORKERS ?= auto
 .PHONY: help test slow demo lint format types docs doctest develop clean
 
 help:
-	@echo "make demo      train a network on handwritten digits (writes digits.png)"
+	@echo "make demo      train a convolutional network on handwritten digits (writes digits.png)"
 	@echo "make test      run the tests"
 	@echo "make slow      run the tests that are marked slow"
 	@echo "make lint      ruff and the import contracts"
@@ -36,7 +36,7 @@ slow: $(VENV)/ready-test
 	$(BIN)/python -m pytest -n $(WORKERS) -m slow
 
 demo: $(VENV)/ready-demo
-	$(BIN)/python examples/digits.py
+	$(BIN)/python examples/convnet.py
 
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check
