@@ -59,7 +59,8 @@ def schedule(
     borrowed: Sequence[bool] = (),
 ) -> Scheduled:
     """The program that computes ``outputs`` from ``inputs`` and updates shared variables."""
-    return _Assembly(inputs, outputs, updates, machine, name, borrowed).run()
+    with trace.made_by(()):
+        return _Assembly(inputs, outputs, updates, machine, name, borrowed).run()
 
 
 class _Assembly:

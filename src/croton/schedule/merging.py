@@ -90,6 +90,8 @@ def _related(a: Group, b: Group) -> bool:
     """Whether one reads what the other computes, or both read the same memory."""
     if a in b.needs or b in a.needs:
         return True
+    if a.align.keys().isdisjoint(b.align):
+        return False
     return any(v in b.align for v in a.align if v.type.ndim)  # type: ignore[attr-defined]
 
 

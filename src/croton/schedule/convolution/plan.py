@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
 from croton.schedule.convolution import (
@@ -19,6 +21,7 @@ from croton.schedule.product.tiling import tiling
 from croton.schedule.steps import Plan, Step
 
 
+@lru_cache(maxsize=256)
 def plan(
     kind: str,
     dtype: str,
