@@ -97,7 +97,16 @@ def generate_many(texts: Sequence[str], settings: Settings) -> list[bytes]:
     if cores < 2:
         return [generate(text, settings) for text in texts]
     with ThreadPoolExecutor(cores) as pool:
-        return list(pool.map(lambda text: generate(text, settings), texts))
+        codes = list(pool.map(lambda text: generate(text, settings), texts))
+    _give_back()
+    return codes
+
+
+def _give_back() -> None:
+    """Let the system have the memory that compiling took, where the C library can."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def cores_available() -> int:

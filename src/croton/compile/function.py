@@ -544,7 +544,7 @@ class _Definition:
                 return _Native(kept.program, linked, kept.shared, kept.constants, (), kept.lines)
         scheduled = info._make_scheduled(info._rewrite())
         shared = tuple(behind.get(s, s) for s in scheduled.shared)
-        scheduled = info._scheduled = scheduled._replace(shared=shared)
+        scheduled = scheduled._replace(shared=shared)
         info.program, info.shared = scheduled.program, list(shared)
         scheduling = time.perf_counter()
         linked = pipeline.link(scheduled)

@@ -19,7 +19,7 @@ from croton.schedule.epilogue import epilogue_kernel, is_plain
 from croton.schedule.group import TILED, Group
 from croton.schedule.groups import Grouping
 from croton.schedule.host import host_function
-from croton.schedule.inplace import plan_in_place
+from croton.schedule.inplace import plan_in_place, plan_reuse
 from croton.schedule.loops import LoopKernel, Plan
 from croton.schedule.merging import merge_groups
 from croton.schedule.products import Tiled, product_steps
@@ -124,6 +124,9 @@ class _Assembly:
         self.target = plan_in_place(
             order, grouping, self.storage, self.outputs, self.updates, bool(self.pending)
         )
+        results = [*self.outputs, *(v for _, v in self.updates)]
+        self.reused = plan_reuse(order, grouping, self.storage, results, self.target)
+        self.overwriting = {*self.target, *self.reused}
         for position, group in enumerate(order):
             self.position = position
             self._emit_group(group)
@@ -280,7 +283,7 @@ class _Assembly:
     def _allocate(self, v: Variable) -> None:
         """Memory for the value ``v``, now."""
         dtype: str = v.type.dtype  # type: ignore[attr-defined]
-        shared = self.target.get(v)
+        shared: Variable | None = self.target.get(v, self.reused.get(v))
         if shared is not None:
             self.number[v] = self.number[shared]
             return
@@ -307,7 +310,7 @@ class _Assembly:
             self._allocate(v)
         maker = LoopKernel(
             group, self.sizes, self.storage.memory, stores, self._position_error,
-            self._chunks_of, self.target,
+            self._chunks_of, self.overwriting,
         )  # fmt: skip
         plan = maker.make("kernel")
         for t, chunks in zip(maker.terminals, maker.chunks, strict=True):
@@ -361,8 +364,9 @@ class _Assembly:
             bound[tiled.result] = self.number[group.members[0]]
         else:
             function, keys, used = epilogue_kernel(
-                group, self.sizes, self.storage.memory, stored, self._position_error, self.target
-            )
+                group, self.sizes, self.storage.memory, stored, self._position_error,
+                self.overwriting,
+            )  # fmt: skip
             if _can_fail(function):
                 self.fallible.append(len(self.instructions))
             one = self.registers.number(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from croton.graph.shared import SharedVariable
@@ -10,6 +10,7 @@ from croton.graph.variable import Variable
 from croton.kernel.nodes import Let, Stmt, Store, Var
 from croton.schedule.group import TILED, Group
 from croton.schedule.groups import Grouping
+from croton.schedule.moments import is_moment
 from croton.schedule.storage import Storage
 from croton.schedule.views import is_free, moved_inputs
 from croton.tensor.indexing import AdvancedIncSubtensor, AdvancedSubtensor
@@ -65,6 +66,53 @@ def plan_in_place(
     return target
 
 
+def plan_reuse(
+    order: Sequence[Group],
+    grouping: Grouping,
+    storage: Storage,
+    results: Collection[Variable],
+    targets: Collection[Variable],
+) -> dict[Variable, Variable]:
+    """The values that are written over another one, which nobody reads any more after that.
+
+    ``results`` are handed out, and ``targets`` written into shared variables.
+    """
+    sizes = grouping.sizes
+    last: dict[Any, int] = {}
+    for k, group in enumerate(order):
+        for leaf in _leaves(group, storage):
+            last[leaf] = k
+    taken = {storage.memory(v) for v in results} | set(targets)
+    place = {v: k for k, node in enumerate(grouping.order) for v in node.outputs}
+    found: dict[Variable, Variable] = {}
+    for k, group in enumerate(order):
+        if group.kind not in ("loop", *TILED):
+            continue
+        free = sorted(
+            (
+                u
+                for u in _leaves(group, storage)
+                if u in storage.stored and u not in taken and last[u] == k
+            ),
+            key=lambda u: place[u],
+        )
+        for v in group.members:
+            if v not in storage.stored or v in taken:
+                continue
+            for u in free:
+                if (
+                    u not in group.members
+                    and u.type.dtype == v.type.dtype  # type: ignore[attr-defined]
+                    and sizes.shape(u) == sizes.shape(v)
+                    and group.align.get(u) == group.align.get(v)
+                    and _reads_aligned(group, v, u, grouping, storage)
+                ):
+                    found[v] = u
+                    free.remove(u)
+                    break
+    return found
+
+
 def reading_first(stores: Sequence[Store], overwriting: Sequence[Store]) -> list[Stmt]:
     """Statements that store after all that they overwrite was read."""
     if len(overwriting) < 2:
@@ -115,10 +163,13 @@ def _leaves(group: Group, storage: Storage) -> set[Any]:
 
 
 def _reads_aligned(
-    group: Group, v: Variable, s: SharedVariable, grouping: Grouping, storage: Storage
+    group: Group, v: Variable, s: Variable, grouping: Grouping, storage: Storage
 ) -> bool:
     """Whether the group reads ``s`` only where it writes ``v`` in the same step."""
-    if group.kind == "scatter" or group.row_reductions or group.terminals or group.serial:
+    if group.kind == "scatter" or group.row_reductions or group.serial:
+        return False
+    # Deviations are taken from the first row, which is read before all others.
+    if any(is_moment(t) for t in group.terminals):
         return False
     if group.kind in TILED:
         node: Any = group.members[0].owner
@@ -153,7 +204,7 @@ def _reads_aligned(
     return aligned == own
 
 
-def _reaches(u: Variable, s: SharedVariable, storage: Storage) -> bool:
+def _reaches(u: Variable, s: Variable, storage: Storage) -> bool:
     """Whether computing an element of ``u`` reads ``s``."""
     seen: set[Variable] = set()
     stack = [u]
