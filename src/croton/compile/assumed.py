@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from croton.graph.shared import SharedVariable
 from croton.graph.traversal import toposort
 from croton.graph.variable import Variable
@@ -24,7 +22,7 @@ Shape = tuple[int, ...]
 def assume(variables: Iterable[Any], without: Collection[Any]) -> dict[SharedVariable, Shape]:
     """The shapes of the shared variables among ``variables``, but for those in ``without``."""
     return {
-        v: np.shape(v.container.value)
+        v: v.container.shape
         for v in variables
         if isinstance(v, SharedVariable)
         and v not in without
@@ -68,4 +66,4 @@ def stand_in(v: SharedVariable, shape: Shape, is_filter: bool) -> SharedVariable
 
 def broken(assumed: dict[SharedVariable, Shape]) -> set[SharedVariable]:
     """The variables whose values have other shapes by now."""
-    return {v for v, shape in assumed.items() if np.shape(v.container.value) != shape}
+    return {v for v, shape in assumed.items() if v.container.shape != shape}

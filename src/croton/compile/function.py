@@ -615,7 +615,7 @@ def _default(entry: In) -> Any:
 def _cell(v: SharedVariable) -> executable.Cell:
     """The variable's native storage, put in the place of its first container."""
     if not isinstance(v.container, executable.Cell):
-        v.container = executable.Cell(
-            np.ascontiguousarray(v.container.value).reshape(np.shape(v.container.value))
-        )
+        exposed, value = v.container.exposed, v.container.value
+        v.container = executable.Cell(np.ascontiguousarray(value).reshape(np.shape(value)))
+        v.container.exposed = exposed
     return v.container

@@ -54,4 +54,6 @@ def shared(
     if kind.ndim != data.ndim:
         raise TypeError(f"the shape {tuple(given)} has another rank than the value, {data.ndim}")
     kind.filter(data, strict=True)
-    return TensorSharedVariable(kind, data, name=name)
+    made = TensorSharedVariable(kind, data, name=name)
+    made.container.exposed = borrow
+    return made

@@ -10,16 +10,35 @@ from croton.graph.variable import Variable
 
 
 class Container:
-    """Holds a value.  A runtime may put its own container with the same ``value`` in its place."""
+    """Holds a value.  A runtime may put its own container like this one in its place.
 
-    __slots__ = ("value",)
+    ``exposed``: others may have the value and change it; so it is once it was asked for.
+    """
+
+    __slots__ = ("_value", "exposed")
 
     def __init__(self, value: Any) -> None:
-        self.value = value
+        self._value = value
+        self.exposed = False
+
+    @property
+    def value(self) -> Any:
+        """The value itself."""
+        self.exposed = True
+        return self._value
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self._value = value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the value, if it has one."""
+        return tuple(getattr(self._value, "shape", ()))
 
     def copy(self) -> Any:
         """A copy of the value."""
-        return copy.deepcopy(self.value)
+        return copy.deepcopy(self._value)
 
 
 class SharedVariable(Variable):
@@ -53,6 +72,8 @@ class SharedVariable(Variable):
         if not borrow and value is new_value:
             value = copy.deepcopy(value)
         self.container.value = value
+        # What was handed out before is no longer ours.
+        self.container.exposed = borrow
 
     def clone(self) -> SharedVariable:
         """Another variable on the same container."""

@@ -30,8 +30,9 @@ number in the Program times 2**32.  What follows it:
 computation  target, a, b, c
 temporary    buffer, count, itemsize
 output       buffer, count, itemsize
-keep         buffer, count, itemsize, words of this and of what fills the buffer
-filled       buffer
+keep         count, itemsize, words of this and of what fills the buffer, then those of
+             ``filled``
+filled       buffer, number of shared arguments that it is made of, these
 bind         address, target buffer, tables
 launch       address, items, grain, scratch, tables
 copy         target, source, count, itemsize
@@ -121,7 +122,8 @@ class _Encoder:
         self.ready: set[int] = set()  # the buffers that have memory so far
         self.hosted = 0
         self.kept = 0
-        self.filling: tuple[int, int] | None = None  # a buffer, and where its ``keep`` begins
+        #: What is filled and what of (the words of ``filled``), and where its ``keep`` begins.
+        self.filling: tuple[tuple[int, ...], int] | None = None
         self.outputs_held = 0
         self.table_words = 0
         self.known: set[int] = set()  # the registers that have a value so far
@@ -322,12 +324,16 @@ class _Encoder:
                 if kind not in names:
                     raise ValueError(f"{program.name}: buffer {buffer} cannot be allocated")
                 self._emit(names[kind], number, buffer, self.register(count), itemsize)
-            case Keep(buffer, count):
+            case Keep(buffer, count, shared):
                 kind, itemsize, _ = self.buffers[self.new_buffer(buffer)]
                 if kind != CODES["kind kept"]:
                     raise ValueError(f"{program.name}: buffer {buffer} cannot be kept")
-                self.filling = buffer, len(self.code)
-                self._emit("keep", number, buffer, self.register(count), itemsize, 0)
+                places = {a.position: k for k, a in enumerate(self.by_source["shared"])}
+                if not places.keys() >= set(shared):
+                    raise ValueError(f"{program.name}: there is no shared variable of {shared}")
+                made_of = (buffer, len(shared), *(places[p] for p in shared))
+                self.filling = made_of, len(self.code)
+                self._emit("keep", number, self.register(count), itemsize, 0, *made_of)
             case Launch(kernel, _, _, items, grain, scratch, _):
                 tables = self._bound(instruction, number)
                 numbers = [self.register(r) for r in (items, grain, scratch)]
@@ -370,9 +376,9 @@ class _Encoder:
     def _end_filling(self, number: int) -> None:
         """Behind what follows a ``keep``: the buffer is filled, and here others go on."""
         if self.filling is not None:
-            buffer, start = self.filling
-            self._emit("filled", number, buffer)
-            self.code[start + 4] = len(self.code) - start
+            made_of, start = self.filling
+            self._emit("filled", number, *made_of)
+            self.code[start + 3] = len(self.code) - start
             self.filling = None
 
     def words(self) -> NDArray[np.int64]:

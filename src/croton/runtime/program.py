@@ -85,12 +85,15 @@ class Allocate(NamedTuple):
 class Keep(NamedTuple):
     """Make the ``"kept"`` buffer ``buffer`` at least ``registers[count]`` elements large.
 
-    The next instruction, a :class:`Launch`, fills it, from what is the same for all calls.  A
-    call that finds it filled passes over that.  With a count of 0 nothing happens.
+    The next instruction, a :class:`Launch`, fills it, from constants and from the shared
+    variables at the positions ``shared``, which the program does not update.  A call that finds
+    it filled, from the values that they still have, passes over that.  With a count of 0 nothing
+    happens.
     """
 
     buffer: int
     count: int  # type: ignore[assignment]
+    shared: tuple[int, ...] = ()
 
 
 class Launch(NamedTuple):

@@ -24,7 +24,7 @@ from croton.runtime.program import (
     Update,
 )
 
-_STAMP = b"croton program 2\n"
+_STAMP = b"croton program 3\n"
 _INSTRUCTIONS: dict[str, type[Instruction]] = {
     "compute": Compute,
     "allocate": Allocate,
@@ -116,7 +116,7 @@ _SHAPED = _many(_fields(_pair, _integer, _INTEGERS))
 _READERS: dict[str, _Reader] = {
     "compute": _fields(Compute, _text, _integer, _integer, _integer, _integer),
     "allocate": _fields(Allocate, _integer, _integer, _INTEGERS),
-    "keep": _fields(Keep, _integer, _integer),
+    "keep": _fields(Keep, _integer, _integer, _INTEGERS),
     "launch": _fields(Launch, *_LAUNCH),
     "copy": _fields(Copy, _integer, _integer, _integer),
     "item": _fields(Item, _integer, _integer, _integer),

@@ -354,7 +354,10 @@ class _Assembly:
         stored = self._stored_members(group)
         plain = is_plain(group, stored)
         make = product_steps if group.kind == "product" else convolution_steps
-        tiled = make(group.members[0].owner, self.sizes, self.storage.memory, self.machine, plain)
+        tiled = make(
+            group.members[0].owner, self.sizes, self.storage.memory, self.machine, plain,
+            lambda key: self._fixed(self.number[key]) is not None,
+        )  # fmt: skip
         for v in stored:
             self._allocate(v)
         reached: p.Launch | None = None
@@ -392,14 +395,15 @@ class _Assembly:
     def _launch_steps(self, tiled: Tiled, bound: dict[str, int], reached: p.Launch | None) -> None:
         """The steps of a plan on the buffers ``bound``; ``reached`` is what they call."""
         plan, amount = tiled.plan, tiled.amount
-        fixed = {n for n, v in bound.items() if n != "epilogue" and self._is_constant(v)}
+        fixed = {n: self._fixed(v) for n, v in bound.items() if n != "epilogue"}
+        fixed = {n: positions for n, positions in fixed.items() if positions is not None}
         totals = {name: amount(count) for name, count in plan.temporaries}
         functions = {f.name: f for f in plan.functions}
         steps = [s for s in plan.steps if amount(s.items) != ZERO]
         kept = {
             s.buffers[-1]
             for s in steps
-            if fixed.issuperset(s.buffers[:-1])
+            if fixed.keys() >= set(s.buffers[:-1])
             and s.buffers[-1] in totals
             and all(amount(c).value is not None for c in s.sizes)
         }
@@ -415,7 +419,9 @@ class _Assembly:
             if made in kept:
                 bound[made] = len(self.buffers)
                 self.buffers.append(p.Buffer("kept", plan.dtype))
-                self.instructions.append(p.Keep(bound[made], self.size.of(totals[made])))
+                number = self.size.of(totals[made])
+                made_of = {k for name in step.buffers[:-1] for k in fixed[name] or ()}
+                self.instructions.append(p.Keep(bound[made], number, tuple(sorted(made_of))))
             self.instructions.append(
                 p.Launch(
                     self._kernel(functions[step.kernel]),
@@ -430,8 +436,15 @@ class _Assembly:
                 )
             )
 
-    def _is_constant(self, number: int) -> bool:
-        return any(a.buffer == number and a.source == "constant" for a in self.arguments)
+    def _fixed(self, number: int) -> tuple[int, ...] | None:
+        """Of what is the same in many calls the shared variables that it is; else None."""
+        for a in self.arguments:
+            if a.buffer == number and a.source == "constant":
+                return ()
+            if a.buffer == number and a.source == "shared":
+                updated = any(s is self.shared[a.position] for s, _ in self.updates)
+                return None if updated else (a.position,)
+        return None
 
     def _emit_host(self, group: Group) -> None:
         node: Any = group.members[0].owner

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from croton.config import config
-from croton.graph.variable import Constant, Variable
+from croton.graph.variable import Variable
 from croton.kernel.machine import Machine
 from croton.schedule.convolution import plan as convolution_plan
 from croton.schedule.convolution.names import along
@@ -80,9 +80,17 @@ def names(node: Any, sizes: Sizes, filters: Factor | None) -> dict[str, Size]:
 
 
 def convolution_steps(
-    node: Any, sizes: Sizes, memory: Callable[[Variable], Any], machine: Machine, plain: bool
+    node: Any,
+    sizes: Sizes,
+    memory: Callable[[Variable], Any],
+    machine: Machine,
+    plain: bool,
+    fixed: Callable[[Any], bool],
 ) -> Tiled:
-    """The plan for a convolution; unless it is ``plain``, its blocks go to an epilogue."""
+    """The plan for a convolution; unless it is ``plain``, its blocks go to an epilogue.
+
+    ``fixed`` tells of memory whether it is the same in many calls.
+    """
     filters = filters_of(node, sizes, memory)
     kind = kind_of(node)
     operands = {
@@ -100,7 +108,7 @@ def convolution_steps(
         machine,
         epilogue=not plain,
         accurate=config.convolution == "accurate",
-        constant=filters is not None and isinstance(filters.memory, Constant),
+        constant=filters is not None and fixed(filters.memory),
         width=width,
     )
     amount = amounts(given, sizes)

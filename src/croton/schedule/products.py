@@ -66,9 +66,17 @@ class Tiled(NamedTuple):
 
 
 def product_steps(
-    node: Any, sizes: Sizes, memory: Callable[[Variable], Any], machine: Machine, plain: bool
+    node: Any,
+    sizes: Sizes,
+    memory: Callable[[Variable], Any],
+    machine: Machine,
+    plain: bool,
+    fixed: Callable[[Any], bool],
 ) -> Tiled:
-    """The plan for a product; unless it is ``plain``, its blocks go to an epilogue."""
+    """The plan for a product; unless it is ``plain``, its blocks go to an epilogue.
+
+    ``fixed`` tells of memory whether it is the same in many calls.
+    """
     a, b = (factor(v, sizes, memory) for v in node.inputs)
     plan = product_plan(node.outputs[0].type.dtype, machine, epilogue=not plain)
     amount = amounts(extents(node, sizes, a, b), sizes)

@@ -453,7 +453,7 @@ class TensorSharedVariable(TensorOperators, SharedVariable):
 
     def zero(self, borrow: bool = False) -> None:
         """Set every element to 0."""
-        self.set_value(np.zeros_like(self.container.value))
+        self.set_value(np.zeros(self.container.shape, self.type.dtype))
 
 
 TensorType.variable_class = TensorVariable

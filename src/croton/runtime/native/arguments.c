@@ -250,6 +250,8 @@ int bind_shared(Frame *frame)
         const Argument *argument = &plan->shared[i];
         PyArrayObject *array = callable->cells[argument->position]->array;
         frame->held[plan->input_count + i] = Py_NewRef((PyObject *)array);
+        const Cell *cell = callable->cells[argument->position];
+        frame->versions[i] = cell->exposed ? 0 : cell->version;
         PyObject *name = PyTuple_GET_ITEM(callable->names, plan->input_count + i);
         if (UNLIKELY(bind_array(frame, argument, array, name) < 0))
             return -1;

@@ -289,7 +289,7 @@ static PyObject *callable_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     if (check_constants(self) < 0 || take_cells(self, cells) < 0)
         goto error;
     self->kept = PyMem_Calloc(plan->kept ? plan->kept : 1, sizeof *self->kept);
-    if (!self->kept) {
+    if (!self->kept || pthread_mutex_init(&self->kept_lock, NULL)) {
         PyErr_NoMemory();
         goto error;
     }
@@ -350,8 +350,12 @@ static void callable_dealloc(PyObject *object)
     Py_XDECREF(self->constants);
     for (int64_t i = 0; i < self->cell_count; i++)
         Py_DECREF(self->cells[i]);
-    for (int64_t i = 0; self->kept && i < self->plan.kept; i++)
-        block_drop(self->kept[i]);
+    for (int64_t i = 0; self->kept && i < self->plan.kept; i++) {
+        block_drop(self->kept[i].block);
+        free(self->kept[i].versions);
+    }
+    if (self->kept)
+        pthread_mutex_destroy(&self->kept_lock);
     PyMem_Free(self->kept);
     PyMem_Free(self->cells);
     PyMem_Free(self->cell_written);

@@ -133,6 +133,8 @@ void cells_release(Frame *frame)
 {
     Callable *callable = frame->callable;
     for (int64_t i = 0; i < callable->cell_count; i++)
+        callable->cells[i]->version += callable->cell_written[i];
+    for (int64_t i = 0; i < callable->cell_count; i++)
         unmark(callable->cells[i], callable->cell_written[i], frame->epoch);
     if (callable->cell_count)
         tell_change();
@@ -191,6 +193,7 @@ static PyObject *cell_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     self->array = array;
     self->epoch = epoch;
+    self->version = 1;
     return (PyObject *)self;
 }
 
@@ -208,7 +211,31 @@ static PyObject *cell_get_value(PyObject *object, void *closure)
     (void)closure;
     Cell *self = (Cell *)object;
     await_writer(self);
+    self->exposed = true;
     return Py_NewRef((PyObject *)self->array);
+}
+
+static PyObject *cell_get_shape(PyObject *object, void *closure)
+{
+    (void)closure;
+    PyArrayObject *array = ((Cell *)object)->array;
+    return PyArray_IntTupleFromIntp(PyArray_NDIM(array), PyArray_DIMS(array));
+}
+
+static PyObject *cell_get_exposed(PyObject *object, void *closure)
+{
+    (void)closure;
+    return PyBool_FromLong(((Cell *)object)->exposed);
+}
+
+static int cell_set_exposed(PyObject *object, PyObject *value, void *closure)
+{
+    (void)closure;
+    int truth = value ? PyObject_IsTrue(value) : 0;
+    if (truth < 0)
+        return -1;
+    ((Cell *)object)->exposed = truth;
+    return 0;
 }
 
 static int cell_set_value(PyObject *object, PyObject *value, void *closure)
@@ -233,6 +260,7 @@ static int cell_set_value(PyObject *object, PyObject *value, void *closure)
     await_writer(self);
     PyArrayObject *old = self->array;
     self->array = array;
+    self->version++;
     Py_DECREF(old);
     return 0;
 }
@@ -271,6 +299,9 @@ static PyObject *cell_repr(PyObject *object)
 static PyGetSetDef cell_attributes[] = {
     {"value", cell_get_value, cell_set_value,
      "The array itself: contiguous, aligned, writeable; its dtype and rank never change.", NULL},
+    {"shape", cell_get_shape, NULL, "The shape of the array.", NULL},
+    {"exposed", cell_get_exposed, cell_set_exposed,
+     "Whether others may have the array and change it; so it is once it was asked for.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -26,6 +26,7 @@
 #include <numpy/arrayobject.h>
 #include <numpy/arrayscalars.h>
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -194,6 +195,8 @@ typedef struct {
     PyArrayObject *array;
     int readers; /* running calls that read it */
     int writer; /* 1 while a running call updates it */
+    bool exposed; /* somebody may change the array behind our back */
+    uint64_t version; /* goes up with every new value; never 0 */
     unsigned epoch; /* of the process that set the two above */
 } Cell;
 
@@ -224,12 +227,21 @@ typedef struct Callable {
     int64_t cell_count;
     Cell **cells;
     bool *cell_written;
-    _Atomic(Block *) *kept; /* filled once, for all calls */
+    struct Kept *kept; /* what a call filled for later ones */
+    pthread_mutex_t kept_lock;
     atomic_uint_fast64_t *profile; /* count, ns of each instruction, then of whole calls */
     bool profiling;
     int frame_count;
     struct Frame *frames[KEPT_FRAMES];
 } Callable;
+
+/* A buffer that stays filled as long as the shared variables that it was made of stay as they
+ * were: `versions` are theirs.  Frames that use the block hold it. */
+typedef struct Kept {
+    Block *block;
+    uint64_t *versions;
+    int64_t count;
+} Kept;
 
 enum { RESULT_NONE, RESULT_VALUE, RESULT_LIST, RESULT_DICT };
 
@@ -246,7 +258,8 @@ typedef struct Frame {
     int64_t *bytes; /* of each buffer */
     int64_t *words; /* the kernels' tables of buffers and sizes; targets of calls */
     Block **slots, **outputs, **small;
-    Block **keeping; /* what this call fills to be kept, or could not hand over */
+    Block **keeping; /* buffers of kind KIND_KEPT */
+    uint64_t *versions; /* of the shared arguments; 0: not to be relied on */
     PyObject **hosted; /* arrays that host functions gave */
     PyObject **held; /* arrays of the inputs, then of the shared variables */
     PyObject **pending; /* new values of shared variables */
@@ -262,8 +275,8 @@ void frame_end(Frame *frame);
 void frame_free(Frame *frame);
 int frame_output(Frame *frame, int64_t buffer, int64_t bytes);
 int frame_slot(Frame *frame, int64_t buffer, int64_t bytes);
-int frame_keep(Frame *frame, int64_t buffer, int64_t bytes, bool *filled);
-void frame_filled(Frame *frame, int64_t buffer);
+int frame_keep(Frame *frame, const int64_t *words, int64_t bytes, bool *filled);
+void frame_filled(Frame *frame, const int64_t *words);
 int frame_scratch(Frame *frame, int64_t bytes);
 
 /* ---- arguments.c ---------------------------------------------------------------- */

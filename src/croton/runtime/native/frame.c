@@ -64,6 +64,7 @@ static Frame *frame_new(Callable *callable)
     PLACE(outputs, plan->outputs_held);
     PLACE(small, plan->outputs_held);
     PLACE(keeping, plan->kept);
+    PLACE(versions, plan->shared_count);
     PLACE(hosted, plan->hosted);
     PLACE(pending, plan->update_count);
     void *memory;
@@ -84,6 +85,7 @@ static Frame *frame_new(Callable *callable)
     RELOCATE(outputs);
     RELOCATE(small);
     RELOCATE(keeping);
+    RELOCATE(versions);
     RELOCATE(hosted);
     RELOCATE(pending);
 #undef PLACE
@@ -210,27 +212,63 @@ int frame_slot(Frame *frame, int64_t buffer, int64_t bytes)
     return 0;
 }
 
-/* Room for what is filled once and kept for later calls, or what a former call has filled. */
-int frame_keep(Frame *frame, int64_t buffer, int64_t bytes, bool *filled)
+/* Room for what is kept for later calls, or what a former call has filled and still is right.
+ * The words are: buffer, number of shared arguments, these. */
+int frame_keep(Frame *frame, const int64_t *words, int64_t bytes, bool *filled)
 {
-    int64_t place = frame->callable->plan.buffers[buffer].place;
-    Block *block = atomic_load_explicit(&frame->callable->kept[place], memory_order_acquire);
-    *filled = bytes == 0 || (block && block->capacity >= (size_t)bytes);
+    Callable *callable = frame->callable;
+    int64_t place = callable->plan.buffers[words[0]].place, count = words[1];
+    Kept *kept = &callable->kept[place];
+    Block *block = NULL;
+    block_drop(frame->keeping[place]);
+    pthread_mutex_lock(&callable->kept_lock);
+    bool right = kept->block && kept->block->capacity >= (size_t)bytes;
+    for (int64_t i = 0; right && i < count; i++) {
+        uint64_t version = frame->versions[words[2 + i]];
+        right = version != 0 && version == kept->versions[i];
+    }
+    if (right && bytes) {
+        block = kept->block;
+        block_hold(block);
+    }
+    pthread_mutex_unlock(&callable->kept_lock);
+    *filled = bytes == 0 || block;
     if (!*filled)
-        block = frame->keeping[place] = block_take((size_t)bytes);
-    frame->buffers[buffer] = block ? block->data : NULL;
-    frame->bytes[buffer] = bytes;
+        block = block_take((size_t)bytes);
+    frame->keeping[place] = block;
+    frame->buffers[words[0]] = block ? block->data : NULL;
+    frame->bytes[words[0]] = bytes;
     return *filled || block ? 0 : -1;
 }
 
-/* Hand over what was filled, unless another call came first: this one's goes when it ends. */
-void frame_filled(Frame *frame, int64_t buffer)
+/* Let later calls have what this one filled, unless it will not stay right. */
+void frame_filled(Frame *frame, const int64_t *words)
 {
-    int64_t place = frame->callable->plan.buffers[buffer].place;
-    Block *none = NULL;
-    if (atomic_compare_exchange_strong(&frame->callable->kept[place], &none,
-                                       frame->keeping[place]))
-        frame->keeping[place] = NULL;
+    Callable *callable = frame->callable;
+    int64_t place = callable->plan.buffers[words[0]].place, count = words[1];
+    Kept *kept = &callable->kept[place];
+    for (int64_t i = 0; i < count; i++)
+        if (frame->versions[words[2 + i]] == 0)
+            return;
+    Block *old = frame->keeping[place];
+    block_hold(old);
+    pthread_mutex_lock(&callable->kept_lock);
+    if (count > kept->count) {
+        uint64_t *versions = realloc(kept->versions, (size_t)count * sizeof *versions);
+        if (versions) {
+            kept->versions = versions;
+            kept->count = count;
+        }
+    }
+    if (count <= kept->count) {
+        Block *now = old;
+        old = kept->block;
+        kept->block = now;
+        for (int64_t i = 0; i < count; i++)
+            kept->versions[i] = frame->versions[words[2 + i]];
+    }
+    pthread_mutex_unlock(&callable->kept_lock);
+    block_drop(old);
 }
 
 int frame_scratch(Frame *frame, int64_t bytes)

@@ -206,22 +206,22 @@ static Stop walk(Frame *frame, Outcome *outcome)
             pc += 4;
             break;
         }
-        case OP_keep: { /* buffer, count, itemsize, words to skip if it is filled */
-            int64_t count = registers[pc[2]], bytes;
+        case OP_keep: { /* count, itemsize, words to skip if it is filled, those of frame_keep */
+            int64_t count = registers[pc[1]], bytes;
             bool filled;
             if (UNLIKELY(count < 0)) {
                 outcome->values[0] = count;
                 return BAD_COUNT;
             }
-            if (UNLIKELY(__builtin_mul_overflow(count, pc[3], &bytes) ||
-                         frame_keep(frame, pc[1], bytes, &filled) < 0))
+            if (UNLIKELY(__builtin_mul_overflow(count, pc[2], &bytes) ||
+                         frame_keep(frame, pc + 4, bytes, &filled) < 0))
                 return NO_MEMORY;
-            pc += filled ? pc[4] : 5;
+            pc += filled ? pc[3] : 6 + pc[5];
             break;
         }
-        case OP_filled: /* buffer */
-            frame_filled(frame, pc[1]);
-            pc += 2;
+        case OP_filled: /* those of frame_keep */
+            frame_filled(frame, pc + 1);
+            pc += 3 + pc[2];
             break;
         case OP_bind: { /* address, target buffer, tables */
             const int64_t *sizes, *next;

@@ -68,6 +68,10 @@ static PyObject *borrowed(Frame *frame, const Output *output, const npy_intp *sh
     PyObject *view = PyArray_NewFromDescr(
         &PyArray_Type, PyArray_DescrFromType(output->type), output->ndim, shape, NULL,
         PyArray_DATA(array), PyArray_FLAGS(array) & NPY_ARRAY_CARRAY, NULL);
+    /* Whoever has the view may write to it. */
+    int64_t shared = plan->place - frame->callable->plan.input_count;
+    if (shared >= 0 && shared < frame->callable->plan.shared_count)
+        frame->callable->cells[frame->callable->plan.shared[shared].position]->exposed = true;
     if (view && PyArray_SetBaseObject((PyArrayObject *)view, Py_NewRef((PyObject *)array)) < 0)
         Py_CLEAR(view);
     return view;
