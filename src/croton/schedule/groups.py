@@ -118,8 +118,10 @@ class Grouping:
 
         Turning them at once is cheaper than reading them in a far order, element by element.
         """
+        if not isinstance(node.op, DimShuffle):
+            return False
         x: Any = node.inputs[0]
-        if not isinstance(node.op, DimShuffle) or x.owner is None or not self.is_tiled(x.owner):
+        if x.owner is None or not self.is_tiled(x.owner):
             return False
         parts = getattr(x.owner.op, "parts", ("",))
         return parts[-1] == "w" and x.type.ndim == len(node.op.new_order)
