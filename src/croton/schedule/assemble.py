@@ -124,8 +124,8 @@ class _Assembly:
         self.target = plan_in_place(
             order, grouping, self.storage, self.outputs, self.updates, bool(self.pending)
         )
-        results = [*self.outputs, *(v for _, v in self.updates)]
-        self.reused = plan_reuse(order, grouping, self.storage, results, self.target)
+        held = [*self.outputs, *(v for _, v in self.updates), *read]
+        self.reused = plan_reuse(order, grouping, self.storage, held, self.target)
         self.overwriting = {*self.target, *self.reused}
         for position, group in enumerate(order):
             self.position = position

@@ -70,19 +70,19 @@ def plan_reuse(
     order: Sequence[Group],
     grouping: Grouping,
     storage: Storage,
-    results: Collection[Variable],
+    held: Collection[Variable],
     targets: Collection[Variable],
 ) -> dict[Variable, Variable]:
     """The values that are written over another one, which nobody reads any more after that.
 
-    ``results`` are handed out, and ``targets`` written into shared variables.
+    Those ``held`` are handed out, or read as sizes; ``targets`` are written into shared variables.
     """
     sizes = grouping.sizes
     last: dict[Any, int] = {}
     for k, group in enumerate(order):
         for leaf in _leaves(group, storage):
             last[leaf] = k
-    taken = {storage.memory(v) for v in results} | set(targets)
+    taken = {storage.memory(v) for v in held} | set(targets)
     place = {v: k for k, node in enumerate(grouping.order) for v in node.outputs}
     found: dict[Variable, Variable] = {}
     for k, group in enumerate(order):
