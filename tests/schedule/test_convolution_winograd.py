@@ -16,7 +16,7 @@ from croton.kernel.verify import verify
 from croton.schedule.convolution.run import run_convolution, sizes_of
 from croton.schedule.convolution.winograd.choice import cost, fits
 from croton.schedule.convolution.winograd.filters import prepare
-from croton.schedule.convolution.winograd.matrices import POINTS, matrices
+from croton.schedule.convolution.winograd.matrices import POINTS, TAPS, matrices
 from croton.schedule.convolution.winograd.plan import PACKED, steps
 from croton.schedule.counts import evaluate
 from croton.schedule.product import tile
@@ -31,20 +31,19 @@ MACHINES = {
     "narrow": Machine("narrow", 16, 16, 32 << 10, 256 << 10, 8 << 20),
 }
 #: Errors, in units of rounding, of the largest result that absolute values would give.
-ROUNDINGS = {2: 6, 4: 20}
+ROUNDINGS = {4: 6, 6: 20}
 
 
-def direct(kind, image, w, shape, before):
+def direct(kind, image, w, shape, before, dilation=(1, 1)):
     """The convolution of ``kind``, by its definition; ``shape``: of the result."""
     found = np.zeros(shape)
-    for t1 in range(3):
-        for t2 in range(3):
-            taps = w[t1, t2] if kind == "forward" else w[t1, t2].T
-            (to1, from1), (to2, from2) = (
-                shifted(kind, image.shape[2 + d], shape[2 + d], (t1, t2)[d] - before[d])
-                for d in range(2)
-            )
-            found[:, :, to1, to2] += image[:, :, from1, from2] @ taps
+    for tap in np.ndindex(w.shape[:2]):
+        taps = w[tap] if kind == "forward" else w[tap].T
+        (to1, from1), (to2, from2) = (
+            shifted(kind, image.shape[2 + d], shape[2 + d], tap[d] * dilation[d] - before[d])
+            for d in range(2)
+        )
+        found[:, :, to1, to2] += image[:, :, from1, from2] @ taps
     return found
 
 
@@ -58,11 +57,11 @@ def shifted(kind, have, want, shift):
 
 
 class Compiled:
-    """The kernels for a dtype and a size of tiles, loaded once."""
+    """The kernels for a dtype and a reach of tiles, loaded once."""
 
-    def __init__(self, dtype, machine, size):
-        self.t, self.size = tiling(dtype, machine), size
-        self.plans = {kind: steps(kind, self.t, size=size) for kind in KINDS}
+    def __init__(self, dtype, machine, reach):
+        self.t, self.reach = tiling(dtype, machine), reach
+        self.plans = {kind: steps(kind, self.t, reach=reach) for kind in KINDS}
         target = host()
         functions = self.plans["forward"].functions
         assert functions == self.plans["inputs"].functions
@@ -76,58 +75,68 @@ class Compiled:
 @pytest.fixture(
     scope="module",
     params=[
-        *((d, m, 4) for d in DTYPES for m in ("host", "middle", "narrow")),
-        *((d, m, 2) for d, m in zip(DTYPES, ("host", "narrow"), strict=True)),
+        *((d, m, 6) for d in DTYPES for m in ("host", "middle", "narrow")),
+        *((d, m, 4) for d, m in zip(DTYPES, ("host", "narrow"), strict=True)),
     ],
     ids=str,
 )
 def compiled(request):
-    dtype, name, size = request.param
+    dtype, name, reach = request.param
     machine = MACHINES.get(name, host().machine)
     if machine.vector > host().machine.vector:
         pytest.skip("vectors wider than this machine has")
-    return Compiled(dtype, machine, size)
+    return Compiled(dtype, machine, reach)
 
 
 class Case:
     """Random arrays of a convolution: ``image`` goes in, an array of ``shape`` comes out."""
 
-    def __init__(self, kind, dtype, batch, channels, filters, x, before, layout, extra=0, depth=1):
+    def __init__(
+        self, kind, dtype, batch, channels, filters, x, before, layout,
+        extra=0, depth=1, taps=3, dilation=(1, 1),
+    ):  # fmt: skip
         rng = np.random.default_rng(channels + 7 * filters)
-        y = tuple(max(0, n + 2 * b - 2 + extra) for n, b in zip(x, before, strict=True))
-        self.kind, self.before = kind, before
+        lost = [(taps - 1) * d for d in dilation]
+        y = [max(0, n + 2 * b - k + extra) for n, b, k in zip(x, before, lost, strict=True)]
+        self.kind, self.before, self.dilation = kind, before, dilation
         x_shape, y_shape = (batch, depth, *x, channels), (batch, depth, *y, filters)
         into, self.shape = (x_shape, y_shape) if kind == "forward" else (y_shape, x_shape)
         self.image = rng.standard_normal(into).astype(dtype)
-        self.w = filters_of(rng, channels, filters, dtype, layout)
+        self.w = filters_of(rng, taps, channels, filters, dtype, layout)
         one, none = (1, 1, 1), (0, *before)
-        self.names = sizes_of(x_shape, self.w[None], y_shape, one, none, one)
-        assert evaluate(fits(), self.names)
+        self.names = sizes_of(x_shape, self.w[None], y_shape, one, none, (1, *dilation))
+        assert evaluate(fits(6), self.names)
 
-    def close(self, got, size):
+    def close(self, got, reach):
         """Whether the result is as near as it should be."""
         image, w = self.image.astype(np.float64), self.w.astype(np.float64)
-        want = direct(self.kind, image, w, self.shape, self.before)
-        most = direct(self.kind, np.abs(image), np.abs(w), self.shape, self.before)
+        how = self.shape, self.before, self.dilation
+        want = direct(self.kind, image, w, *how)
+        most = direct(self.kind, np.abs(image), np.abs(w), *how).max(initial=0)
+        if image.size and w.size:
+            # Where all but a few places of the image are outside, other taps cost digits too.
+            whole = np.abs(w).sum((0, 1, 2 if self.kind == "forward" else 3)).max()
+            most = max(most, whole * np.abs(image).mean())
         assert got.shape == want.shape
         error = np.abs(got - want).max(initial=0)
-        assert error <= ROUNDINGS[size] * np.finfo(got.dtype).eps * most.max(initial=0)
+        assert error <= ROUNDINGS[reach] * np.finfo(got.dtype).eps * most
 
     def run(self, compiled, **options):
         return compiled(self.kind, self.image, self.w, self.names, **options)
 
 
-def filters_of(rng, channels, filters, dtype, layout):
-    """Filters of shape (3, 3, channels, filters) in memory of the given order."""
+def filters_of(rng, taps, channels, filters, dtype, layout):
+    """Filters of shape (taps, taps, channels, filters) in memory of the given order."""
+    size = (taps, taps)
     if layout == "theano":
-        return rng.standard_normal((filters, channels, 3, 3)).astype(dtype).transpose(2, 3, 1, 0)
+        return rng.standard_normal((filters, channels, *size)).astype(dtype).transpose(2, 3, 1, 0)
     if layout == "turned":
-        turned = rng.standard_normal((filters, channels, 3, 3)).astype(dtype)[:, :, ::-1, ::-1]
+        turned = rng.standard_normal((filters, channels, *size)).astype(dtype)[:, :, ::-1, ::-1]
         return turned.transpose(2, 3, 1, 0)
     if layout == "sparse":
-        whole = rng.standard_normal((3, 6, 2 * channels, 3 * filters)).astype(dtype)
+        whole = rng.standard_normal((taps, 2 * taps, 2 * channels, 3 * filters)).astype(dtype)
         return whole[:, ::2, ::2, ::3]
-    return rng.standard_normal((3, 3, channels, filters)).astype(dtype)
+    return rng.standard_normal((*size, channels, filters)).astype(dtype)
 
 
 LAYOUTS = ("theano", "last", "sparse", "turned")
@@ -151,27 +160,61 @@ SHAPES = [
 def test_sizes_and_layouts(compiled, kind, number):
     layout = LAYOUTS[number % len(LAYOUTS)]
     case = Case(kind, compiled.t.dtype, *SHAPES[number], layout)
-    case.close(case.run(compiled), compiled.size)
+    case.close(case.run(compiled), compiled.reach)
+
+
+#: Taps and dilations that differ from what is usual.
+FORMS = [(3, (2, 2)), (3, (1, 3)), (3, (4, 1)), (5, (1, 1)), (5, (3, 2))]
+
+
+def with_taps(compiled, taps):
+    """Skip the test if tiles of this reach are not for so many taps."""
+    if taps not in TAPS[compiled.reach]:
+        pytest.skip("other tiles are for these filters")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("taps", "dilation"), FORMS, ids=str)
+@pytest.mark.parametrize("number", range(len(SHAPES)))
+def test_more_taps_and_places_apart(compiled, kind, taps, dilation, number):
+    with_taps(compiled, taps)
+    layout = LAYOUTS[number % len(LAYOUTS)]
+    batch, channels, filters, x, before = SHAPES[number]
+    # The padding that keeps as many places, about.
+    before = tuple(b + taps // 2 * d - 1 for b, d in zip(before, dilation, strict=True))
+    shape = (batch, channels, filters, x, before)
+    case = Case(kind, compiled.t.dtype, *shape, layout, taps=taps, dilation=dilation)
+    case.close(case.run(compiled), compiled.reach)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("taps", "dilation"), FORMS, ids=str)
+def test_any_number_of_places_and_remainders(compiled, kind, taps, dilation):
+    with_taps(compiled, taps)
+    for places in range(1, 20):
+        shape = (1, 2, 3, (places, 21 - places), (taps // 2 * dilation[0], 3))
+        case = Case(kind, compiled.t.dtype, *shape, "last", taps=taps, dilation=dilation)
+        case.close(case.run(compiled), compiled.reach)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_filters_in_any_order(compiled, kind, layout):
     case = Case(kind, compiled.t.dtype, 1, 70, 37, (5, 5), (1, 1), layout)
-    case.close(case.run(compiled), compiled.size)
+    case.close(case.run(compiled), compiled.reach)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_result_of_another_size_than_the_padding_gives(compiled, kind):
     for extra, before in ((3, (1, 1)), (-2, (0, 1)), (2, (3, 0)), (5, (-1, -3))):
         case = Case(kind, compiled.t.dtype, 2, 6, 9, (7, 6), before, "last", extra)
-        case.close(case.run(compiled), compiled.size)
+        case.close(case.run(compiled), compiled.reach)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_first_of_three_dimensions_is_like_a_batch(compiled, kind):
     case = Case(kind, compiled.t.dtype, 2, 6, 9, (7, 6), (1, 1), "last", depth=3)
-    case.close(case.run(compiled), compiled.size)
+    case.close(case.run(compiled), compiled.reach)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +233,7 @@ def test_larger_sizes(compiled, kind, shape):
     if kind == "inputs":
         channels, filters = filters, channels
     case = Case(kind, compiled.t.dtype, batch, channels, filters, *rest, "theano")
-    case.close(case.run(compiled), compiled.size)
+    case.close(case.run(compiled), compiled.reach)
 
 
 def test_few_tiles_are_cut_by_columns_and_many_by_tiles():
@@ -209,7 +252,7 @@ def test_the_cost_says_where_tiles_are_worth_it():
         """Costs for tiles of 4 and 2, as shares of a direct convolution's."""
         case = Case("forward", "float32", batch, channels, filters, x, before, "last")
         direct = 2 * 9 * channels * filters * np.prod(case.shape[:-1]) / 0.85
-        found = [evaluate(cost("forward", t, size=size), case.names) for size in (4, 2)]
+        found = [evaluate(cost("forward", t, reach=reach), case.names) for reach in (6, 4)]
         ready = evaluate(cost("forward", t, prepared=True), case.names)
         assert ready < found[0]
         return [value / direct for value in found]
@@ -230,7 +273,7 @@ def test_empty_extents(compiled, kind):
     for batch, channels, filters, x in ((0, 3, 4, (5, 5)), (2, 3, 0, (5, 5)), (2, 3, 4, (0, 5))):
         case = Case(kind, compiled.t.dtype, batch, channels, filters, x, (1, 2), "last")
         out = np.full(case.shape, np.nan, compiled.t.dtype)
-        case.close(case.run(compiled, out=out), compiled.size)
+        case.close(case.run(compiled, out=out), compiled.reach)
 
 
 @pytest.mark.parametrize(
@@ -245,22 +288,25 @@ def test_any_cut_gives_the_same_bits(compiled, shape):
 
 
 def test_prepared_filters(compiled):
-    for kind, channels, filters in (("forward", 6, 70), ("inputs", 40, 9)):
-        case = Case(kind, compiled.t.dtype, 3, channels, filters, (9, 10), (1, 1), "theano")
-        plan = steps(kind, compiled.t, size=compiled.size, prepared=True)
+    for kind, channels, filters, taps in (
+        ("forward", 6, 70, 3), ("inputs", 40, 9, 3), ("inputs", 6, 9, TAPS[compiled.reach][-1]),
+    ):  # fmt: skip
+        shape = (3, channels, filters, (9, 10), (1, 1))
+        case = Case(kind, compiled.t.dtype, *shape, "theano", taps=taps)
+        plan = steps(kind, compiled.t, reach=compiled.reach, prepared=True)
         assert len(plan.steps) == 1
         into, out = ("x", "y") if kind == "forward" else ("y", "x")
         turned = case.w if kind == "forward" else case.w[::-1, ::-1].transpose(0, 1, 3, 2)
-        packed = prepare(turned, compiled.size, compiled.t.panel)
+        packed = prepare(turned, compiled.reach, compiled.t.panel)
         result = np.full(case.shape, np.nan, compiled.t.dtype)
         buffers = {into: case.image, PACKED: packed, out: result}
         run(plan, compiled.library.address, buffers, case.names)
-        case.close(result, compiled.size)
+        case.close(result, compiled.reach)
 
 
 def test_filters_of_another_size_are_not_prepared():
     with pytest.raises(ValueError, match="3 x 3"):
-        prepare(np.ones((3, 2, 4, 5)), 4, 32)
+        prepare(np.ones((3, 2, 4, 5)), 6, 32)
 
 
 def test_other_kinds_and_other_convolutions():
@@ -270,14 +316,14 @@ def test_other_kinds_and_other_convolutions():
     one = (1, 1)
     assert evaluate(fits(), sizes_of(x, w, y, one, (0, 0), one))
     assert not evaluate(fits(), sizes_of(x, w, y, (2, 1), (0, 0), one))
-    assert not evaluate(fits(), sizes_of(x, w, y, one, (0, 0), (1, 2)))
+    assert not evaluate(fits(), sizes_of(x, w, y, one, (0, 0), (1, 99)))
     assert not evaluate(fits(), sizes_of(x, w[:, :, :2, :3], y, one, (0, 0), one, 2))
     assert not evaluate(fits(), sizes_of(x, np.ones((5, 3, 4, 6)), y, one, (0, 0), one))
 
 
 def test_a_condition_leaves_all_out(compiled):
     case = Case("forward", compiled.t.dtype, *SHAPES[2], "last")
-    plan = steps("forward", compiled.t, when="batch", size=compiled.size)
+    plan = steps("forward", compiled.t, when="batch", reach=compiled.reach)
     names = case.names | {"batch": 0}
     assert not any(evaluate(step.items, names) for step in plan.steps)
     assert not any(evaluate(elements, names) for _, elements in plan.temporaries)
@@ -302,7 +348,7 @@ def test_nothing_is_read_or_written_behind_the_arrays(compiled, kind):
         case = Case(kind, compiled.t.dtype, *shape, "last")
         case.image, case.w = at_the_edge(case.image), at_the_edge(case.w)
         out = at_the_edge(np.zeros(case.shape, compiled.t.dtype))
-        case.close(case.run(compiled, out=out), compiled.size)
+        case.close(case.run(compiled, out=out), compiled.reach)
 
 
 def add_row(dtype, fail_at=-1):
@@ -342,17 +388,20 @@ SPARE = 1000
 
 @pytest.fixture(scope="module", params=[(d, s) for d in DTYPES for s in POINTS])
 def with_epilogue(request):
-    dtype, size = request.param
+    dtype, reach = request.param
     target = host()
     plans = {
-        kind: steps(kind, tiling(dtype, target.machine), True, size=size, spare=SPARE)
+        kind: steps(kind, tiling(dtype, target.machine), True, reach=reach, spare=SPARE)
         for kind in KINDS
     }
     functions = [*plans["forward"].functions, add_row(dtype, fail_at=7)]
-    return plans, size, target.load(target.compile(render(functions, target)))
+    return plans, reach, target.load(target.compile(render(functions, target)))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "taps", "dilation"), [
+    *((kind, 3, (1, 1)) for kind in KINDS),
+    ("forward", 3, (1, 3)), ("inputs", 3, (2, 2)), ("forward", 5, (1, 1)), ("forward", 5, (2, 5)),
+])  # fmt: skip
 @pytest.mark.parametrize(
     "shape",
     [
@@ -361,14 +410,17 @@ def with_epilogue(request):
         (2, 8, 70, (5, 300), (1, 1)),
         (40, 8, 70, (17, 17), (1, 1)),
         (1, 8, 70, (70, 70), (1, 1)),
+        (1, 8, 70, (9, 120), (1, 1)),
         (60, 9, 40, (6, 6), (0, 0)),
     ],
     ids=str,
 )
-def test_an_epilogue_sees_every_element_once(with_epilogue, kind, shape):
-    plans, size, library = with_epilogue
+def test_an_epilogue_sees_every_element_once(with_epilogue, kind, taps, dilation, shape):
+    plans, reach, library = with_epilogue
+    if taps not in TAPS[reach]:
+        pytest.skip("other tiles are for these filters")
     plan = plans[kind]
-    case = Case(kind, plan.dtype, *shape, "theano")
+    case = Case(kind, plan.dtype, *shape, "theano", taps=taps, dilation=dilation)
     columns = case.shape[-1]
     row = np.random.default_rng(0).standard_normal(columns).astype(plan.dtype)
     out = np.zeros(case.shape, plan.dtype)
@@ -379,7 +431,7 @@ def test_an_epilogue_sees_every_element_once(with_epilogue, kind, shape):
         kind, plan, library.address, case.names, case.image, case.w, epilogue=callee
     )
     assert done is None
-    case.close(out - row, size)
+    case.close(out - row, reach)
 
 
 def test_the_failure_of_an_epilogue_is_the_convolutions(with_epilogue):
@@ -396,23 +448,28 @@ def test_the_failure_of_an_epilogue_is_the_convolutions(with_epilogue):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
-@pytest.mark.parametrize(("size", "epilogue"), [(4, False), (2, True)])
-def test_kernels_keep_the_rules(dtype, machine, size, epilogue):
-    for function in steps("forward", tiling(dtype, machine), epilogue, size=size).functions:
+@pytest.mark.parametrize(("reach", "epilogue"), [(6, False), (6, True), (4, True)])
+def test_kernels_keep_the_rules(dtype, machine, reach, epilogue):
+    for function in steps("forward", tiling(dtype, machine), epilogue, reach=reach).functions:
         verify(function)
 
 
-@pytest.mark.parametrize("size", POINTS)
-def test_matrices_filter_exactly(size):
-    result, filters, image = matrices(size)
-    places = [Fraction(3 * i * i - 7 * i + 2, 5) for i in range(size + 2)]
-    taps = [Fraction(1, 3), Fraction(-2), Fraction(7, 4)]
+#: Reaches with the taps that they are for.
+POSSIBLE = [(reach, taps) for reach, some in TAPS.items() for taps in some]
+
+
+@pytest.mark.parametrize(("reach", "number"), POSSIBLE)
+def test_matrices_filter_exactly(reach, number):
+    result, filters, image = matrices(reach, number)
+    places = [Fraction(3 * i * i - 7 * i + 2, 5) for i in range(reach)]
+    taps = [Fraction(1, 3), Fraction(-2), Fraction(7, 4), Fraction(5), Fraction(-1, 7)][:number]
 
     def times(matrix, vector):
         return [sum(a * b for a, b in zip(row, vector, strict=True)) for row in matrix]
 
     products = [a * b for a, b in zip(times(filters, taps), times(image, places), strict=True)]
-    want = [sum(places[i + k] * taps[k] for k in range(3)) for i in range(size)]
+    want = [sum(places[i + k] * t for k, t in enumerate(taps)) for i in range(len(result))]
+    assert len(want) == reach + 1 - number
     assert times(result, products) == want
     # In binary, only the matrix of the filters rounds.
     assert all(Fraction(float(a)) == a for matrix in (result, image) for row in matrix for a in row)
@@ -420,15 +477,16 @@ def test_matrices_filter_exactly(size):
 
 def test_the_error_for_ordinary_data():
     errors = {}
-    for size in POINTS:
-        case = Case("forward", "float32", 2, 256, 32, (14, 14), (1, 1), "theano")
-        got = case.run(Compiled("float32", host().machine, size))
+    for reach, taps in POSSIBLE:
+        case = Case("forward", "float32", 2, 256, 32, (14, 14), (1, 1), "theano", taps=taps)
+        got = case.run(Compiled("float32", host().machine, reach))
         want = direct(
             "forward",
             *(a.astype(np.float64) for a in (case.image, case.w)),
             case.shape,
             case.before,
         )
-        errors[size] = np.abs(got - want).max() / np.abs(want).max()
-    assert errors[4] < 4e-6
-    assert errors[2] < 1e-6
+        errors[reach, taps] = np.abs(got - want).max() / np.abs(want).max()
+    assert errors[6, 3] < 4e-6
+    assert errors[6, 5] < 4e-6
+    assert errors[4, 3] < 1e-6

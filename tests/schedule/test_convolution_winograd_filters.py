@@ -17,7 +17,6 @@ from croton.kernel.verify import verify
 from croton.schedule.convolution import winograd_filters
 from croton.schedule.convolution.direct_filters.shape import shape
 from croton.schedule.convolution.run import sizes_of
-from croton.schedule.convolution.winograd.choice import fits
 from croton.schedule.convolution.winograd_filters.cut import cheaper
 from croton.schedule.counts import evaluate
 
@@ -39,7 +38,7 @@ def compiled(request):
 
 def run(compiled, x, y, before, **how):
     w = np.zeros((*TAPS, x.shape[-1], y.shape[-1]), compiled.dtype)
-    assert evaluate(fits(), sizes_of(x.shape, w, y.shape, ONES, before, ONES))
+    assert evaluate(winograd_filters.fits(), sizes_of(x.shape, w, y.shape, ONES, before, ONES))
     return compiled(x, y, TAPS, ONES, before, ONES, **how)
 
 
@@ -119,7 +118,9 @@ def test_it_is_meant_for_filters_of_three_by_three():
         (TAPS, ONES, ONES, 2),
     ):
         w = np.zeros((*kernel, 16 // groups, 16))
-        assert not evaluate(fits(), sizes_of(x, w, y, strides, ONES, dilation, groups))
+        assert not evaluate(
+            winograd_filters.fits(), sizes_of(x, w, y, strides, ONES, dilation, groups)
+        )
 
 
 @pytest.mark.parametrize("size", [2, 4])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from croton.kernel.machine import Machine
-from croton.schedule.convolution import columns, pointwise
+from croton.schedule.convolution import columns, pointwise, winograd_filters
 from croton.schedule.convolution.direct_filters.shape import shape
 from croton.schedule.convolution.winograd import choice as winograd
 from croton.schedule.convolution.winograd_filters.cut import cheaper
@@ -49,9 +49,9 @@ def conditions(
     if kind == "filters":
         tiles: Count = 0
         if not accurate:
-            tiles = all_of(left, winograd.fits(), cheaper(shape(dtype, machine), 4))
+            tiles = all_of(left, winograd_filters.fits(), cheaper(shape(dtype, machine), 4))
         direct = all_of(left, count("eq", tiles, 0))
-        return found | {"winograd4": tiles, "direct": direct}
+        return found | {"winograd6": tiles, "direct": direct}
     t = tiling(dtype, machine)
     product = all_of(left, pointwise.fits())
     few: Count = 0
@@ -60,27 +60,30 @@ def conditions(
     left = all_of(left, count("eq", product, 0), count("eq", few, 0))
     found |= {"pointwise": product, "columns": few}
     if not accurate:
-        fits = all_of(left, winograd.fits())
-        large = winograd.cost(kind, t, size=4, prepared=constant)
+        fits = all_of(left, winograd.fits(6))
+        large = winograd.cost(kind, t, reach=6, prepared=constant)
         least = _direct(kind, t, constant)
         if constant:
             # Smaller tiles have fewer numbers to read for each weight.
-            small = winograd.cost(kind, t, size=2, prepared=True)
-            found["winograd2"] = all_of(fits, count("lt", small, least), count("lt", small, large))
-            fits = all_of(fits, count("le", large, small))
-        found["winograd4"] = all_of(fits, count("lt", large, least))
-        for name in ("winograd2", "winograd4"):
+            small = winograd.cost(kind, t, reach=4, prepared=True)
+            found["winograd4"] = all_of(
+                left, winograd.fits(4), count("lt", small, least), count("lt", small, large)
+            )
+            fits = all_of(fits, count("eq", found["winograd4"], 0))
+        found["winograd6"] = all_of(fits, count("lt", large, least))
+        for name in ("winograd4", "winograd6"):
             left = all_of(left, count("eq", found.get(name, 0), 0))
     return found | {"direct": left}
 
 
 def _direct(kind: str, t: Tiling, constant: bool) -> Count:
-    """What a direct convolution with 3 x 3 taps costs."""
+    """What a direct convolution costs."""
     result, outer = ("y", "filters") if kind == "forward" else ("x", "channels")
     inner = "channels" if kind == "forward" else "filters"
     places = winograd.mul("batch", f"{result}0", f"{result}1", f"{result}2")
-    each = count("floordiv", winograd.mul(18 * 100, places), _DIRECT)
+    each = count("floordiv", winograd.mul(2 * 100, places), _DIRECT)
     if not constant:
-        each = count("add", each, 9 * _PREPARED)
+        each = count("add", each, _PREPARED)
+    each = winograd.mul("k1", "k2", each)
     wide = winograd.mul(count("ceildiv", outer, t.lanes), t.lanes)
     return winograd.mul(inner, wide, each)

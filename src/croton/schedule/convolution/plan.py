@@ -68,8 +68,8 @@ def plan(
         elif kind == "filters":
             plans[name] = winograd_filters.steps(kind, machine, dtype, False, condition)
         else:
-            size = 4 if name == "winograd4" else 2
-            plans[name] = winograd_steps(kind, t, epilogue, condition, size=size)
+            reach = 6 if name == "winograd6" else 4
+            plans[name] = winograd_steps(kind, t, epilogue, condition, reach=reach)
     return _together(plans)
 
 

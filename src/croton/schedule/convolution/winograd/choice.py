@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from croton.schedule.convolution.winograd.kernel import chunk, points_of
+from croton.schedule.convolution.winograd.kernel import chunk
 from croton.schedule.convolution.winograd.matrices import TAPS
 from croton.schedule.counts import Count, all_of, count
 from croton.schedule.product import tile
@@ -14,7 +14,8 @@ from croton.schedule.product.tiling import Tiling
 class Role(NamedTuple):
     """A convolution as its kernels see it; ``image`` and ``result`` are names of buffers.
 
-    ``start`` and what follows say how the filters lie, in elements.
+    ``taps`` are those of a filter in each dimension; ``start`` and what follows say how the
+    filters lie, in elements.
     """
 
     image: str
@@ -28,6 +29,9 @@ class Role(NamedTuple):
     columns: Count
     above: Count
     left: Count
+    dilation1: Count
+    dilation2: Count
+    taps: Count
     start: Count
     filter: Count
     channel: Count
@@ -45,42 +49,69 @@ def role(kind: str) -> Role:
     if kind == "forward":
         return Role(
             "x", "y", images, "channels", "filters", "x1", "x2", "y1", "y2", "before1", "before2",
+            "dilation1", "dilation2", "k1",
             "w_start", "w_filter", "w_channel", "w_step1", "w_step2",
         )  # fmt: skip
-    last = count("mul", TAPS - 1, count("add", "w_step1", "w_step2"))
-    above, left = (count("sub", TAPS - 1, f"before{d}") for d in (1, 2))
+    before_last = count("sub", "k1", 1)
+    last = count("mul", before_last, count("add", "w_step1", "w_step2"))
+    above, left = (
+        count("sub", count("mul", before_last, f"dilation{d}"), f"before{d}") for d in (1, 2)
+    )
     back1, back2 = (count("sub", 0, f"w_step{d}") for d in (1, 2))
     return Role(
         "y", "x", images, "filters", "channels", "y1", "y2", "x1", "x2", above, left,
+        "dilation1", "dilation2", "k1",
         count("add", "w_start", last), "w_channel", "w_filter", back1, back2,
     )  # fmt: skip
 
 
-def fits() -> Count:
-    """Whether a convolution is of the form that the kernels compute."""
-    ones = ("groups", "k0", "stride0", "stride1", "stride2", "dilation1", "dilation2")
+def fits(reach: int = 6) -> Count:
+    """Whether a convolution is of the form that the kernels for this reach compute."""
+    ones = ("groups", "k0", "stride0", "stride1", "stride2")
     tests = [count("eq", name, 1) for name in ones]
-    tests += [count("eq", name, TAPS) for name in ("k1", "k2")]
+    first, *others = TAPS[reach]
+    some = count("eq", "k1", first)
+    for taps in others:
+        some = count("or", some, count("eq", "k1", taps))
+    tests += [some, count("eq", "k1", "k2"), count("le", "dilation2", FARTHEST)]
     tests += [count("eq", "before0", 0), count("eq", "x0", "y0")]
     return all_of(*tests)
+
+
+def tile_size(reach: int) -> Count:
+    """Places of a tile in each dimension; at least one, for sizes that no tiles are for too."""
+    return count("maximum", 1, count("sub", reach + 1, "k1"))
+
+
+def tiles(extent: Count, size: Count, dilation: Count) -> Count:
+    """How many tiles cover so many places, if a tile's are ``dilation`` apart."""
+    area = count("mul", size, dilation)
+    whole = count("mul", count("floordiv", extent, area), dilation)
+    return count("add", whole, count("minimum", dilation, count("mod", extent, area)))
 
 
 #: Tiles of a block: at most, if the second cache has room, at least, and where there are few.
 MOST, LEAST, FEW = 64, 32, 16
 #: Items that there should be.
 WANTED = 8
-#: What it takes to transform one channel of a tile, and a filter's products back, for each size;
-#: to read a number of U from memory, and to compute and store it.
-TRANSFORMS = {2: (150, 200), 4: (750, 470)}
+#: The farthest apart that neighbouring places of a line's tile may be.
+FARTHEST = 32
+#: What it takes to transform one channel of a tile, for each reach, and a filter's products
+#: back, for each number of taps too; to read a number of U from memory, and to compute and
+#: store it.
+FORTH = {4: 150, 6: 750}
+BACK = {(4, 3): 200, (6, 3): 470, (6, 5): 330}
 U_READ, U_MADE = 26, 30
 
 
 class Choice(NamedTuple):
     """See :mod:`croton.schedule.convolution.winograd.geometry`.
 
-    There are ``blocks`` of tiles, ``segments`` to a line; an item has ``take`` columns.
+    There are ``blocks`` of ``tiles``, ``segments`` to a line; an item has ``take`` columns.
     """
 
+    side: Count
+    tiles: Count
     group: Count
     span: Count
     segments: Count
@@ -91,33 +122,38 @@ class Choice(NamedTuple):
     m_point: Count
 
 
-def choose(t: Tiling, of: Role, size: int, epilogue: bool) -> Choice:
+def choose(t: Tiling, of: Role, reach: int, epilogue: bool) -> Choice:
     """The choice for any sizes."""
-    across = count("ceildiv", of.columns, size)
-    lines = count("mul", of.images, count("ceildiv", of.rows, size))
-    tiles = count("mul", lines, across)
+    size = tile_size(reach)
+    across = tiles(of.columns, size, of.dilation2)
+    lines = count("mul", of.images, tiles(of.rows, size, of.dilation1))
+    number = count("mul", lines, across)
     # An odd number of vectors: lines of V do not share their places in the first cache.
     vectors = count("ceildiv", of.channels, t.lanes)
     odd = count("sub", count("add", vectors, 1), count("mod", vectors, 2))
     v_row = count("mul", odd, t.lanes)
-    each = count("mul", v_row, points_of(size) * t.itemsize)
+    each = count("mul", v_row, reach**2 * t.itemsize)
     # As many tiles as the second cache has room for, or so many that U is read seldom.
     near = count("floordiv", t.second // 2, each)
     most = count("minimum", MOST, count("maximum", LEAST, near))
     # If there are few tiles, items are some of the columns, and then smaller blocks.
-    alone = count("ceildiv", tiles, most)
+    alone = count("ceildiv", number, most)
     chunks = count("maximum", count("ceildiv", of.filters, t.leading), 1)
     parts = count("minimum", chunks, count("ceildiv", WANTED, count("maximum", alone, 1)))
     take = count("mul", count("ceildiv", chunks, parts), t.leading)
-    even = count("ceildiv", count("mul", tiles, parts), WANTED)
+    even = count("ceildiv", count("mul", number, parts), WANTED)
     most = count("minimum", most, count("maximum", FEW, even))
     segments = count("ceildiv", across, most)
     span = count("ceildiv", across, count("maximum", segments, 1))
     group = count("maximum", 1, count("floordiv", most, count("maximum", across, 1)))
     group = count("minimum", group, count("maximum", 1, lines))
     if epilogue:
+        # The places of a block follow each other.
+        span = count("mul", count("ceildiv", span, of.dilation2), of.dilation2)
+        most = count("floordiv", tile.ROWS, count("mul", size, of.dilation2))
+        most = count("mul", count("maximum", most, 1), of.dilation2)
         long = count("lt", tile.ROWS, count("mul", of.columns, size))
-        span = count("select", long, count("minimum", span, tile.ROWS // size), span)
+        span = count("select", long, count("minimum", span, most), span)
         group = count("select", long, 1, group)
     span = count("maximum", span, 1)
     segments = count("ceildiv", across, span)
@@ -126,6 +162,8 @@ def choose(t: Tiling, of: Role, size: int, epilogue: bool) -> Choice:
     room = count("mul", count("ceildiv", count("mul", group, span), tall), tall)
     wide = chunk(t, epilogue)
     return Choice(
+        size,
+        number,
         group,
         span,
         segments,
@@ -137,26 +175,28 @@ def choose(t: Tiling, of: Role, size: int, epilogue: bool) -> Choice:
     )
 
 
-def cost(kind: str, t: Tiling, *, size: int = 4, prepared: bool = False) -> Count:
+def cost(kind: str, t: Tiling, *, reach: int = 6, prepared: bool = False) -> Count:
     """About what a convolution takes: as many multiplications and additions at peak speed.
 
-    To compare: a direct kernel that reaches 85 % of the peak takes ``2 * 9 / 0.85`` for each
+    To compare: a direct kernel that reaches 85 % of the peak takes ``2 / 0.85`` for each tap,
     channel, filter and place of the result.  Products take 4 % more than their number, but no
     less time than reading U takes; the rest was measured where 64 flops are a cycle.
     """
     of = role(kind)
-    way = choose(t, of, size, False)
-    points = points_of(size)
-    into, back = TRANSFORMS[size]
-    tiles = mul(of.images, count("ceildiv", of.rows, size), count("ceildiv", of.columns, size))
+    way = choose(t, of, reach, False)
+    points, into = reach**2, FORTH[reach]
+    first, *others = TAPS[reach]
+    back: Count = BACK[reach, first]
+    for taps in others:
+        back = count("select", count("eq", of.taps, taps), BACK[reach, taps], back)
     columns = count("mul", count("ceildiv", of.filters, t.panel), t.panel)
     parts = count("ceildiv", of.filters, way.take)
-    each = count("maximum", count("mul", tiles, 25 * points // 12), U_READ * points)
+    each = count("maximum", count("mul", way.tiles, 25 * points // 12), U_READ * points)
     if not prepared:
         each = count("add", each, U_MADE * points)
     products = mul(of.channels, columns, each)
     turning = count("mul", of.channels, count("mul", parts, into))
-    turning = count("mul", tiles, count("add", turning, count("mul", of.filters, back)))
+    turning = count("mul", way.tiles, count("add", turning, count("mul", of.filters, back)))
     return count("add", products, turning)
 
 

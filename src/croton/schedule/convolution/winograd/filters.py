@@ -19,6 +19,7 @@ from croton.kernel.nodes import (
     Expr,
     For,
     Function,
+    If,
     Let,
     Load,
     Stmt,
@@ -28,12 +29,13 @@ from croton.kernel.nodes import (
 from croton.schedule.convolution.winograd.geometry import offsets
 from croton.schedule.convolution.winograd.matrices import TAPS, matrices
 from croton.schedule.convolution.winograd.transforms import transform
+from croton.schedule.counts import Count, count
 from croton.schedule.product.pack import Copy, Source, pack
 from croton.schedule.product.strips import ONE, ZERO, ceildiv, total
 from croton.schedule.product.tiling import Tiling
 
 #: Sizes of the kernel: extents, and how filters lie, in elements.
-FILTER_SIZES = ("channels", "filters", "start", "filter", "channel", "step1", "step2")
+FILTER_SIZES = ("channels", "filters", "taps", "start", "filter", "channel", "step1", "step2")
 
 #: Channels of an item.
 PIECE = 64
@@ -41,18 +43,21 @@ PIECE = 64
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def prepare(w: Array, size: int, panel: int) -> Array:
-    """U of filters ``w`` of shape (3, 3, channels, filters), as one line of w's dtype.
+def prepare(w: Array, reach: int, panel: int) -> Array:
+    """U of filters ``w`` of shape (taps, taps, channels, filters), as one line of w's dtype.
 
-    ``panel`` is the machine's (:attr:`croton.schedule.product.tiling.Tiling.panel`).  It is
-    computed in float64.  ValueError if the filters have another size.
+    ``reach`` are the points in a dimension, and ``panel`` is the machine's
+    (:attr:`croton.schedule.product.tiling.Tiling.panel`).  It is computed in float64.
+    ValueError if there are no tiles for filters of that size.
 
-    >>> prepare(np.ones((3, 3, 2, 5), np.float32), 4, 32).size == 36 * (2 + 1) * 32
+    >>> prepare(np.ones((3, 3, 2, 5), np.float32), 6, 32).size == 36 * (2 + 1) * 32
     True
     """
-    if w.shape[:2] != (TAPS, TAPS):
-        raise ValueError(f"filters of {TAPS} x {TAPS} are needed, not of shape {w.shape}")
-    g = np.array(matrices(size).filters, np.float64)
+    taps = w.shape[0]
+    if w.shape[1] != taps or taps not in TAPS[reach]:
+        some = " or ".join(f"{n} x {n}" for n in TAPS[reach])
+        raise ValueError(f"filters of {some} are needed, not of shape {w.shape}")
+    g = np.array(matrices(reach, taps).filters, np.float64)
     u = np.einsum("ar,bs,rscf->abcf", g, g, w.astype(np.float64), optimize=True)
     points, channels, filters = u.shape[0] ** 2, w.shape[2], w.shape[3]
     panels = -(-filters // panel)
@@ -62,12 +67,12 @@ def prepare(w: Array, size: int, panel: int) -> Array:
     return np.ascontiguousarray(whole, w.dtype).ravel()
 
 
-def scratch_bytes(t: Tiling) -> int:
+def scratch_bytes(t: Tiling, taps: Count) -> Count:
     """Bytes of scratch for a piece of a panel of filters."""
-    return TAPS * TAPS * (PIECE + t.lanes) * t.panel * t.itemsize
+    return count("mul", count("mul", taps, taps), (PIECE + t.lanes) * t.panel * t.itemsize)
 
 
-def filter_kernel(t: Tiling, size: int) -> Function:
+def filter_kernel(t: Tiling, reach: int) -> Function:
     """The kernel that computes U; an item is a piece of the channels of a panel."""
     w, u, copied = Buffer("w", t.dtype), Buffer("u", t.dtype), Buffer("copied", t.dtype)
     names = {n: Var(n) for n in FILTER_SIZES}
@@ -76,14 +81,14 @@ def filter_kernel(t: Tiling, size: int) -> Function:
     c0, depth, f0, part, present, flat = (
         Var(n) for n in ("c0", "depth", "f0", "part", "present", "flat")
     )
-    start, taps = Var("w_from"), TAPS * TAPS
+    start, side, taps = Var("w_from"), names["taps"], Var("all_taps")
     line = index(t.panel)
-    row = op("floordiv", part, index(TAPS))
-    column = sub(part, mul(row, index(TAPS)))
+    row = op("floordiv", part, side)
+    column = sub(part, mul(row, side))
     # Channels and their taps may lie in one line: then a panel is copied as one matrix.
     whole = op("eq", names["step2"], ONE)
-    for a, b in ((names["step1"], TAPS), (channel, taps)):
-        whole = op("and", whole, op("eq", a, index(b)))
+    for a, b in ((names["step1"], side), (channel, taps)):
+        whole = op("and", whole, op("eq", a, b))
     is_flat = op("ne", flat, ZERO)
     source = Source(
         w,
@@ -91,11 +96,16 @@ def filter_kernel(t: Tiling, size: int) -> Function:
         names["filter"],
         select(is_flat, ONE, channel),
         present,
-        select(is_flat, mul(depth, index(taps)), depth),
+        select(is_flat, mul(depth, taps), depth),
     )
     lanes = mul(ceildiv(present, index(t.lanes)), index(t.lanes))
-    pitch = select(is_flat, line, mul(line, index(taps)))
+    pitch = select(is_flat, line, mul(line, taps))
     copy = Copy(copied, mul(part, line), pitch, lanes)
+    first, *others = TAPS[reach]
+    points = _points(t, reach, first, copied, u, lanes)
+    for number in others:
+        here = op("eq", side, index(number))
+        points = (If(here, _points(t, reach, number, copied, u, lanes), points),)
     body: Body = (
         Let(panel, op("floordiv", item, pieces)),
         Let(piece, sub(item, mul(panel, pieces))),
@@ -104,15 +114,16 @@ def filter_kernel(t: Tiling, size: int) -> Function:
         Let(f0, mul(panel, line)),
         Let(present, op("minimum", line, sub(filters, f0))),
         Let(start, total((f0, names["filter"]), (c0, channel), (names["start"], ONE))),
-        For(part, ZERO, select(is_flat, ONE, index(taps)), pack(t, source, copy)),
-        *_points(t, size, copied, u, lanes),
+        For(part, ZERO, select(is_flat, ONE, taps), pack(t, source, copy)),
+        *points,
     )
     return Function(
-        f"winograd{size}_{t.dtype}_filters",
+        f"winograd{reach}_{t.dtype}_filters",
         (w, u),
         tuple(names.values()),
         (
             Allocate(copied, index(64)),
+            Let(taps, mul(side, side)),
             Let(flat, select(whole, ONE, ZERO)),
             Let(pieces, ceildiv(channels, index(PIECE))),
             For(item, Var("lo"), Var("hi"), body),
@@ -121,18 +132,18 @@ def filter_kernel(t: Tiling, size: int) -> Function:
     )
 
 
-def _points(t: Tiling, size: int, copied: Buffer, u: Buffer, wide: Expr) -> Body:
+def _points(t: Tiling, reach: int, taps: int, copied: Buffer, u: Buffer, wide: Expr) -> Body:
     """Transform the copy."""
-    reach, matrix = size + TAPS - 1, matrices(size).filters
+    matrix = matrices(reach, taps).filters
     c, vector, at, to, down = (Var(n) for n in ("c", "vector", "at", "to", "down"))
     area = Var("area")
     point, point_off = offsets("u_off", area, reach)
-    steps: list[Stmt] = [Let(at, add(mul(c, index(TAPS * TAPS * t.panel)), vector))]
+    steps: list[Stmt] = [Let(at, add(mul(c, index(taps * taps * t.panel)), vector))]
     columns: list[list[Expr]] = []
-    for q in range(TAPS):
-        values = [Var(f"w{q}_{r}", t.dtype, t.lanes) for r in range(TAPS)]
+    for q in range(taps):
+        values = [Var(f"w{q}_{r}", t.dtype, t.lanes) for r in range(taps)]
         steps += [
-            Let(value, Load(copied, add(at, index((r * TAPS + q) * t.panel)), t.lanes))
+            Let(value, Load(copied, add(at, index((r * taps + q) * t.panel)), t.lanes))
             for r, value in enumerate(values)
         ]
         lines, results = transform(matrix, values, f"c{q}")

@@ -1,10 +1,14 @@
 """How the kernels of a Winograd convolution cut the result, and the names of what they are given.
 
-A *line* is a row of tiles of one image, of which there are ``images * ceil(rows / size)``.  A
-*block* is some neighbouring tiles, for which V (the transformed image), the products and the
-result are computed in turn: ``group`` whole lines or, where lines are long, ``span`` tiles of one.
-Element (point, tile, channel) of V is ``point * v_point + tile * v_row + channel`` from where the
-block's begins.
+A tile has ``side`` places in each dimension, which lie ``dilation1`` and ``dilation2`` apart: so
+it is as a tile of an undilated convolution, of the image and the result with but every so many
+places.  Each ``side * dilation`` places that follow each other are those of as many tiles as the
+dilation says, which begin in the first ones.
+
+A *line* is a row of tiles of one image.  A *block* is some neighbouring tiles, for which V (the
+transformed image), the products and the result are computed in turn: ``group`` whole lines or,
+where lines are long, ``span`` tiles of one.  Element (point, tile, channel) of V is ``point *
+v_point + tile * v_row + channel`` from where the block's begins.
 """
 
 from __future__ import annotations
@@ -18,10 +22,11 @@ from croton.schedule.product.strips import ZERO, ceildiv
 from croton.schedule.product.tiling import Tiling
 
 #: Sizes of the kernels: extents of the image and of the result, and where this begins in that;
-#: how tiles are cut into blocks; elements from tile to tile of V, and from point to point.
+#: places of a tile in each dimension, and how far apart they are; how tiles are cut into blocks;
+#: elements from tile to tile of V, and from point to point.
 SIZES = (
     "images", "channels", "filters", "high", "wide", "rows", "columns", "above", "left",
-    "group", "span", "v_row", "v_point",
+    "side", "dilation1", "dilation2", "group", "span", "v_row", "v_point",
 )  # fmt: skip
 
 SIZE = {name: Var(name) for name in SIZES}
@@ -32,11 +37,18 @@ DOWN, ACROSS, LINES, SEGMENTS = Var("down"), Var("tiles_across"), Var("lines"), 
 IMAGE, TOP, FIRST, COUNT = Var("image"), Var("top"), Var("first"), Var("count")
 
 
-def counts(size: int) -> Body:
+def counts() -> Body:
     """How many tiles, lines and blocks there are."""
+
+    def tiles(extent: Expr, apart: Expr) -> Expr:
+        area = mul(SIZE["side"], apart)
+        whole = op("floordiv", extent, area)
+        rest = sub(extent, mul(whole, area))
+        return add(mul(whole, apart), op("minimum", rest, apart))
+
     return (
-        Let(DOWN, ceildiv(SIZE["rows"], index(size))),
-        Let(ACROSS, ceildiv(SIZE["columns"], index(size))),
+        Let(DOWN, tiles(SIZE["rows"], SIZE["dilation1"])),
+        Let(ACROSS, tiles(SIZE["columns"], SIZE["dilation2"])),
         Let(LINES, mul(SIZE["images"], DOWN)),
         Let(SEGMENTS, ceildiv(ACROSS, SIZE["span"])),
     )
@@ -50,11 +62,17 @@ def segment(number: Expr) -> Body:
     )
 
 
-def line(number: Expr, size: int) -> Body:
+def begin(number: Expr, apart: Expr) -> Expr:
+    """The first place of a tile, whose places are ``apart``, in its dimension."""
+    before = op("floordiv", number, apart)
+    return add(number, mul(mul(before, apart), sub(SIZE["side"], index(1))))
+
+
+def line(number: Expr) -> Body:
     """The image and the row of line ``number``."""
     return (
         Let(IMAGE, op("floordiv", number, DOWN)),
-        Let(TOP, mul(sub(number, mul(IMAGE, DOWN)), index(size))),
+        Let(TOP, begin(sub(number, mul(IMAGE, DOWN)), SIZE["dilation1"])),
     )
 
 

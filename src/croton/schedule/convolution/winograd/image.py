@@ -23,6 +23,7 @@ from croton.schedule.convolution.winograd.geometry import (
     IMAGE,
     SIZE,
     TOP,
+    begin,
     in_vectors,
     offsets,
 )
@@ -34,29 +35,30 @@ from croton.schedule.product.tiling import Tiling
 TILE, CHANNEL, COLUMN, PLACE = Var("tile"), Var("channel"), Var("left_most"), Var("v_place")
 
 
-def transform_line(t: Tiling, size: int, x: Buffer, v: Buffer, place: Expr) -> Body:
+def transform_line(t: Tiling, reach: int, x: Buffer, v: Buffer, place: Expr) -> Body:
     """Transform ``COUNT`` tiles from ``FIRST`` on of the line at ``IMAGE`` and ``TOP``.
 
     The first one begins at ``place`` of V.  What lies outside the image counts as zeros; it is
     not read: rows are read at a row that is there, and columns are left out.
     """
-    reach = size + TAPS - 1
+    # For any number of taps it is the same.
+    matrix = matrices(reach, TAPS[reach][0]).image
     channels, high = SIZE["channels"], SIZE["high"]
     pitch = mul(SIZE["wide"], channels)
-    first, end, top = Var("first_place"), Var("wide_end"), Var("image_top")
+    end, top = Var("wide_end"), Var("image_top")
     starts = [Var(f"row_start{r}") for r in range(reach)]
     there = [Var(f"row_there{r}", "bool") for r in range(reach)]
     body: list[Stmt] = [Let(top, sub(TOP, SIZE["above"]))]
     some: Expr = op("lt", ZERO, ZERO)
     for r in range(reach):
-        row = add(top, index(r))
+        row = add(top, mul(SIZE["dilation1"], index(r)))
         inside = op("and", op("ge", row, ZERO), op("lt", row, high))
         near = op("maximum", op("minimum", row, sub(high, index(1))), ZERO)
         body.append(Let(there[r], inside))
         body.append(Let(starts[r], mul(add(mul(IMAGE, high), near), pitch)))
         some = op("or", some, there[r])
     points, point = offsets("v_off", SIZE["v_point"], reach)
-    across, column = offsets("x_off", channels, reach)
+    across, column = offsets("x_off", mul(SIZE["dilation2"], channels), reach)
     down = Var("v_down")
     body += [
         # An image without a row for this line has no columns either.
@@ -64,10 +66,9 @@ def transform_line(t: Tiling, size: int, x: Buffer, v: Buffer, place: Expr) -> B
         *points,
         *across,
         Let(down, mul(SIZE["v_point"], index(reach))),
-        Let(first, sub(mul(FIRST, index(size)), SIZE["left"])),
     ]
     visible = [Var(f"column_there{q}", "bool") for q in range(reach)]
-    places = [add(COLUMN, index(q)) for q in range(reach)]
+    places = [add(COLUMN, mul(SIZE["dilation2"], index(q))) for q in range(reach)]
     flags = tuple(
         Let(flag, op("and", op("ge", at, ZERO), op("lt", at, end)))
         for flag, at in zip(visible, places, strict=True)
@@ -95,22 +96,20 @@ def transform_line(t: Tiling, size: int, x: Buffer, v: Buffer, place: Expr) -> B
                 else:
                     value = select(shown[r], Load(x, start, t.lanes), zero)
                 reads.append(Let(values[r], value))
-            lines, results = transform(matrices(size).image, values, f"c{q}")
+            lines, results = transform(matrix, values, f"c{q}")
             reads += lines
             reads += [Assign(a, b) for a, b in zip(found[q], results, strict=True)]
             steps.append(If(visible[q], tuple(reads)))
         base = [Var(f"v_at{r}") for r in range(reach)]
         for r in range(reach):
-            lines, results = transform(
-                matrices(size).image, [found[q][r] for q in range(reach)], f"r{r}"
-            )
+            lines, results = transform(matrix, [found[q][r] for q in range(reach)], f"r{r}")
             steps.append(Let(base[r], add(base[r - 1], down) if r else add(PLACE, CHANNEL)))
             steps += lines
             steps += [Store(v, add(base[r], point[q]), value) for q, value in enumerate(results)]
         return tuple(masks), tuple(steps)
 
     tile: Body = (
-        Let(COLUMN, add(first, mul(TILE, index(size)))),
+        Let(COLUMN, sub(begin(add(FIRST, TILE), SIZE["dilation2"]), SIZE["left"])),
         Let(PLACE, add(place, mul(TILE, SIZE["v_row"]))),
         *flags,
         *in_vectors(t, CHANNEL, channels, vector),

@@ -17,6 +17,7 @@ from croton.kernel.nodes import (
     Expr,
     For,
     Function,
+    If,
     Let,
     Stmt,
     Store,
@@ -32,6 +33,7 @@ from croton.schedule.convolution.winograd.geometry import (
     SIZE,
     SIZES,
     TOP,
+    begin,
     counts,
     line,
     segment,
@@ -56,25 +58,20 @@ LINE0, HELD, ROWS = Var("first_line"), Var("held_lines"), Var("block_tiles")
 APART = Var("apart")
 
 
-def points_of(size: int) -> int:
-    """Points of a tile."""
-    return (size + TAPS - 1) ** 2
-
-
 def chunk(t: Tiling, epilogue: bool) -> int:
     """Columns whose products are held at a time: those of an epilogue's tile, or a panel."""
     return t.leading if epilogue else max(t.panel, t.leading // 2)
 
 
-def kernel(t: Tiling, size: int, epilogue: bool) -> Function:
+def kernel(t: Tiling, reach: int, epilogue: bool) -> Function:
     """The kernel that stores the result, or hands its blocks to an epilogue."""
-    return _Winograd(t, size, epilogue).function()
+    return _Winograd(t, reach, epilogue).function()
 
 
 class _Winograd:
-    def __init__(self, t: Tiling, size: int, epilogue: bool) -> None:
-        self.t, self.size, self.epilogue = t, size, epilogue
-        self.points = points_of(size)
+    def __init__(self, t: Tiling, reach: int, epilogue: bool) -> None:
+        self.t, self.reach, self.epilogue = t, reach, epilogue
+        self.points = reach**2
         self.chunk = chunk(t, epilogue)
         self.x, self.u = Buffer("x", t.dtype), Buffer("u", t.dtype)
         self.v, self.m = Buffer("v", t.dtype), Buffer("m", t.dtype)
@@ -85,7 +82,7 @@ class _Winograd:
 
     def function(self) -> Function:
         """All items of ``[lo, hi)``."""
-        name = f"winograd{self.size}_{self.t.dtype}" + ("_epilogue" if self.epilogue else "")
+        name = f"winograd{self.reach}_{self.t.dtype}" + ("_epilogue" if self.epilogue else "")
         item, part, number = Var("item"), Var("part"), Var("block")
         blocks, above, across = Var("blocks"), Var("block_line"), Var("block_segment")
         group, filters = SIZE["group"], SIZE["filters"]
@@ -114,7 +111,7 @@ class _Winograd:
             (self.x, self.u, last),
             self.sizes,
             (
-                *counts(self.size),
+                *counts(),
                 Let(blocks, mul(ceildiv(LINES, group), SEGMENTS)),
                 *self.scratch(),
                 For(item, Var("lo"), Var("hi"), body),
@@ -127,7 +124,7 @@ class _Winograd:
         size = self.t.itemsize
         start: Expr = index(64)
         if self.epilogue:
-            start = add(mul(APART, index(self.size)), start)
+            start = add(mul(APART, SIZE["side"]), start)
         products = mul(index(self.points * size), Var("m_point"))
         parts: list[Stmt] = []
         if self.epilogue:
@@ -147,9 +144,9 @@ class _Winograd:
                 ZERO,
                 HELD,
                 (
-                    *line(add(LINE0, at), self.size),
+                    *line(add(LINE0, at)),
                     Let(start, mul(mul(at, COUNT), SIZE["v_row"])),
-                    *transform_line(self.t, self.size, self.x, self.v, start),
+                    *transform_line(self.t, self.reach, self.x, self.v, start),
                 ),
             ),
         )
@@ -169,9 +166,17 @@ class _Winograd:
         return Products(self.m, start, Var("m_point"), self.chunk)
 
     def place(self, image: Expr, top: Expr) -> Expr:
-        """The place in the result of the first tile of a line."""
-        row = add(mul(image, SIZE["rows"]), top)
-        return add(mul(row, SIZE["columns"]), mul(FIRST, index(self.size)))
+        """The first place in the result of a row of an image."""
+        return mul(add(mul(image, SIZE["rows"]), top), SIZE["columns"])
+
+    def transform_back(self, at: Expr, places: Places) -> Body:
+        """Compute the result of a line of the block, by the number of places of a tile."""
+        products, (first, *others) = self.products_of(at), TAPS[self.reach]
+        body = transform_back(self.t, self.reach, first, products, places)
+        for taps in others:
+            here = op("eq", SIZE["side"], index(self.reach + 1 - taps))
+            body = (If(here, transform_back(self.t, self.reach, taps, products, places), body),)
+        return body
 
     def store(self) -> Body:
         """Transform back into the result."""
@@ -179,7 +184,7 @@ class _Winograd:
         places = Places(
             self.y,
             add(mul(self.place(IMAGE, TOP), filters), N0),
-            mul(SIZE["columns"], filters),
+            mul(mul(SIZE["columns"], SIZE["dilation1"]), filters),
             filters,
             WIDE,
             True,
@@ -190,8 +195,8 @@ class _Winograd:
                 ZERO,
                 HELD,
                 (
-                    *line(add(LINE0, at), self.size),
-                    *transform_back(self.t, self.size, self.products_of(at), places),
+                    *line(add(LINE0, at)),
+                    *self.transform_back(at, places),
                 ),
             ),
         )
@@ -199,28 +204,29 @@ class _Winograd:
     def hand_over(self) -> Body:
         """Transform back into an epilogue's tile, and call it for that.
 
-        It takes as many lines as have room in a tile; where not even one has, each of its rows
-        has a tile of its own.
+        It takes as many lines as have room in a tile; where not even one has, or where the rows
+        of a line do not follow each other, each of its rows has a tile of its own.
         """
-        t, size = self.t, index(self.size)
-        at, begin, stop, most = (Var(n) for n in ("back_line", "begin", "stop", "most"))
+        t, size, apart = self.t, SIZE["side"], SIZE["dilation1"]
+        at, start_line, stop, most = (Var(n) for n in ("back_line", "begin", "stop", "most"))
         long, here, row = Var("long", "bool"), Var("here"), Var("own_row")
         first, image, top, last = (Var(f"call_{n}") for n in ("first", "image", "top", "last"))
         low, high, tall, wide = (Var(f"call_{n}") for n in ("low", "high", "tall", "wide"))
         width, leading = SIZE["columns"], index(t.leading)
         area = mul(width, size)
+        several = op("or", op("lt", ONE, apart), op("lt", ONE, SEGMENTS))
         row_pitch = select(long, op("floordiv", APART, index(t.itemsize)), mul(width, leading))
         start = mul(sub(here, first), leading)
         places = Places(self.y, start, row_pitch, leading, WIDE, False)
         lines: Body = (
-            *line(add(LINE0, at), self.size),
+            *line(add(LINE0, at)),
             Let(here, self.place(IMAGE, TOP)),
-            *transform_back(t, self.size, self.products_of(at), places),
+            *self.transform_back(at, places),
         )
         below, header = Buffer("below", "int64"), tile.HEADER // 8
         calls: Body = (
             Allocate(below, add(mul(row, APART), index(64))),
-            Let(low, add(first, mul(row, width))),
+            Let(low, add(first, mul(mul(row, apart), width))),
             Let(high, select(long, add(low, wide), add(last, mul(tall, width)))),
             Store(below, index(header + tile.N0), N0),
             Store(below, index(header + tile.N1), N1),
@@ -228,21 +234,23 @@ class _Winograd:
             Call(self.callee, low, high, below),
         )
         # The first and the last line of a call.
-        opening, closing = add(LINE0, begin), sub(add(LINE0, stop), ONE)
+        opening, closing = add(LINE0, start_line), sub(add(LINE0, stop), ONE)
+        upper = Var("call_upper")
         before = op("floordiv", opening, DOWN)
         body: Body = (
-            Let(stop, op("minimum", add(begin, most), HELD)),
-            Let(first, self.place(before, mul(sub(opening, mul(before, DOWN)), size))),
+            Let(stop, op("minimum", add(start_line, most), HELD)),
+            Let(upper, begin(sub(opening, mul(before, DOWN)), apart)),
+            Let(first, add(self.place(before, upper), mul(FIRST, size))),
             Let(image, op("floordiv", closing, DOWN)),
-            Let(top, mul(sub(closing, mul(image, DOWN)), size)),
+            Let(top, begin(sub(closing, mul(image, DOWN)), apart)),
             Let(last, self.place(image, top)),
-            Let(tall, op("minimum", size, sub(SIZE["rows"], top))),
-            For(at, begin, stop, lines),
+            Let(tall, op("minimum", size, ceildiv(sub(SIZE["rows"], top), apart))),
+            For(at, start_line, stop, lines),
             For(row, ZERO, select(long, tall, ONE), calls),
         )
         return (
-            Let(long, op("lt", index(tile.ROWS), area)),
+            Let(long, op("or", op("lt", index(tile.ROWS), area), several)),
             Let(wide, op("minimum", mul(COUNT, size), sub(width, mul(FIRST, size)))),
-            Let(most, op("maximum", op("floordiv", index(tile.ROWS), area), ONE)),
-            For(begin, ZERO, HELD, body, step=most),
+            Let(most, select(long, ONE, op("floordiv", index(tile.ROWS), area))),
+            For(start_line, ZERO, HELD, body, step=most),
         )

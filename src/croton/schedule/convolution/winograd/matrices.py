@@ -28,19 +28,20 @@ from typing import NamedTuple
 
 Matrix = tuple[tuple[Fraction, ...], ...]
 
-#: Taps of a filter, in each dimension.
-TAPS = 3
-
-#: For each size of a result's tile the points besides infinity.  Those for 4 lose about a third
-#: of the digits that the small integers 0, 1, -1, 2, -2 lose: their powers differ less.
+#: For each reach (the number of points in a dimension, and of the places of the image that a tile
+#: needs) the points besides infinity.  Those for 6 lose about a third of the digits that the
+#: small integers 0, 1, -1, 2, -2 lose: their powers differ less.
 POINTS: dict[int, tuple[Fraction, ...]] = {
-    2: tuple(map(Fraction, (0, 1, -1))),
-    4: tuple(Fraction(p, 4) for p in (0, 3, -3, 6, -6)),
+    4: tuple(map(Fraction, (0, 1, -1))),
+    6: tuple(Fraction(p, 4) for p in (0, 3, -3, 6, -6)),
 }
+
+#: For each reach how many taps a filter may have in a dimension.
+TAPS: dict[int, tuple[int, ...]] = {4: (3,), 6: (3, 5)}
 
 
 class Matrices(NamedTuple):
-    """``result`` is A^T (m, m + 2), ``filters`` G (m + 2, 3), ``image`` B^T (m + 2, m + 2)."""
+    """``result`` is A^T (m, n + 1), ``filters`` G (n + 1, r), ``image`` B^T (n + 1, n + 1)."""
 
     result: Matrix
     filters: Matrix
@@ -48,14 +49,16 @@ class Matrices(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def matrices(size: int) -> Matrices:
-    """The matrices for tiles of ``size`` places (a key of :data:`POINTS`) and three taps.
+def matrices(reach: int, taps: int) -> Matrices:
+    """The matrices for filters of ``taps`` in tiles of ``reach + 1 - taps`` places.
 
-    >>> matrices(2).image[1]
+    ``reach`` is a key of :data:`POINTS`.  The image's matrix is the same for any ``taps``.
+
+    >>> matrices(4, 3).image[1]
     (Fraction(0, 1), Fraction(1, 1), Fraction(1, 1), Fraction(0, 1))
     """
-    points = POINTS[size]
-    reach = size + TAPS - 1
+    points = POINTS[reach]
+    size = reach + 1 - taps
     result = [[a**i for a in points] + [Fraction(i == size - 1)] for i in range(size)]
     filters, image = [], []
     for j, a in enumerate(points):
@@ -63,9 +66,9 @@ def matrices(size: int) -> Matrices:
         scale = Fraction(1)
         for b in others:
             scale *= a - b
-        filters.append([a**k / scale for k in range(TAPS)])
+        filters.append([a**k / scale for k in range(taps)])
         image.append(_polynomial(others, reach))
-    filters.append([Fraction(k == TAPS - 1) for k in range(TAPS)])
+    filters.append([Fraction(k == taps - 1) for k in range(taps)])
     image.append(_polynomial(points, reach))
     return Matrices(_matrix(result), _matrix(filters), _matrix(image))
 

@@ -9,12 +9,7 @@ from croton.schedule.convolution.winograd.choice import choose, mul, role
 from croton.schedule.convolution.winograd.filters import FILTER_SIZES, PIECE, filter_kernel
 from croton.schedule.convolution.winograd.filters import scratch_bytes as filter_scratch
 from croton.schedule.convolution.winograd.geometry import SIZES
-from croton.schedule.convolution.winograd.kernel import (
-    EPILOGUE_SIZES,
-    OWN_SIZES,
-    kernel,
-    points_of,
-)
+from croton.schedule.convolution.winograd.kernel import EPILOGUE_SIZES, OWN_SIZES, kernel
 from croton.schedule.counts import Count, count
 from croton.schedule.product import tile
 from croton.schedule.product.tiling import Tiling
@@ -30,24 +25,24 @@ def steps(
     epilogue: bool = False,
     when: Count = 1,
     *,
-    size: int = 4,
+    reach: int = 6,
     prepared: bool = False,
     spare: int = 0,
 ) -> Plan:
     """How to compute a convolution of ``kind`` ``"forward"`` or ``"inputs"``, where ``when`` holds.
 
     It is right only where :func:`croton.schedule.convolution.winograd.choice.fits` holds.
-    ``size`` is that of a tile, 2 or 4.  With ``prepared`` the buffer ``"packed"`` holds the
-    filters that :func:`croton.schedule.convolution.winograd.filters.prepare` makes, and ``"w"``
-    is not read.  With ``epilogue`` blocks of the result go to a kernel instead
+    ``reach`` are the points in a dimension, 4 or 6.  With ``prepared`` the buffer ``"packed"``
+    holds the filters that :func:`croton.schedule.convolution.winograd.filters.prepare` makes, and
+    ``"w"`` is not read.  With ``epilogue`` blocks of the result go to a kernel instead
     (:mod:`croton.schedule.product.tile`), which may use ``spare`` bytes of scratch.
     """
     if kind not in ("forward", "inputs"):
         raise ValueError(f"no Winograd convolution computes {kind!r}")
     of = role(kind)
-    way = choose(t, of, size, epilogue)
-    filters, product = _functions(t, size, epilogue)
-    points = points_of(size)
+    way = choose(t, of, reach, epilogue)
+    filters, product = _functions(t, reach, epilogue)
+    points = reach**2
     values: dict[str, Count] = of._asdict() | way._asdict() | {"apart": _apart(spare)}
 
     def only(value: Count) -> Count:
@@ -67,13 +62,13 @@ def steps(
                 tuple(values[n] for n in FILTER_SIZES),
                 only(mul(panels, count("ceildiv", of.channels, PIECE))),
                 4,
-                64 + filter_scratch(t),
+                count("add", 64, filter_scratch(t, of.taps)),
             )
         )
     sizes = tuple(values[n] for n in SIZES)
     scratch = mul(points * t.itemsize, count("add", way.m_point, way.v_point))
     if epilogue:
-        scratch = count("add", scratch, size * _apart(spare))
+        scratch = count("add", scratch, count("mul", way.side, _apart(spare)))
     names = OWN_SIZES + (EPILOGUE_SIZES if epilogue else ())
     result.append(
         Step(
@@ -93,5 +88,5 @@ def _apart(spare: int) -> int:
 
 
 @lru_cache(maxsize=32)
-def _functions(t: Tiling, size: int, epilogue: bool) -> tuple[Function, Function]:
-    return filter_kernel(t, size), kernel(t, size, epilogue)
+def _functions(t: Tiling, reach: int, epilogue: bool) -> tuple[Function, Function]:
+    return filter_kernel(t, reach), kernel(t, reach, epilogue)

@@ -11,15 +11,18 @@ from croton.schedule.convolution.winograd.geometry import (
     FIRST,
     SIZE,
     TOP,
+    begin,
     in_vectors,
     offsets,
 )
-from croton.schedule.convolution.winograd.matrices import TAPS, matrices
+from croton.schedule.convolution.winograd.matrices import matrices
 from croton.schedule.convolution.winograd.transforms import transform
-from croton.schedule.product.strips import ZERO
+from croton.schedule.product.strips import ZERO, ceildiv
 from croton.schedule.product.tiling import Tiling
 
 TILE, VECTOR, FROM, TO = Var("back_tile"), Var("back_vector"), Var("back_from"), Var("back_to")
+#: The first place of a tile.
+LEFT = Var("back_left")
 
 
 class Products(NamedTuple):
@@ -32,8 +35,8 @@ class Products(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Element (row, place, column) of a line's result, from the first tile's on, is
-    ``buffer[start + row * row_pitch + place * pitch + column]``.
+    """Element (row, place, column) of a line's result is ``buffer[start + row * row_pitch + place
+    * pitch + column]``, with rows counted as those that a tile has.
 
     There are ``present`` columns; without ``masks`` whole vectors may be written.
     """
@@ -46,12 +49,12 @@ class Places(NamedTuple):
     masks: bool
 
 
-def transform_back(t: Tiling, size: int, products: Products, places: Places) -> Body:
+def transform_back(t: Tiling, reach: int, taps: int, products: Products, places: Places) -> Body:
     """Compute ``COUNT`` tiles of the line at ``TOP``, but for what sticks out over the result."""
-    reach = size + TAPS - 1
-    matrix = matrices(size).result
+    size, matrix = reach + 1 - taps, matrices(reach, taps).result
+    apart = SIZE["dilation2"]
     points, point = offsets("m_off", products.pitch, reach)
-    across, column = offsets("y_off", places.pitch, size)
+    across, column = offsets("y_off", mul(places.pitch, apart), size)
     down, high, wide = Var("m_down"), Var("rows_there"), Var("columns_there")
 
     def vector(lanes: Expr | None) -> tuple[Body, Body]:
@@ -85,14 +88,15 @@ def transform_back(t: Tiling, size: int, products: Products, places: Places) -> 
         vectors = (For(VECTOR, ZERO, places.present, vector(None)[1], step=index(t.lanes)),)
     tile: Body = (
         Let(FROM, add(products.start, mul(TILE, index(products.width)))),
-        Let(TO, add(places.start, mul(mul(TILE, index(size)), places.pitch))),
-        Let(wide, sub(SIZE["columns"], mul(add(FIRST, TILE), index(size)))),
+        Let(LEFT, begin(add(FIRST, TILE), apart)),
+        Let(TO, add(places.start, mul(LEFT, places.pitch))),
+        Let(wide, ceildiv(sub(SIZE["columns"], LEFT), apart)),
         *vectors,
     )
     return (
         *points,
         *across,
         Let(down, mul(products.pitch, index(reach))),
-        Let(high, sub(SIZE["rows"], TOP)),
+        Let(high, ceildiv(sub(SIZE["rows"], TOP), SIZE["dilation1"])),
         For(TILE, ZERO, COUNT, tile),
     )

@@ -1,7 +1,7 @@
 """The gradient by 3 x 3 filters by Winograd's products: the transposed form of the convolution.
 
 See :mod:`croton.schedule.convolution.winograd_filters.kernel` for the formula and the way, and
-:func:`croton.schedule.convolution.winograd.choice.fits` for where it is right.
+:func:`fits` for where it is right.
 """
 
 from __future__ import annotations
@@ -13,16 +13,24 @@ from croton.kernel.nodes import Function
 from croton.schedule.convolution.direct_filters import parts
 from croton.schedule.convolution.direct_filters.cut import product
 from croton.schedule.convolution.direct_filters.shape import Shape, shape
-from croton.schedule.convolution.winograd.matrices import TAPS
+from croton.schedule.convolution.winograd import choice as winograd
 from croton.schedule.convolution.winograd_filters import kernel as sums
-from croton.schedule.convolution.winograd_filters.cut import cut
-from croton.schedule.counts import Count, count
+from croton.schedule.convolution.winograd_filters.cut import TAPS, cut
+from croton.schedule.counts import Count, all_of, count
 from croton.schedule.steps import Plan, Step
 
-__all__ = ["steps"]
+__all__ = ["fits", "steps"]
 
 #: What the sums of the pieces are called.
 PARTS = "winograd_filters_parts"
+
+
+def fits() -> Count:
+    """Whether a convolution is of the form that the kernels compute."""
+    ones = ("dilation1", "dilation2")
+    return all_of(
+        winograd.fits(6), count("eq", "k1", TAPS), *(count("eq", name, 1) for name in ones)
+    )
 
 
 def steps(

@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 from croton.schedule.convolution.direct_filters.cut import product
 from croton.schedule.convolution.direct_filters.shape import Shape
-from croton.schedule.convolution.winograd.matrices import TAPS
 from croton.schedule.counts import Count, count
 from croton.schedule.product.tiling import Tiling
 
+#: Taps of a filter in each dimension.
+TAPS = 3
 #: Channels, and filters, of a block.
 BLOCK = 64
 #: Tiles of a chunk at least and at most, and of a piece at least.

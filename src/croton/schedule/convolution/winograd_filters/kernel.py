@@ -35,7 +35,8 @@ from croton.schedule.convolution.direct_filters.block import (
 )
 from croton.schedule.convolution.direct_filters.shape import Shape
 from croton.schedule.convolution.names import EXTENTS, PLACES
-from croton.schedule.convolution.winograd.matrices import TAPS, Matrix, matrices
+from croton.schedule.convolution.winograd.matrices import Matrix, matrices
+from croton.schedule.convolution.winograd_filters.cut import TAPS
 from croton.schedule.convolution.winograd_filters.tiles import (
     FIRST,
     TILES,
@@ -136,7 +137,7 @@ class _Winograd:
         """One block of channels and filters, for one piece of the tiles."""
         s = self.size
         rest, panel, number = Var("item_rest"), Var("item_panel"), Var("item_block")
-        found = matrices(self.tile)
+        found = matrices(self.tile + TAPS - 1, TAPS)
         half, base = Var("half"), Var("base")
         filters = mul(s["groups"], s["filters"])
         line = mul(s["channels"], filters)
@@ -208,7 +209,7 @@ class _Winograd:
 
     def transforms(self, image_rows: Matrix, gradient_rows: Matrix) -> Body:
         """Transform the chunk's tiles, for some lines of points."""
-        s, found = self.size, matrices(self.tile)
+        s, found = self.size, matrices(self.tile + TAPS - 1, TAPS)
         image = Source(
             "x",
             self.x,
