@@ -17,37 +17,40 @@ from croton.kernel.verify import verify
 from croton.schedule.convolution import winograd_filters
 from croton.schedule.convolution.direct_filters.shape import shape
 from croton.schedule.convolution.run import sizes_of
+from croton.schedule.convolution.winograd.choice import fits
+from croton.schedule.convolution.winograd.matrices import TAPS as winograd_taps
 from croton.schedule.convolution.winograd_filters.cut import cheaper
 from croton.schedule.counts import evaluate
 
 ONES, TAPS = (1, 1), (3, 3)
 #: Errors, in units of rounding, of the largest result that absolute values would give.
-ROUNDINGS = {2: 4, 4: 12}
+ROUNDINGS = {4: 4, 6: 12}
 
 
 @pytest.fixture(
-    scope="module", params=[*((d, m, 4) for d in DTYPES for m in MACHINES), ("float32", "host", 2)]
+    scope="module", params=[*((d, m, 6) for d in DTYPES for m in MACHINES), ("float32", "host", 4)]
 )
 def compiled(request):
-    dtype, name, size = request.param
-    plan = winograd_filters.steps("filters", MACHINES[name], dtype, False, 1, size=size)
+    dtype, name, reach = request.param
+    plan = winograd_filters.steps("filters", MACHINES[name], dtype, False, 1, reach=reach)
     result = Compiled(plan)
-    result.size = size
+    result.reach = reach
     return result
 
 
-def run(compiled, x, y, before, **how):
-    w = np.zeros((*TAPS, x.shape[-1], y.shape[-1]), compiled.dtype)
-    assert evaluate(winograd_filters.fits(), sizes_of(x.shape, w, y.shape, ONES, before, ONES))
-    return compiled(x, y, TAPS, ONES, before, ONES, **how)
+def run(compiled, x, y, before, taps=TAPS, dilation=ONES, **how):
+    w = np.zeros((*taps, x.shape[-1], y.shape[-1]), compiled.dtype)
+    names = sizes_of(x.shape, w, y.shape, ONES, before, dilation)
+    assert evaluate(fits(compiled.reach), names)
+    return compiled(x, y, taps, ONES, before, dilation, **how)
 
 
-def check(compiled, x, y, before, **how):
-    got = run(compiled, x, y, before, **how)
+def check(compiled, x, y, before, taps=TAPS, dilation=ONES, **how):
+    got = run(compiled, x, y, before, taps, dilation, **how)
     x, y = x.astype(np.float64), y.astype(np.float64)
-    want = reference(x, y, TAPS, ONES, before, ONES, 1)
-    size = reference(np.abs(x), np.abs(y), TAPS, ONES, before, ONES, 1)
-    allowed = ROUNDINGS[compiled.size] * np.finfo(got.dtype).eps * size.max(initial=0)
+    want = reference(x, y, taps, ONES, before, dilation, 1)
+    size = reference(np.abs(x), np.abs(y), taps, ONES, before, dilation, 1)
+    allowed = ROUNDINGS[compiled.reach] * np.finfo(got.dtype).eps * size.max(initial=0)
     assert got.shape == want.shape
     assert (np.abs(got - want) <= allowed).all()
 
@@ -63,6 +66,20 @@ def test_random_sizes(compiled, seed):
         batch = int(rng.integers(1, 5))
         x, y = arrays(rng, compiled.dtype, batch, image, channels, result, filters)
         check(compiled, x, y, before)
+
+
+@pytest.mark.parametrize("dilation", [(1, 1), (2, 2), (1, 3), (5, 2)], ids=str)
+@pytest.mark.parametrize("taps", [3, 5])
+def test_more_taps_and_places_apart(compiled, taps, dilation):
+    if taps not in winograd_taps[compiled.reach]:
+        pytest.skip("other tiles are for these filters")
+    rng = np.random.default_rng(taps)
+    for image in ((7, 6), (1, 19), (12, 17), (28, 23)):
+        before, after = (tuple(int(v) for v in rng.integers(0, 11, 2)) for _ in range(2))
+        result = result_size(image, (taps, taps), ONES, before, after, dilation)
+        channels, filters = (int(rng.choice([1, 3, 17, 33])) for _ in range(2))
+        x, y = arrays(rng, compiled.dtype, 2, image, channels, result, filters)
+        check(compiled, x, y, before, (taps, taps), dilation)
 
 
 #: Batch, image, padding, channels and filters.
@@ -109,27 +126,26 @@ def test_nothing_is_read_or_written_behind_the_arrays(compiled):
         check(compiled, at_the_edge(x), at_the_edge(y), before, out=out)
 
 
-def test_it_is_meant_for_filters_of_three_by_three():
+def test_what_it_is_not_meant_for():
     x, y = (2, 9, 9, 16), (2, 9, 9, 16)
     for kernel, strides, dilation, groups in (
-        ((5, 5), ONES, ONES, 1),
+        ((5, 3), ONES, ONES, 1),
+        ((7, 7), ONES, ONES, 1),
         (TAPS, (2, 1), ONES, 1),
-        (TAPS, ONES, (1, 2), 1),
+        (TAPS, ONES, (1, 99), 1),
         (TAPS, ONES, ONES, 2),
     ):
         w = np.zeros((*kernel, 16 // groups, 16))
-        assert not evaluate(
-            winograd_filters.fits(), sizes_of(x, w, y, strides, ONES, dilation, groups)
-        )
+        assert not evaluate(fits(), sizes_of(x, w, y, strides, ONES, dilation, groups))
 
 
-@pytest.mark.parametrize("size", [2, 4])
-def test_it_is_chosen_where_products_are_most_of_the_work(size):
+@pytest.mark.parametrize("reach", [4, 6])
+def test_it_is_chosen_where_products_are_most_of_the_work(reach):
     def chosen(batch, channels, side, filters):
         w = np.zeros((*TAPS, channels, filters))
         image = (batch, side, side)
         names = sizes_of((*image, channels), w, (*image, filters), ONES, ONES, ONES)
-        return evaluate(cheaper(shape("float32", MACHINES["host"]), size), names)
+        return evaluate(cheaper(shape("float32", MACHINES["host"]), reach), names)
 
     assert chosen(8, 64, 56, 64)
     assert chosen(8, 256, 14, 256)
@@ -146,9 +162,9 @@ def test_what_it_does_not_compute():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
-@pytest.mark.parametrize("size", [2, 4])
-def test_kernels_keep_the_rules(dtype, machine, size):
+@pytest.mark.parametrize("reach", [4, 6])
+def test_kernels_keep_the_rules(dtype, machine, reach):
     for function in winograd_filters.steps(
-        "filters", machine, dtype, False, 1, size=size
+        "filters", machine, dtype, False, 1, reach=reach
     ).functions:
         verify(function)

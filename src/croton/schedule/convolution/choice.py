@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from croton.kernel.machine import Machine
-from croton.schedule.convolution import columns, pointwise, winograd_filters
+from croton.schedule.convolution import columns, pointwise
 from croton.schedule.convolution.direct_filters.shape import shape
 from croton.schedule.convolution.winograd import choice as winograd
 from croton.schedule.convolution.winograd_filters.cut import cheaper
@@ -49,7 +49,7 @@ def conditions(
     if kind == "filters":
         tiles: Count = 0
         if not accurate:
-            tiles = all_of(left, winograd_filters.fits(), cheaper(shape(dtype, machine), 4))
+            tiles = all_of(left, winograd.fits(), cheaper(shape(dtype, machine), 6))
         direct = all_of(left, count("eq", tiles, 0))
         return found | {"winograd6": tiles, "direct": direct}
     t = tiling(dtype, machine)

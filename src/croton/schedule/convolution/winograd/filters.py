@@ -69,7 +69,8 @@ def prepare(w: Array, reach: int, panel: int) -> Array:
 
 def scratch_bytes(t: Tiling, taps: Count) -> Count:
     """Bytes of scratch for a piece of a panel of filters."""
-    return count("mul", count("mul", taps, taps), (PIECE + t.lanes) * t.panel * t.itemsize)
+    each = count("minimum", taps, max(TAPS[6]))
+    return count("mul", count("mul", each, each), (PIECE + t.lanes) * t.panel * t.itemsize)
 
 
 def filter_kernel(t: Tiling, reach: int) -> Function:

@@ -37,15 +37,16 @@ DOWN, ACROSS, LINES, SEGMENTS = Var("down"), Var("tiles_across"), Var("lines"), 
 IMAGE, TOP, FIRST, COUNT = Var("image"), Var("top"), Var("first"), Var("count")
 
 
+def tiles(extent: Expr, apart: Expr) -> Expr:
+    """How many tiles cover so many places, if a tile's are ``apart``."""
+    area = mul(SIZE["side"], apart)
+    whole = op("floordiv", extent, area)
+    rest = sub(extent, mul(whole, area))
+    return add(mul(whole, apart), op("minimum", rest, apart))
+
+
 def counts() -> Body:
     """How many tiles, lines and blocks there are."""
-
-    def tiles(extent: Expr, apart: Expr) -> Expr:
-        area = mul(SIZE["side"], apart)
-        whole = op("floordiv", extent, area)
-        rest = sub(extent, mul(whole, area))
-        return add(mul(whole, apart), op("minimum", rest, apart))
-
     return (
         Let(DOWN, tiles(SIZE["rows"], SIZE["dilation1"])),
         Let(ACROSS, tiles(SIZE["columns"], SIZE["dilation2"])),

@@ -1,7 +1,7 @@
-"""The gradient by 3 x 3 filters by Winograd's products: the transposed form of the convolution.
+"""The gradient by filters of 3 x 3 or 5 x 5 by Winograd's products: the convolution's transpose.
 
 See :mod:`croton.schedule.convolution.winograd_filters.kernel` for the formula and the way, and
-:func:`fits` for where it is right.
+:func:`croton.schedule.convolution.winograd.choice.fits` for where it is right.
 """
 
 from __future__ import annotations
@@ -13,49 +13,43 @@ from croton.kernel.nodes import Function
 from croton.schedule.convolution.direct_filters import parts
 from croton.schedule.convolution.direct_filters.cut import product
 from croton.schedule.convolution.direct_filters.shape import Shape, shape
-from croton.schedule.convolution.winograd import choice as winograd
+from croton.schedule.convolution.winograd.matrices import TAPS
 from croton.schedule.convolution.winograd_filters import kernel as sums
-from croton.schedule.convolution.winograd_filters.cut import TAPS, cut
-from croton.schedule.counts import Count, all_of, count
+from croton.schedule.convolution.winograd_filters.cut import cut
+from croton.schedule.counts import Count, count
 from croton.schedule.steps import Plan, Step
 
-__all__ = ["fits", "steps"]
+__all__ = ["steps"]
 
 #: What the sums of the pieces are called.
 PARTS = "winograd_filters_parts"
 
 
-def fits() -> Count:
-    """Whether a convolution is of the form that the kernels compute."""
-    ones = ("dilation1", "dilation2")
-    return all_of(
-        winograd.fits(6), count("eq", "k1", TAPS), *(count("eq", name, 1) for name in ones)
-    )
-
-
 def steps(
-    kind: str, machine: Machine, dtype: str, epilogue: bool, when: Count, *, size: int = 4
+    kind: str, machine: Machine, dtype: str, epilogue: bool, when: Count, *, reach: int = 6
 ) -> Plan:
-    """The plan of the kind "filters", where ``when`` holds, with tiles of ``size`` (2 or 4).
+    """The plan of the kind "filters", where ``when`` holds.
 
-    Raises ValueError for other kinds, and for an epilogue: no item has all of a sum.
+    ``reach`` are the points in a dimension, 4 or 6.  Raises ValueError for other kinds, and for an
+    epilogue: no item has all of a sum.
 
     >>> machine = Machine("some", 32, 16, 32 << 10, 1 << 20, 8 << 20)
     >>> [step.kernel for step in steps("filters", machine, "float32", False, 1).steps]
-    ['convolution_filters_float32_winograd4', 'convolution_filters_float32_parts']
+    ['convolution_filters_float32_winograd6', 'convolution_filters_float32_parts']
     """
     if kind != "filters" or epilogue:
         raise ValueError("this computes the gradient by the filters, without an epilogue")
     t = shape(dtype, machine)
-    points = sums.points(size)
-    c = cut(t, size, points, machine.l2)
-    functions = _functions(t, size)
+    points = sums.points(reach)
+    c = cut(t, reach, points, machine.l2)
+    functions = _functions(t, reach)
     values: dict[str, Count] = c._asdict()
     several = count("and", when, count("lt", 1, c.pieces))
     spare = sums.spare_elements(t)
     tiles = count("add", count("mul", c.chunk, count("add", c.wide, c.broad)), 2 * spare)
     held = count("add", tiles, count("mul", count("add", c.wide, t.heights[0]), c.broad))
-    kept = product(TAPS * TAPS, c.wide, c.broad)
+    taps = count("minimum", "k1", max(TAPS[reach]))
+    kept = product(taps, taps, c.wide, c.broad)
     first = Step(
         functions[0].name,
         ("x", "y", "w", PARTS),
@@ -77,5 +71,5 @@ def steps(
 
 
 @lru_cache(maxsize=32)
-def _functions(t: Shape, size: int) -> tuple[Function, Function]:
-    return sums.kernel(t, size), parts.kernel(t)
+def _functions(t: Shape, reach: int) -> tuple[Function, Function]:
+    return sums.kernel(t, reach), parts.kernel(t)

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from croton.schedule.convolution.direct_filters.cut import product
 from croton.schedule.convolution.direct_filters.shape import Shape
+from croton.schedule.convolution.winograd.choice import tile_size
+from croton.schedule.convolution.winograd.choice import tiles as tiles_over
 from croton.schedule.counts import Count, count
 from croton.schedule.product.tiling import Tiling
 
-#: Taps of a filter in each dimension.
-TAPS = 3
 #: Channels, and filters, of a block.
 BLOCK = 64
 #: Tiles of a chunk at least and at most, and of a piece at least.
@@ -33,6 +33,8 @@ VECTOR = 240
 class Cut(NamedTuple):
     """See this module's text."""
 
+    #: Places of a tile in each dimension.
+    side: Count
     #: Tiles in all, of a piece and of a chunk; how many pieces.
     tiles: Count
     share: Count
@@ -47,11 +49,12 @@ class Cut(NamedTuple):
     result: Count
 
 
-def cut(t: Shape | Tiling, size: int, points: int, second: int) -> Cut:
-    """The cut for tiles of ``size``, ``points`` at hand, and a second cache of so many bytes."""
+def cut(t: Shape | Tiling, reach: int, points: int, second: int) -> Cut:
+    """The cut for tiles of this ``reach``, ``points`` at hand, and a second cache in bytes."""
     wide, blocks = _blocks(t, "channels")
     broad, panels = _blocks(t, "filters")
-    down, across = (count("ceildiv", f"y{d}", size) for d in (1, 2))
+    side = tile_size(reach)
+    down, across = (tiles_over(f"y{d}", side, f"dilation{d}") for d in (1, 2))
     tiles = product("batch", "y0", down, across)
     result = product("k1", "k2", "channels", "filters")
     given = product(
@@ -71,6 +74,7 @@ def cut(t: Shape | Tiling, size: int, points: int, second: int) -> Cut:
     fitting = count("minimum", MANY, count("maximum", FEW, fitting))
     chunk = count("ceildiv", share, count("ceildiv", share, fitting))
     return Cut(
+        side,
         tiles,
         share,
         chunk,
@@ -83,17 +87,16 @@ def cut(t: Shape | Tiling, size: int, points: int, second: int) -> Cut:
     )
 
 
-def cheaper(t: Shape | Tiling, size: int) -> Count:
+def cheaper(t: Shape | Tiling, reach: int) -> Count:
     """Whether this takes less time than going over all places directly, by a rough estimate.
 
     In cycles, with two products of vectors in each: the products of both ways, transforms
     before, and back.
     """
-    c = cut(t, size, 1, 0)
-    reach = size + TAPS - 1
+    c = cut(t, reach, 1, 0)
     channels, filters = (count("ceildiv", n, t.lanes) for n in ("channels", "filters"))
     pairs = count("ceildiv", count("mul", "channels", filters), 2)
-    places = product("batch", "y0", "y1", "y2", TAPS * TAPS)
+    places = product("batch", "y0", "y1", "y2", "k1", "k2")
     tiles = count("add", count("mul", channels, c.panels), count("mul", filters, c.blocks))
     each = reach * reach * VECTOR // 36
     ours = count("add", product(c.tiles, reach * reach, pairs), product(c.tiles, tiles, each))

@@ -12,6 +12,8 @@ the second cache, and only the first step of the transforms must be done anew.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from croton.kernel.build import add, index, mul, op, sub
 from croton.kernel.nodes import (
     Allocate,
@@ -35,8 +37,8 @@ from croton.schedule.convolution.direct_filters.block import (
 )
 from croton.schedule.convolution.direct_filters.shape import Shape
 from croton.schedule.convolution.names import EXTENTS, PLACES
-from croton.schedule.convolution.winograd.matrices import Matrix, matrices
-from croton.schedule.convolution.winograd_filters.cut import TAPS
+from croton.schedule.convolution.winograd.geometry import tiles
+from croton.schedule.convolution.winograd.matrices import TAPS, Matrix, matrices
 from croton.schedule.convolution.winograd_filters.tiles import (
     FIRST,
     TILES,
@@ -46,10 +48,10 @@ from croton.schedule.convolution.winograd_filters.tiles import (
     gather,
     spread,
 )
-from croton.schedule.product.strips import ZERO, ceildiv
+from croton.schedule.product.strips import ZERO
 
 #: What the plan decides (:class:`croton.schedule.convolution.winograd_filters.cut.Cut`).
-CUT = ("tiles", "share", "chunk", "pieces", "wide", "broad", "blocks", "panels", "result")
+CUT = ("side", "tiles", "share", "chunk", "pieces", "wide", "broad", "blocks", "panels", "result")
 SIZES = (*EXTENTS, *PLACES, *CUT)
 
 #: The item: its piece, its first channel and filter, how many of each, its last tile.
@@ -59,15 +61,13 @@ START, END = Var("first_tile"), Var("end_tile")
 AT, POINT = Var("chunk_at"), Var("point")
 
 
-def halves(size: int) -> list[slice]:
+def halves(reach: int) -> list[slice]:
     """The lines of points that are done at a time."""
-    reach = size + TAPS - 1
     return [slice(0, reach // 2), slice(reach // 2, reach)]
 
 
-def points(size: int) -> int:
+def points(reach: int) -> int:
     """Points that are done at a time."""
-    reach = size + TAPS - 1
     return reach // 2 * reach
 
 
@@ -80,15 +80,15 @@ def spare_elements(t: Shape) -> int:
     return (-(-t.heights[0] // line) // 2 * 2 + 1) * line
 
 
-def kernel(t: Shape, size: int) -> Function:
-    """The kernel for tiles of ``size``, for any sizes."""
-    return _Winograd(t, size).function()
+def kernel(t: Shape, reach: int) -> Function:
+    """The kernel for tiles of this ``reach``, for any sizes."""
+    return _Winograd(t, reach).function()
 
 
 class _Winograd:
-    def __init__(self, t: Shape, size: int) -> None:
+    def __init__(self, t: Shape, reach: int) -> None:
         self.t = t
-        self.tile = size
+        self.reach = reach
         self.size = {name: Var(name) for name in SIZES}
         self.x, self.y = Buffer("x", t.dtype), Buffer("y", t.dtype)
         self.w, self.parts = Buffer("w", t.dtype), Buffer("parts", t.dtype)
@@ -113,20 +113,20 @@ class _Winograd:
         """All items of ``[lo, hi)``."""
         s, t = self.size, self.t
         item = Var("item")
-        held = index(points(self.tile) * t.itemsize)
+        held = index(points(self.reach) * t.itemsize)
         starts: list[Expr] = [index(64), index(128)]
-        for tiles in (self.v_tiles, self.m_tiles):
-            starts.append(add(starts[-1], mul(tiles.apart, held)))
+        for part in (self.v_tiles, self.m_tiles):
+            starts.append(add(starts[-1], mul(part.apart, held)))
         starts.append(add(starts[-1], mul(self.products.apart, held)))
         names = (self.table, self.v, self.m, self.sums, self.kept)
         body: Body = (
             *self.aparts,
             *(Allocate(b, at) for b, at in zip(names, starts, strict=True)),
-            *(Let(v, ceildiv(s[f"y{d}"], index(self.tile))) for d, v in enumerate(self.grid, 1)),
+            *(Let(v, tiles(s[f"y{d}"], s[f"dilation{d}"])) for d, v in enumerate(self.grid, 1)),
             For(item, Var("lo"), Var("hi"), self.item(item)),
         )
         return Function(
-            f"convolution_filters_{t.dtype}_winograd{self.tile}",
+            f"convolution_filters_{t.dtype}_winograd{self.reach}",
             (self.x, self.y, self.w, self.parts),
             tuple(Var(name) for name in SIZES),
             body,
@@ -137,7 +137,6 @@ class _Winograd:
         """One block of channels and filters, for one piece of the tiles."""
         s = self.size
         rest, panel, number = Var("item_rest"), Var("item_panel"), Var("item_block")
-        found = matrices(self.tile + TAPS - 1, TAPS)
         half, base = Var("half"), Var("base")
         filters = mul(s["groups"], s["filters"])
         line = mul(s["channels"], filters)
@@ -145,17 +144,11 @@ class _Winograd:
         start = add(base, add(mul(C0, filters), F0))
         goal = Goal(self.out, start, mul(line, s["k2"]), line, filters, mask)
         held = mul(s["wide"], s["broad"])
-        between = Goal(self.kept, ZERO, mul(held, index(TAPS)), held, s["broad"], None)
-        columns, extents = _turned(found.filters), (CHANNELS, FILTERS)
-        one, other = halves(self.tile)
-        first, second = (
-            self.transforms(found.image[lines], _turned(found.result)[lines])
-            for lines in (one, other)
-        )
-        first_back, second_back = (
-            gather(self.t, _turned(found.filters[lines]), columns, self.products, extents, *ends)
-            for lines, ends in ((one, (None, between)), (other, (between, goal)))
-        )
+        between = Goal(self.kept, ZERO, mul(held, s["k2"]), held, s["broad"], None)
+        one, other = halves(self.reach)
+        first, second = self.transforms(one), self.transforms(other)
+        first_back = self.gather(one, None, between)
+        second_back = self.gather(other, between, goal)
         early = op("eq", half, ZERO)
         chunk: Body = (
             Let(TILES, op("minimum", s["chunk"], sub(END, AT))),
@@ -207,9 +200,32 @@ class _Winograd:
             Let(down, sub(line, mul(image, self.grid[0]))),
         )
 
-    def transforms(self, image_rows: Matrix, gradient_rows: Matrix) -> Body:
+    def by_taps(self, body: Callable[[int], Body]) -> Body:
+        """What ``body`` is for the number of taps at hand."""
+        first, *others = TAPS[self.reach]
+        result = body(first)
+        for taps in others:
+            here = op("eq", self.size["side"], index(self.reach + 1 - taps))
+            result = (If(here, body(taps), result),)
+        return result
+
+    def gather(self, lines: slice, earlier: Goal | None, goal: Goal) -> Body:
+        """Transform the sums back, for some lines of points."""
+
+        def body(taps: int) -> Body:
+            found = matrices(self.reach, taps).filters
+            rows, columns = _turned(found[lines]), _turned(found)
+            extents = (CHANNELS, FILTERS)
+            return gather(self.t, rows, columns, self.products, extents, earlier, goal)
+
+        return self.by_taps(body)
+
+    def transforms(self, lines: slice) -> Body:
         """Transform the chunk's tiles, for some lines of points."""
-        s, found = self.size, matrices(self.tile + TAPS - 1, TAPS)
+        s, t = self.size, self.t
+        apart = (s["dilation1"], s["dilation2"])
+        # For any number of taps it is the same.
+        image_matrix = matrices(self.reach, TAPS[self.reach][0]).image
         image = Source(
             "x",
             self.x,
@@ -220,6 +236,7 @@ class _Winograd:
             CHANNELS,
             s["before1"],
             s["before2"],
+            apart,
         )
         gradient = Source(
             "y",
@@ -231,11 +248,16 @@ class _Winograd:
             FILTERS,
             ZERO,
             ZERO,
+            apart,
         )
-        t, columns = self.t, _turned(found.result)
+
+        def gradient_tiles(taps: int) -> Body:
+            matrix = _turned(matrices(self.reach, taps).result)
+            return spread(t, self.grid, matrix[lines], matrix, gradient, self.m_tiles)
+
         return (
-            *spread(t, self.tile, self.grid, image_rows, found.image, image, self.v_tiles),
-            *spread(t, self.tile, self.grid, gradient_rows, columns, gradient, self.m_tiles),
+            *spread(t, self.grid, image_matrix[lines], image_matrix, image, self.v_tiles),
+            *self.by_taps(gradient_tiles),
         )
 
     def multiply(self) -> Body:
@@ -269,7 +291,7 @@ class _Winograd:
             For(
                 POINT,
                 ZERO,
-                index(points(self.tile)),
+                index(points(self.reach)),
                 (
                     Let(v_at, mul(POINT, self.v_tiles.apart)),
                     Let(m_at, mul(POINT, self.m_tiles.apart)),

@@ -22,6 +22,7 @@ from croton.kernel.nodes import (
     Var,
 )
 from croton.schedule.convolution.direct_filters.shape import Shape
+from croton.schedule.convolution.winograd.geometry import SIZE, begin
 from croton.schedule.convolution.winograd.matrices import Matrix
 from croton.schedule.convolution.winograd.transforms import transform
 from croton.schedule.product.pack import below
@@ -35,7 +36,8 @@ FIRST = tuple(Var(f"first_{name}") for name in ("image", "down", "across"))
 class Source(NamedTuple):
     """Element (n, i, j, c) is ``buffer[((n * high + i) * wide + j) * pitch + start + c]``.
 
-    There are ``present`` channels.  Tile (0, 0) begins ``above`` and ``left`` of place (0, 0).
+    There are ``present`` channels.  Tile (0, 0) begins ``above`` and ``left`` of place (0, 0);
+    the places of a tile are ``apart``.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Source(NamedTuple):
     present: Expr
     above: Expr
     left: Expr
+    apart: tuple[Expr, Expr]
 
 
 class Spread(NamedTuple):
@@ -59,7 +62,6 @@ class Spread(NamedTuple):
 
 def spread(
     t: Shape,
-    size: int,
     grid: tuple[Expr, Expr],
     rows: Matrix,
     columns: Matrix,
@@ -68,22 +70,25 @@ def spread(
 ) -> Body:
     """Transform ``TILES`` tiles: ``rows`` times each, times the transpose of ``columns``.
 
-    Tiles begin ``size`` places apart, of ``grid`` an image.  What is outside counts as zeros.
+    There are ``grid`` tiles in an image, which begin where
+    :func:`croton.schedule.convolution.winograd.geometry.begin` says.  What is outside counts as
+    zeros.
     """
     name, reach = source.name, len(columns[0])
+    side, fresh = SIZE["side"], min(reach, len(columns) - 2)
     lanes, dtype = t.lanes, t.dtype
     image, down, across = (Var(f"{name}_{n}") for n in ("image", "down", "across"))
     top, left, line = Var(f"{name}_top"), Var(f"{name}_left"), Var(f"{name}_line")
     corner, channel, place = (Var(f"{name}_{n}") for n in ("corner", "channel", "to"))
-    row_pitch = Var(f"{name}_row_pitch")
+    row_pitch, pitch = Var(f"{name}_row_pitch"), Var(f"{name}_pitch")
     row_there = [Var(f"{name}_row{r}", "bool") for r in range(reach)]
     column_there = [Var(f"{name}_column{q}", "bool") for q in range(reach)]
     shown = [Var(f"{name}_shown{r}", "bool", lanes) for r in range(reach)]
     mask = Var(f"{name}_lanes", "bool", lanes)
     kept = [[Var(f"{name}_d{r}_{q}", dtype, lanes) for q in range(reach)] for r in range(len(rows))]
 
-    def there(start: Expr, at: int, extent: Expr) -> Expr:
-        value = add(start, index(at))
+    def there(start: Expr, at: int, apart: Expr, extent: Expr) -> Expr:
+        value = add(start, mul(apart, index(at)))
         return op("and", op("ge", value, ZERO), op("lt", value, extent))
 
     vector: list[Stmt] = [
@@ -96,16 +101,16 @@ def spread(
     for q in range(reach):
         values = [Var(f"{name}_x{r}_{q}", dtype, lanes) for r in range(reach)]
         at = Var(f"{name}_at{q}")
-        reads: list[Stmt] = [Let(at, add(add(corner, mul(source.pitch, index(q))), channel))]
+        reads: list[Stmt] = [Let(at, add(add(corner, mul(pitch, index(q))), channel))]
         reads += [
             Let(value, Load(source.buffer, add(at, mul(row_pitch, index(r))), lanes, shown[r]))
             for r, value in enumerate(values)
         ]
-        if q < size:
-            # The next line of tiles needs these places of later rows.
+        if q < fresh:
+            # A later line of tiles needs these places of later rows.
             reads += [
-                Prefetch(source.buffer, add(at, mul(row_pitch, index(r + size))), level=2)
-                for r in range(reach - size, reach)
+                Prefetch(source.buffer, add(at, mul(row_pitch, add(side, index(r)))), level=2)
+                for r in range(reach - fresh, reach)
             ]
         lines, results = transform(rows, values, f"{name}_a{q}_")
         reads += lines
@@ -119,10 +124,10 @@ def spread(
             point = index(r * len(columns) + q)
             vector.append(Store(to.buffer, add(add(place, mul(to.apart, point)), channel), value))
     body: Body = (
-        Let(top, sub(mul(down, index(size)), source.above)),
-        Let(left, sub(mul(across, index(size)), source.left)),
-        *(Let(v, there(top, r, source.high)) for r, v in enumerate(row_there)),
-        *(Let(v, there(left, q, source.wide)) for q, v in enumerate(column_there)),
+        Let(top, sub(begin(down, source.apart[0]), source.above)),
+        Let(left, sub(begin(across, source.apart[1]), source.left)),
+        *(Let(v, there(top, r, source.apart[0], source.high)) for r, v in enumerate(row_there)),
+        *(Let(v, there(left, q, source.apart[1], source.wide)) for q, v in enumerate(column_there)),
         Let(line, add(mul(image, source.high), top)),
         Let(corner, add(mul(add(mul(line, source.wide), left), source.pitch), source.start)),
         Let(place, mul(TILE, to.pitch)),
@@ -141,7 +146,8 @@ def spread(
         ),
     )
     return (
-        Let(row_pitch, mul(source.wide, source.pitch)),
+        Let(row_pitch, mul(mul(source.wide, source.pitch), source.apart[0])),
+        Let(pitch, mul(source.pitch, source.apart[1])),
         *(Local(v, first) for v, first in zip((image, down, across), FIRST, strict=True)),
         For(TILE, ZERO, TILES, body),
     )
