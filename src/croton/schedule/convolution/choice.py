@@ -15,9 +15,10 @@ from croton.schedule.convolution.winograd_filters.cut import cheaper
 from croton.schedule.counts import Count, all_of, count
 from croton.schedule.product.tiling import Tiling, tiling
 
-#: What a direct convolution reaches of its own multiplications and additions, in percent; and
-#: what it takes to prepare a weight.
-_DIRECT, _PREPARED = 90, 47
+#: What a direct convolution reaches of its own multiplications and additions, in percent, with
+#: several vectors of channels and with one; as how many more of them a block's beginning and end
+#: take, for each element; and what it takes to prepare a weight.
+_DIRECT, _DIRECT_NARROW, _DIRECT_START, _PREPARED = 90, 76, 8, 47
 
 #: Channels, and filters, of groups that share the lanes of a vector.
 SHARED_LANES = (1, 2, 4, 8)
@@ -81,9 +82,10 @@ def _direct(kind: str, t: Tiling, constant: bool) -> Count:
     result, outer = ("y", "filters") if kind == "forward" else ("x", "channels")
     inner = "channels" if kind == "forward" else "filters"
     places = winograd.mul("batch", f"{result}0", f"{result}1", f"{result}2")
-    each = count("floordiv", winograd.mul(2 * 100, places), _DIRECT)
+    weights = winograd.mul("k1", "k2", inner)
+    reached = count("select", count("lt", t.lanes, outer), _DIRECT, _DIRECT_NARROW)
+    products = winograd.mul(2 * 100, places, count("add", weights, _DIRECT_START))
+    each = count("floordiv", products, reached)
     if not constant:
-        each = count("add", each, _PREPARED)
-    each = winograd.mul("k1", "k2", each)
-    wide = winograd.mul(count("ceildiv", outer, t.lanes), t.lanes)
-    return winograd.mul(inner, wide, each)
+        each = count("add", each, winograd.mul(_PREPARED, weights))
+    return winograd.mul(count("ceildiv", outer, t.lanes), t.lanes, each)

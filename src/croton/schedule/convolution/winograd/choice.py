@@ -195,8 +195,11 @@ def cost(kind: str, t: Tiling, *, reach: int = 6, prepared: bool = False) -> Cou
     if not prepared:
         each = count("add", each, U_MADE * points)
     products = mul(of.channels, columns, each)
-    turning = count("mul", of.channels, count("mul", parts, into))
-    turning = count("mul", way.tiles, count("add", turning, count("mul", of.filters, back)))
+    # Transforms take whole vectors.
+    vectors, back_vectors = (count("ceildiv", n, t.lanes) for n in (of.channels, of.filters))
+    turning = mul(vectors, parts, into * t.lanes)
+    turning = count("add", turning, mul(back_vectors, t.lanes, back))
+    turning = count("mul", way.tiles, turning)
     return count("add", products, turning)
 
 
