@@ -54,7 +54,7 @@ def conditions(
         direct = all_of(left, count("eq", tiles, 0))
         return found | {"winograd6": tiles, "direct": direct}
     t = tiling(dtype, machine)
-    product = all_of(left, pointwise.fits())
+    product = all_of(left, pointwise.fits(), pointwise.cheaper())
     few: Count = 0
     if kind == "inputs" and not epilogue:
         few = all_of(left, columns.fits(t), count("le", t.lanes // 2, "filters"))

@@ -5,7 +5,11 @@ from __future__ import annotations
 from croton.kernel.machine import Machine
 from croton.schedule.counts import Count, all_of, count
 from croton.schedule.product import plan as product_plan
+from croton.schedule.product.tile import ROWS
 from croton.schedule.steps import Plan
+
+#: Products up to which a copy of the filters, made first and for all, costs more than it saves.
+_SMALL = 1 << 24
 
 
 def fits() -> Count:
@@ -17,6 +21,24 @@ def fits() -> Count:
     return all_of(*tests)
 
 
+def cheaper() -> Count:
+    """Whether the product takes less time than a direct convolution with its one tap.
+
+    That copies the filters once, the product for each item: which is better for few places,
+    which are one item, and where there is little to do.
+    """
+    places = _places()
+    work = count("mul", count("mul", places, "channels"), "filters")
+    return count("or", count("le", places, ROWS), count("le", work, _SMALL))
+
+
+def _places() -> Count:
+    places: Count = "batch"
+    for d in range(3):
+        places = count("mul", places, f"x{d}")
+    return places
+
+
 def steps(
     kind: str, machine: Machine, dtype: str, *, epilogue: bool = False, when: Count = 1
 ) -> Plan:
@@ -24,11 +46,8 @@ def steps(
     source, result = ("x", "y") if kind == "forward" else ("y", "x")
     inner, outer = ("channels", "filters") if kind == "forward" else ("filters", "channels")
     along, across = ("w_channel", "w_filter") if kind == "forward" else ("w_filter", "w_channel")
-    places: Count = "batch"
-    for d in range(3):
-        places = count("mul", places, f"x{d}")
     names: dict[str, Count] = {
-        "batch": 1, "m": places, "k": inner, "n": outer,
+        "batch": 1, "m": _places(), "k": inner, "n": outer,
         "a_batch": 0, "a_row": inner, "a_inner": 1,
         "b_batch": 0, "b_inner": along, "b_column": across,
         "c_batch": 0, "c_row": outer,

@@ -1,8 +1,9 @@
 """What of a product its sizes decide before its kernels run.
 
 - the *transposed* result is computed where that has long rows and this one short ones;
-- in *strips*, copied first, is a left factor that is read again and again and does not
-  stay in the second cache where it lies;
+- in *strips*, copied first, is a left factor that lies by columns, is read again and again
+  and does not stay in the second cache where it lies; rows are followed as fast by the
+  hardware where they lie;
 - an item is so many rows and columns that there are some for each of a few threads.
 
 All else the kernels decide themselves (:mod:`croton.schedule.product.ways`): every
@@ -19,6 +20,9 @@ from croton.schedule.product.ways import FEW_ROWS
 
 #: Columns of the result up to which its transpose may be computed instead.
 FEW_COLUMNS = 16
+
+#: Rows of an item whose left factor is read where it lies: these amortise the copy of a panel.
+IN_PLACE = 1024
 
 
 class Choice(NamedTuple):
@@ -44,22 +48,23 @@ def choose(t: Tiling, epilogue: bool) -> Choice:
     each = count("mul", "m", "k")
     fitting = count("floordiv", t.second // (2 * t.itemsize), count("add", "k", 1))
     # Elements that lie so far apart share few places of the first cache.
-    pitch = 1024 // t.itemsize
-    apart = _all(count("ne", "a_inner", 1), count("eq", count("mod", "a_inner", pitch), 0))
+    apart = count("eq", count("mod", "a_inner", 1024 // t.itemsize), 0)
     strips = _all(
+        count("ne", "a_inner", 1),
+        count("lt", t.depth // 2, "k"),
         count("le", 6 * t.panel, "n"),
         count("le", 8 * big, "m"),
         count("or", count("lt", fitting, "m"), apart),
     )
-    # So many rows of strips, and panels for which they are read, that the strips come from
-    # the second cache for most panels; fewer rows, if they come from memory the first time.
-    far = _all(strips, count("lt", t.large // t.itemsize, each))
+    far = count("lt", t.large // t.itemsize, each)
     columns = count("select", turn, 2 * t.panel, _columns(t, each, strips, far, epilogue))
     across = count("ceildiv", count("select", turn, "m", "n"), columns)
     most: Count = 18 * big
     if not epilogue:
+        # So many rows of strips, and panels for which they are read, that the strips come from
+        # the second cache for most panels; fewer rows, if they come from memory the first time.
         tall = count("select", far, most, 37 * big)
-        most = count("select", strips, tall, count("maximum", most, fitting))
+        most = count("select", strips, tall, count("maximum", IN_PLACE, fitting))
     wanted = count("minimum", count("ceildiv", 16, across), count("ceildiv", "m", 4 * big))
     blocks = count("maximum", count("ceildiv", "m", most), wanted)
     unit = count("select", strips, big, t.blocks[0])
@@ -77,7 +82,8 @@ def _columns(t: Tiling, each: Count, strips: Count, far: Count, epilogue: bool) 
     thin = _all(count("le", "m", FEW_ROWS), count("le", t.large, area))
     long = _all(count("le", 1536, "k"), count("lt", "n", 6 * t.panel))
     panels = count("floordiv", (1 << 16) // t.panel, count("add", each, 1))
-    panels = count("select", far, 4, count("add", count("add", 1, strips), panels))
+    double = count("add", 1, strips)
+    panels = count("select", far, count("mul", 2, double), count("add", double, panels))
     many = count("select", count("or", thin, long), 16, count("minimum", 16, panels))
     return count("mul", t.panel, many)
 

@@ -56,11 +56,14 @@ THERE = "pack_there"
 
 def pack(t: Tiling, source: Source, copy: Copy) -> Body:
     """Make the copy."""
-    one = index(1)
-    straight = If(
-        op("eq", source.across, one), _straight(t, source, copy), _gathered(t, source, copy)
-    )
-    return (If(op("eq", source.along, one), _turned(t, source, copy), (straight,)),)
+    turned = op("eq", source.along, index(1))
+    return (If(turned, _turned(t, source, copy), pack_apart(t, source, copy)),)
+
+
+def pack_apart(t: Tiling, source: Source, copy: Copy) -> Body:
+    """Make the copy, of a source whose elements of a row are apart."""
+    straight = op("eq", source.across, index(1))
+    return (If(straight, _straight(t, source, copy), _gathered(t, source, copy)),)
 
 
 def below(limit: Expr, start: Expr, lanes: int) -> Expr:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from croton.kernel.build import add, index, mul, op, select, sub
 from croton.kernel.nodes import Body, Buffer, Expr, For, Function, If, Let, Var
-from croton.schedule.product.pack import Copy, Source, pack
+from croton.schedule.product.pack import Copy, Source, pack_apart
 from croton.schedule.product.tiling import Tiling
 
 ZERO, ONE = index(0), index(1)
@@ -83,7 +83,7 @@ def strip_start(t: Tiling, batch: Expr, rows: Expr, slot: Expr) -> Expr:
 
 
 def pack_kernel(t: Tiling) -> Function:
-    """The kernel that copies the left factor; an item is a strip."""
+    """The kernel that copies a left factor that does not lie by rows; an item is a strip."""
     size = {name: Var(name) for name in PACK_SIZES}
     a, p = Buffer("a", t.dtype), Buffer("p", t.dtype)
     item, slot, rest, down = Var("item"), Var("slot"), Var("item_rest"), Var("down")
@@ -107,7 +107,7 @@ def pack_kernel(t: Tiling) -> Function:
         Let(first, add(M0, sub(mul(slot, index(big)), later))),
         Let(present, op("minimum", lines, sub(size["m"], first))),
         Let(start, strip_start(t, size["batch_pitch"], size["m"], slot)),
-        *pack(t, source, Copy(p, start, wide, wide)),
+        *pack_apart(t, source, Copy(p, start, wide, wide)),
     )
     body: Body = (
         Let(rest, op("floordiv", item, size["slots"])),
