@@ -91,9 +91,11 @@ def _box(
     """How many images, places along each dimension, and channels an item has.
 
     As many as a table holds, as long as their part of the source stays in half of the second
-    cache, and as there are some items for each of a few threads.
+    cache, and as there are some items for each of a few threads.  What one tap meets may be
+    more: it is read for a few panels only, line by line; filters would be read more often.
     """
-    budget = t.second // (2 * t.itemsize)
+    half = t.second // (2 * t.itemsize)
+    budget = count("select", count("eq", _mul("k0", "k1", "k2"), 1), 4 * half, half)
     places = [
         f"{result}{d}" if forward else count("ceildiv", f"{result}{d}", f"stride{d}")
         for d in range(3)
