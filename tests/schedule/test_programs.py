@@ -83,6 +83,54 @@ def test_a_gradient_step_of_a_product_runs_in_its_epilogue():
     np.testing.assert_allclose(w.get_value(), 0.02 * a.T @ b, rtol=1e-5)
 
 
+def test_promises_of_sizes_copy_nothing():
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((2, 9, 8, 5)).astype("float32")
+    filters = rng.standard_normal((4, 5, 3, 2)).astype("float32")
+    x, w = T.ftensor4("x"), T.ftensor4("w")
+    last = x.dimshuffle(0, 3, 1, 2)
+    found = []
+    for sizes in ((None, None), ((2, 5, None, 8), (4, None, 3, 2))):
+        image = last if sizes[0] is None else T.specify_shape(x, (2, 9, 8, 5))
+        image = last if sizes[0] is None else image.dimshuffle(0, 3, 1, 2)
+        out = T.nnet.conv2d(image, w, *sizes, filter_flip=False).dimshuffle(0, 2, 3, 1)
+        f = croton.function([x, w], out)
+        names = [f.program.kernels[i.kernel] for i in launches(f)]
+        assert all(n.startswith(("convolution", "product", "winograd")) for n in names)
+        found.append(f(images, filters))
+    np.testing.assert_array_equal(*found)
+    want = sum(
+        np.einsum("bijc,fc->bijf", images[:, i : i + 7, j : j + 7], filters[:, :, i, j])
+        for i in range(3)
+        for j in range(2)
+    )
+    np.testing.assert_allclose(found[0], want, rtol=1e-4, atol=1e-4)
+
+
+def test_promises_of_a_factors_sizes_copy_nothing():
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((40, 30)), rng.standard_normal((20, 40))
+    x, y = T.dmatrix("x"), T.dmatrix("y")
+    left, right = T.specify_shape(x, (40, None)).T, T.specify_shape(y.T, (None, 20))
+    f = croton.function([x, y], T.dot(left, right))
+    assert all(f.program.kernels[i.kernel].startswith("product") for i in launches(f))
+    np.testing.assert_allclose(f(a, b), a.T @ b.T, rtol=1e-12)
+    s = croton.shared(np.eye(40) * 2)
+    croton.function([], updates=[(s, s + T.dot(T.specify_shape(s, (40, 40)), s[::-1]))])()
+    start = np.eye(40) * 2
+    np.testing.assert_array_equal(s.get_value(), start + start @ start[::-1])
+
+
+def test_factors_that_are_gone_through_backwards():
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, 30, 30))
+    x, y = T.dmatrices("x", "y")
+    outs = [T.dot(x, y[::-1]), T.dot(x[:, ::-1], y.T), T.dot(x[::-1], y[:, ::-1].T) + x]
+    wants = [a @ b[::-1], a[:, ::-1] @ b.T, a[::-1] @ b[:, ::-1].T + a]
+    for got, want in zip(croton.function([x, y], outs)(a, b), wants, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
+
+
 def test_only_a_users_own_op_runs_python():
     class Twice(croton.Op):
         __props__ = ()

@@ -12,6 +12,7 @@ from croton.schedule.convolution import plan as convolution_plan
 from croton.schedule.convolution.names import along
 from croton.schedule.products import Factor, Tiled, amounts, factor
 from croton.schedule.sizes import ONE, ZERO, ShapeOf, Size, Sizes
+from croton.schedule.views import promised
 from croton.tensor.nnet.conv import geometry
 
 KINDS: Mapping[str, str] = {
@@ -94,7 +95,7 @@ def convolution_steps(
     filters = filters_of(node, sizes, memory)
     kind = kind_of(node)
     operands = {
-        part: filters.memory if part == "w" and filters is not None else memory(v)
+        part: filters.memory if part == "w" and filters is not None else memory(promised(v))
         for part, v in zip(node.op.parts, node.inputs[:2], strict=False)
     }
     given = names(node, sizes, filters)

@@ -21,6 +21,7 @@ from croton.schedule.views import (
     is_free,
     is_whole_range,
     moved_inputs,
+    promised,
     view_base,
 )
 from croton.tensor.creation import Alloc
@@ -129,11 +130,13 @@ class Grouping:
     def operands(self, node: Apply) -> list[Variable]:
         """What must be in memory for the kernels of a tiled node to read its inputs.
 
-        Transposed views cost nothing, but images lie as they are read.
+        Transposed views cost nothing, but images lie as they are read, and factors of products
+        begin where their memory does.
         """
         parts = getattr(node.op, "parts", ())
         return [
-            v if parts and parts[k] != "w" else view_base(v) for k, v in enumerate(node.inputs[:2])
+            promised(v) if parts and parts[k] != "w" else view_base(v, backwards=bool(parts))
+            for k, v in enumerate(node.inputs[:2])
         ]
 
     # Placing one node.

@@ -12,7 +12,7 @@ from croton.schedule.product import plan as product_plan
 from croton.schedule.sizes import ONE, ZERO, Size, Sizes
 from croton.schedule.steps import Plan
 from croton.schedule.views import reversed_axes
-from croton.tensor.shapes import DimShuffle
+from croton.tensor.shapes import DimShuffle, SpecifyShape
 
 #: Terms of an amount that is kept as a polynomial.
 _TERMS = 2
@@ -30,7 +30,13 @@ def factor(v: Variable, sizes: Sizes, memory: Callable[[Variable], Any]) -> Fact
     """How the factor ``v`` of a product lies in memory: as a view of what is stored."""
     order: list[int | None] = list(range(v.type.ndim))  # type: ignore[attr-defined]
     backwards: set[int] = set()
+    shape = None
     while memory(v) is None:
+        if v.owner is not None and isinstance(v.owner.op, SpecifyShape):
+            shape = sizes.shape(v) if shape is None else shape
+            v = v.owner.inputs[0]
+            continue
+        shape = None
         axes = None if v.owner is None else reversed_axes(v.owner.op)
         if axes is not None:
             backwards ^= {k for k, d in enumerate(order) if d in axes}
@@ -40,7 +46,7 @@ def factor(v: Variable, sizes: Sizes, memory: Callable[[Variable], Any]) -> Fact
         else:
             raise KeyError(f"the factor {v} of a product is not in memory")
         v = v.owner.inputs[0]  # type: ignore[union-attr]
-    shape = sizes.shape(v)
+    shape = sizes.shape(v) if shape is None else shape
     strides = [ONE] * len(shape)
     for d in range(len(shape) - 2, -1, -1):
         strides[d] = strides[d + 1] * shape[d + 1]
@@ -78,6 +84,7 @@ def product_steps(
     ``fixed`` tells of memory whether it is the same in many calls.
     """
     a, b = (factor(v, sizes, memory) for v in node.inputs)
+    assert a.start == b.start == ZERO
     plan = product_plan(node.outputs[0].type.dtype, machine, epilogue=not plain)
     amount = amounts(extents(node, sizes, a, b), sizes)
     return Tiled(plan, amount, {"a": a.memory, "b": b.memory}, "c")

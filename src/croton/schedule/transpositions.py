@@ -14,6 +14,7 @@ from croton.schedule.products import Tiled, amounts
 from croton.schedule.sizes import ONE, Size, Sizes, product
 from croton.schedule.transposition import EXTENTS, IN, MOVED, OUT, REVERSED, reversal
 from croton.schedule.transposition import plan as transposition_plan
+from croton.schedule.views import promised
 from croton.tensor.shapes import DimShuffle
 
 
@@ -21,7 +22,7 @@ def transposition_steps(
     v: Variable, sizes: Sizes, memory: Callable[[Variable], Any], machine: Machine
 ) -> Tiled:
     """The plan for ``v``, the copy of matrices in memory into the other order."""
-    source = v.owner.inputs[0]  # type: ignore[union-attr]
+    source = promised(v.owner.inputs[0])  # type: ignore[union-attr]
     found = _extents(v, sizes)
     if found is None:
         raise ValueError(f"{v} is no copy of matrices into the other order")
@@ -45,7 +46,7 @@ def _is_transposition(
 ) -> bool:
     if v.owner is None or not isinstance(v.owner.op, DimShuffle):
         return False
-    source = v.owner.inputs[0]
+    source = promised(v.owner.inputs[0])
     if source in group.members or memory(source) is None or _itemsize(v) not in MOVED:
         return False
     return _extents(v, sizes) is not None

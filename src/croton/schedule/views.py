@@ -62,11 +62,19 @@ def cost(op: Op) -> int:
     return 20 if getattr(op, "loop", None) == "map" else 1
 
 
-def view_base(v: Variable) -> Variable:
-    """What ``v`` is only another order of: dimensions rearranged or gone through backwards."""
+def view_base(v: Variable, backwards: bool) -> Variable:
+    """What ``v`` is only another order of: its dimensions, or places of one gone ``backwards``."""
     while v.owner is not None and (
-        isinstance(v.owner.op, DimShuffle) or reversed_axes(v.owner.op) is not None
+        isinstance(v.owner.op, DimShuffle | SpecifyShape)
+        or (backwards and reversed_axes(v.owner.op) is not None)
     ):
+        v = v.owner.inputs[0]
+    return v
+
+
+def promised(v: Variable) -> Variable:
+    """What ``v`` is, without promises of its sizes."""
+    while v.owner is not None and isinstance(v.owner.op, SpecifyShape):
         v = v.owner.inputs[0]
     return v
 
