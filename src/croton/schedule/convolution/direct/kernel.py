@@ -57,7 +57,7 @@ _ADDS, _ASIDE = Var("adds", "bool"), Var("aside", "bool")
 
 def scratch_bytes(t: Tiling) -> int:
     """Bytes of scratch behind the tables of taps and the copy of the source."""
-    return 2 * 8 * PLACES + t.blocks[0] * t.panel * t.itemsize
+    return 4 * 8 * PLACES + t.blocks[0] * t.panel * t.itemsize
 
 
 def kernel(t: Tiling, epilogue: bool) -> Function:
@@ -76,6 +76,8 @@ class _Direct:
         self.below = Buffer("below", "int64")
         #: Where places lie in the source and in the result, and taps in source and filters.
         self.places, self.lines = Buffer("places", "int64"), Buffer("lines", "int64")
+        #: Of the taps, those that meet more than the border there are from the first to the last.
+        self.lowest, self.highest = Buffer("lowest", "int64"), Buffer("highest", "int64")
         self.tap_places, self.tap_rows = Buffer("tap_places", "int64"), Buffer("tap_rows", "int64")
         self.sums, self.copied = Buffer("sums", t.dtype), Buffer("copy", t.dtype)
         self.read = Buffer("read", t.dtype)
@@ -104,6 +106,8 @@ class _Direct:
         for buffer, size in (
             (self.places, 8 * PLACES),
             (self.lines, 8 * PLACES),
+            (self.lowest, 8 * PLACES),
+            (self.highest, 8 * PLACES),
             (self.sums, self.t.blocks[0] * self.t.panel * self.t.itemsize),
         ):
             parts.append(Allocate(buffer, index(start)))
@@ -224,20 +228,28 @@ class _Direct:
             result = add(mul(result, x.result), at)
         line: Expr = add(mul(result, mul(_S["groups"], _S["outer"])), mul(_GROUP, _S["outer"]))
         if self.epilogue:
-            line = mul(row, index(self.t.leading))
+            number: Expr = loops[0]
+            for k in (1, 2, 3):
+                number = add(mul(number, _HAS[k]), loops[k])
+            line = mul(number, index(self.t.leading))
+        low, high = Var("low_tap"), Var("high_tap")
         body: Body = (
             Store(self.places, row, source),
             Store(self.lines, row, line),
+            Store(self.lowest, row, low),
+            Store(self.highest, row, high),
             Assign(row, add(row, ONE)),
         )
-        for k in (3, 2, 1, 0):
+        # Places of the same line of all images lie side by side: the same taps meet them.
+        for k in (3, 1, 0):
             body = (For(loops[k], ZERO, _HAS[k], body),)
+        body = (For(loops[2], ZERO, _HAS[2], (*self.meets(loops[2], merged, low, high), *body)),)
         # Taps along the last dimension that lie side by side in source and filters are one run.
         side = op("and", op("eq", d[2].reach, ONE), op("eq", d[2].number, d[2].taps))
         side = op("and", side, op("eq", strides[3], _S["inner"]))
         taps = [Var(f"table_tap{k}") for k in range(3)]
         place: Expr = ZERO
-        number: Expr = ZERO
+        number = ZERO
         for k, x in enumerate(d):
             place = add(place, mul(mul(taps[k], x.reach), strides[k + 1]))
             number = add(mul(number, x.taps), add(x.tap, mul(taps[k], x.every)))
@@ -254,14 +266,31 @@ class _Direct:
         for k in (2, 1, 0):
             tap = (For(taps[k], ZERO, counts[k], tap),)
         return (
+            Let(merged, side),
             Local(row, ZERO),
             *body,
             Let(_COUNT, row),
-            Let(merged, side),
             Local(column, ZERO),
             *tap,
             Let(Var("runs"), column),
             Let(_RUN, mul(_S["inner"], select(merged, d[2].number, ONE))),
+        )
+
+    def meets(self, at: Expr, merged: Expr, low: Var, high: Var) -> Body:
+        """Which taps meet the image at line ``at`` of the box: those of some lines of the filter.
+
+        That is asked for where it has one plane; else all taps count.
+        """
+        first, x, last = DIMENSIONS
+        before = sub(x.border, mul(add(_BOX[2], at), x.stride))
+        lowest = ceildiv(op("maximum", before, ZERO), x.reach)
+        beyond = op("floordiv", add(sub(x.source, ONE), before), x.reach)
+        highest = op("minimum", add(op("maximum", beyond, index(-1)), ONE), x.number)
+        each = select(merged, op("minimum", last.number, ONE), last.number)
+        plane = op("eq", first.number, ONE)
+        return (
+            Let(high, mul(select(plane, highest, mul(first.number, x.number)), each)),
+            Let(low, select(plane, op("minimum", mul(lowest, each), high), ZERO)),
         )
 
     def pieces(self) -> Body:
@@ -342,6 +371,7 @@ class _Direct:
         lines = [Var(f"line{i}") for i in range(height)]
         aside, adds = Var("aside", "bool"), Var("starts", "bool")
         target = Buffer("target", t.dtype)
+        low, high, last = Var("block_low"), Var("block_high"), sub(add(_AT, _PRESENT), ONE)
         full = index(vectors * t.lanes)
         missing = op("or", op("lt", _WIDE, full), op("lt", _PRESENT, index(height)))
         # Places that are not there are computed as the last one that is.
@@ -363,10 +393,13 @@ class _Direct:
                 )
                 for i, (line, row) in enumerate(zip(lines, rows, strict=True))
             ),
+            # From place to place the first tap and the last one fall, or stay the same.
+            Let(low, op("maximum", _TAP0, Load(self.lowest, last))),
+            Let(high, op("minimum", _TAP1, Load(self.highest, _AT))),
             *block(
                 vectors,
                 t.lanes,
-                (_TAP0, _TAP1),
+                (low, high),
                 (_K0, _K1),
                 Source(self.read, starts, self.tap_places),
                 Panel(self.packed, start, self.tap_rows, t.panel),
