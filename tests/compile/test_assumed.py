@@ -108,3 +108,12 @@ def test_nothing_is_left_of_a_function_that_is_gone():
     del f
     gc.collect()
     assert gone() is None
+
+
+def test_the_graph_can_be_shown_where_it_needs_what_is_assumed():
+    w = croton.shared(np.arange(8.0).reshape(2, 2, 2))
+    part = -T.tanh(w)[:, :, ::2]
+    f = croton.function([], part.max())
+    assert "max" in str(croton.printing.debugprint(f, file="str")).lower()
+    assert f() == -np.tanh(0.0)
+    assert w in f.maker.fgraph.variables

@@ -23,6 +23,7 @@ from croton.compile.reference import ReferenceCallable
 from croton.compile.shared import shared
 from croton.config import config
 from croton.graph import trace
+from croton.graph.apply import Apply
 from croton.graph.fgraph import FunctionGraph
 from croton.graph.shared import SharedVariable
 from croton.graph.traversal import graph_inputs, replace
@@ -103,7 +104,7 @@ class Function:
     def _graph(self) -> FunctionGraph:
         if self._shown is None:
             graph: FunctionGraph = self._rewrite().graph
-            outputs = replace(graph.outputs, self._behind)
+            outputs = replace(graph.outputs, self._behind, _on_others)
             self._shown = FunctionGraph(graph.inputs, outputs)
         return self._shown
 
@@ -166,6 +167,12 @@ class Function:
     def __repr__(self) -> str:
         given = ", ".join(str(i.name or i.variable) for i in self.inputs)
         return f"<croton function {self.name}({given})>"
+
+
+def _on_others(node: Apply, inputs: list[Variable]) -> list[Variable]:
+    """The outputs of the same application to other inputs, of which less is known."""
+    # What was rewritten by sizes that were known cannot always be made from types without.
+    return Apply(node.op, inputs, [v.type() for v in node.outputs]).outputs
 
 
 def function(
