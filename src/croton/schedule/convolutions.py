@@ -111,6 +111,7 @@ def convolution_steps(
         accurate=config.convolution == "accurate",
         constant=filters is not None and fixed(filters.memory),
         width=width,
+        taps=given["k2"].value,
     )
     amount = amounts(given, sizes)
     return Tiled(plan, amount, operands, node.op.parts[2])

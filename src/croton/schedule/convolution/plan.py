@@ -15,6 +15,7 @@ from croton.schedule.convolution import (
     winograd_filters,
 )
 from croton.schedule.convolution.choice import SHARED_LANES, conditions
+from croton.schedule.convolution.winograd.matrices import TAPS
 from croton.schedule.convolution.winograd.plan import steps as winograd_steps
 from croton.schedule.counts import Count
 from croton.schedule.product.tiling import tiling
@@ -31,6 +32,7 @@ def plan(
     accurate: bool = False,
     constant: bool = False,
     width: int | None = None,
+    taps: int | None = None,
 ) -> Plan:
     """How to compute a convolution of ``kind`` ("forward", "inputs" or "filters").
 
@@ -38,7 +40,7 @@ def plan(
     :mod:`croton.schedule.product.tile`): rows are its places, one after the other.  ``accurate``:
     only by algorithms that add up the products of the definition.  ``constant``: the filters are
     the same in every call.  ``width``: how many channels and filters each group has (0: not as
-    many of both), if that is known.
+    many of both), if that is known; ``taps``: how many a filter has in its last dimension.
     """
     t = tiling(dtype, machine)
     when = conditions(
@@ -66,10 +68,13 @@ def plan(
         elif name == "direct":
             plans[name] = direct.steps(kind, t, epilogue=epilogue, when=condition)
         elif kind == "filters":
-            plans[name] = winograd_filters.steps(kind, machine, dtype, False, condition)
+            plans[name] = winograd_filters.steps(
+                kind, machine, dtype, False, condition, taps=taps if taps in TAPS[6] else None
+            )
         else:
             reach = 6 if name == "winograd6" else 4
-            plans[name] = winograd_steps(kind, t, epilogue, condition, reach=reach)
+            known = taps if taps in TAPS[reach] else None
+            plans[name] = winograd_steps(kind, t, epilogue, condition, reach=reach, taps=known)
     return _together(plans)
 
 

@@ -27,7 +27,7 @@ from croton.kernel.nodes import (
     Var,
 )
 from croton.schedule.convolution.winograd.geometry import offsets
-from croton.schedule.convolution.winograd.matrices import TAPS, matrices
+from croton.schedule.convolution.winograd.matrices import TAPS, matrices, numbers_of_taps
 from croton.schedule.convolution.winograd.transforms import transform
 from croton.schedule.counts import Count, count
 from croton.schedule.product.pack import Copy, Source, pack
@@ -73,7 +73,7 @@ def scratch_bytes(t: Tiling, taps: Count) -> Count:
     return count("mul", count("mul", each, each), (PIECE + t.lanes) * t.panel * t.itemsize)
 
 
-def filter_kernel(t: Tiling, reach: int) -> Function:
+def filter_kernel(t: Tiling, reach: int, known: int | None = None) -> Function:
     """The kernel that computes U; an item is a piece of the channels of a panel."""
     w, u, copied = Buffer("w", t.dtype), Buffer("u", t.dtype), Buffer("copied", t.dtype)
     names = {n: Var(n) for n in FILTER_SIZES}
@@ -102,7 +102,7 @@ def filter_kernel(t: Tiling, reach: int) -> Function:
     lanes = mul(ceildiv(present, index(t.lanes)), index(t.lanes))
     pitch = select(is_flat, line, mul(line, taps))
     copy = Copy(copied, mul(part, line), pitch, lanes)
-    first, *others = TAPS[reach]
+    first, *others = numbers_of_taps(reach, known)
     points = _points(t, reach, first, copied, u, lanes)
     for number in others:
         here = op("eq", side, index(number))
@@ -119,7 +119,7 @@ def filter_kernel(t: Tiling, reach: int) -> Function:
         *points,
     )
     return Function(
-        f"winograd{reach}_{t.dtype}_filters",
+        f"winograd{reach}_{t.dtype}_filters" + ("" if known is None else f"_{known}"),
         (w, u),
         tuple(names.values()),
         (

@@ -39,7 +39,7 @@ from croton.schedule.convolution.winograd.geometry import (
     segment,
 )
 from croton.schedule.convolution.winograd.image import transform_line
-from croton.schedule.convolution.winograd.matrices import TAPS
+from croton.schedule.convolution.winograd.matrices import numbers_of_taps
 from croton.schedule.convolution.winograd.products import N0, N1, WIDE, heights, multiply
 from croton.schedule.convolution.winograd.result import Places, Products, transform_back
 from croton.schedule.product import tile
@@ -63,14 +63,19 @@ def chunk(t: Tiling, epilogue: bool) -> int:
     return t.leading if epilogue else max(t.panel, t.leading // 2)
 
 
-def kernel(t: Tiling, reach: int, epilogue: bool) -> Function:
-    """The kernel that stores the result, or hands its blocks to an epilogue."""
-    return _Winograd(t, reach, epilogue).function()
+def kernel(t: Tiling, reach: int, epilogue: bool, taps: int | None = None) -> Function:
+    """The kernel that stores the result, or hands its blocks to an epilogue.
+
+    ``taps`` of the filter in a dimension, if they are known.
+    """
+    return _Winograd(t, reach, epilogue, taps).function()
 
 
 class _Winograd:
-    def __init__(self, t: Tiling, reach: int, epilogue: bool) -> None:
+    def __init__(self, t: Tiling, reach: int, epilogue: bool, taps: int | None) -> None:
         self.t, self.reach, self.epilogue = t, reach, epilogue
+        self.taps = numbers_of_taps(reach, taps)
+        self.known = "" if taps is None else f"_{taps}"
         self.points = reach**2
         self.chunk = chunk(t, epilogue)
         self.x, self.u = Buffer("x", t.dtype), Buffer("u", t.dtype)
@@ -83,6 +88,7 @@ class _Winograd:
     def function(self) -> Function:
         """All items of ``[lo, hi)``."""
         name = f"winograd{self.reach}_{self.t.dtype}" + ("_epilogue" if self.epilogue else "")
+        name += self.known
         item, part, number = Var("item"), Var("part"), Var("block")
         blocks, above, across = Var("blocks"), Var("block_line"), Var("block_segment")
         group, filters = SIZE["group"], SIZE["filters"]
@@ -171,7 +177,7 @@ class _Winograd:
 
     def transform_back(self, at: Expr, places: Places) -> Body:
         """Compute the result of a line of the block, by the number of places of a tile."""
-        products, (first, *others) = self.products_of(at), TAPS[self.reach]
+        products, (first, *others) = self.products_of(at), self.taps
         body = transform_back(self.t, self.reach, first, products, places)
         for taps in others:
             here = op("eq", SIZE["side"], index(self.reach + 1 - taps))

@@ -40,6 +40,11 @@ POINTS: dict[int, tuple[Fraction, ...]] = {
 TAPS: dict[int, tuple[int, ...]] = {4: (3,), 6: (3, 5)}
 
 
+def numbers_of_taps(reach: int, known: int | None) -> tuple[int, ...]:
+    """How many taps filters may have: as many as is ``known``, or any number for the reach."""
+    return TAPS[reach] if known is None else (known,)
+
+
 class Matrices(NamedTuple):
     """``result`` is A^T (m, n + 1), ``filters`` G (n + 1, r), ``image`` B^T (n + 1, n + 1)."""
 

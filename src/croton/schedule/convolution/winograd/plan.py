@@ -26,22 +26,24 @@ def steps(
     when: Count = 1,
     *,
     reach: int = 6,
+    taps: int | None = None,
     prepared: bool = False,
     spare: int = 0,
 ) -> Plan:
     """How to compute a convolution of ``kind`` ``"forward"`` or ``"inputs"``, where ``when`` holds.
 
     It is right only where :func:`croton.schedule.convolution.winograd.choice.fits` holds.
-    ``reach`` are the points in a dimension, 4 or 6.  With ``prepared`` the buffer ``"packed"``
-    holds the filters that :func:`croton.schedule.convolution.winograd.filters.prepare` makes, and
-    ``"w"`` is not read.  With ``epilogue`` blocks of the result go to a kernel instead
+    ``reach`` are the points in a dimension, 4 or 6; ``taps`` those of a filter, if known.  With
+    ``prepared`` the buffer ``"packed"`` holds the filters that
+    :func:`croton.schedule.convolution.winograd.filters.prepare` makes, and ``"w"`` is not read.
+    With ``epilogue`` blocks of the result go to a kernel instead
     (:mod:`croton.schedule.product.tile`), which may use ``spare`` bytes of scratch.
     """
     if kind not in ("forward", "inputs"):
         raise ValueError(f"no Winograd convolution computes {kind!r}")
     of = role(kind)
     way = choose(t, of, reach, epilogue)
-    filters, product = _functions(t, reach, epilogue)
+    filters, product = _functions(t, reach, taps, epilogue)
     points = reach**2
     values: dict[str, Count] = of._asdict() | way._asdict() | {"apart": _apart(spare)}
 
@@ -88,5 +90,7 @@ def _apart(spare: int) -> int:
 
 
 @lru_cache(maxsize=32)
-def _functions(t: Tiling, reach: int, epilogue: bool) -> tuple[Function, Function]:
-    return filter_kernel(t, reach), kernel(t, reach, epilogue)
+def _functions(
+    t: Tiling, reach: int, taps: int | None, epilogue: bool
+) -> tuple[Function, Function]:
+    return filter_kernel(t, reach, taps), kernel(t, reach, epilogue, taps)

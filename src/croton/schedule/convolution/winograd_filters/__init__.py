@@ -26,12 +26,19 @@ PARTS = "winograd_filters_parts"
 
 
 def steps(
-    kind: str, machine: Machine, dtype: str, epilogue: bool, when: Count, *, reach: int = 6
+    kind: str,
+    machine: Machine,
+    dtype: str,
+    epilogue: bool,
+    when: Count,
+    *,
+    reach: int = 6,
+    taps: int | None = None,
 ) -> Plan:
     """The plan of the kind "filters", where ``when`` holds.
 
-    ``reach`` are the points in a dimension, 4 or 6.  Raises ValueError for other kinds, and for an
-    epilogue: no item has all of a sum.
+    ``reach`` are the points in a dimension, 4 or 6; ``taps`` those of a filter, if known.
+    Raises ValueError for other kinds, and for an epilogue: no item has all of a sum.
 
     >>> machine = Machine("some", 32, 16, 32 << 10, 1 << 20, 8 << 20)
     >>> [step.kernel for step in steps("filters", machine, "float32", False, 1).steps]
@@ -42,14 +49,14 @@ def steps(
     t = shape(dtype, machine)
     points = sums.points(reach)
     c = cut(t, reach, points, machine.l2)
-    functions = _functions(t, reach)
+    functions = _functions(t, reach, taps)
     values: dict[str, Count] = c._asdict()
     several = count("and", when, count("lt", 1, c.pieces))
     spare = sums.spare_elements(t)
     tiles = count("add", count("mul", c.chunk, count("add", c.wide, c.broad)), 2 * spare)
     held = count("add", tiles, count("mul", count("add", c.wide, t.heights[0]), c.broad))
-    taps = count("minimum", "k1", max(TAPS[reach]))
-    kept = product(taps, taps, c.wide, c.broad)
+    most = count("minimum", "k1", max(TAPS[reach]))
+    kept = product(most, most, c.wide, c.broad)
     first = Step(
         functions[0].name,
         ("x", "y", "w", PARTS),
@@ -71,5 +78,5 @@ def steps(
 
 
 @lru_cache(maxsize=32)
-def _functions(t: Shape, reach: int) -> tuple[Function, Function]:
-    return sums.kernel(t, reach), parts.kernel(t)
+def _functions(t: Shape, reach: int, taps: int | None) -> tuple[Function, Function]:
+    return sums.kernel(t, reach, taps), parts.kernel(t)

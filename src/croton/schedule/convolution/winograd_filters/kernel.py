@@ -38,7 +38,7 @@ from croton.schedule.convolution.direct_filters.block import (
 from croton.schedule.convolution.direct_filters.shape import Shape
 from croton.schedule.convolution.names import EXTENTS, PLACES
 from croton.schedule.convolution.winograd.geometry import tiles
-from croton.schedule.convolution.winograd.matrices import TAPS, Matrix, matrices
+from croton.schedule.convolution.winograd.matrices import Matrix, matrices, numbers_of_taps
 from croton.schedule.convolution.winograd_filters.tiles import (
     FIRST,
     TILES,
@@ -80,15 +80,17 @@ def spare_elements(t: Shape) -> int:
     return (-(-t.heights[0] // line) // 2 * 2 + 1) * line
 
 
-def kernel(t: Shape, reach: int) -> Function:
-    """The kernel for tiles of this ``reach``, for any sizes."""
-    return _Winograd(t, reach).function()
+def kernel(t: Shape, reach: int, taps: int | None = None) -> Function:
+    """The kernel for tiles of this ``reach``, for any sizes; ``taps`` of the filter, if known."""
+    return _Winograd(t, reach, taps).function()
 
 
 class _Winograd:
-    def __init__(self, t: Shape, reach: int) -> None:
+    def __init__(self, t: Shape, reach: int, taps: int | None) -> None:
         self.t = t
         self.reach = reach
+        self.taps = numbers_of_taps(reach, taps)
+        self.known = "" if taps is None else f"_{taps}"
         self.size = {name: Var(name) for name in SIZES}
         self.x, self.y = Buffer("x", t.dtype), Buffer("y", t.dtype)
         self.w, self.parts = Buffer("w", t.dtype), Buffer("parts", t.dtype)
@@ -126,7 +128,7 @@ class _Winograd:
             For(item, Var("lo"), Var("hi"), self.item(item)),
         )
         return Function(
-            f"convolution_filters_{t.dtype}_winograd{self.reach}",
+            f"convolution_filters_{t.dtype}_winograd{self.reach}{self.known}",
             (self.x, self.y, self.w, self.parts),
             tuple(Var(name) for name in SIZES),
             body,
@@ -202,7 +204,7 @@ class _Winograd:
 
     def by_taps(self, body: Callable[[int], Body]) -> Body:
         """What ``body`` is for the number of taps at hand."""
-        first, *others = TAPS[self.reach]
+        first, *others = self.taps
         result = body(first)
         for taps in others:
             here = op("eq", self.size["side"], index(self.reach + 1 - taps))
@@ -225,7 +227,7 @@ class _Winograd:
         s, t = self.size, self.t
         apart = (s["dilation1"], s["dilation2"])
         # For any number of taps it is the same.
-        image_matrix = matrices(self.reach, TAPS[self.reach][0]).image
+        image_matrix = matrices(self.reach, self.taps[0]).image
         image = Source(
             "x",
             self.x,
