@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from croton.kernel.machine import Machine
-from croton.schedule.convolution import columns, pointwise
+from croton.schedule.convolution import columns, planes, pointwise
 from croton.schedule.convolution.direct_filters.shape import shape
 from croton.schedule.convolution.winograd import choice as winograd
 from croton.schedule.convolution.winograd_filters.cut import cheaper
@@ -58,8 +58,12 @@ def conditions(
     few: Count = 0
     if kind == "inputs" and not epilogue:
         few = all_of(left, columns.fits(t), count("le", t.lanes // 2, "filters"))
-    left = all_of(left, count("eq", product, 0), count("eq", few, 0))
-    found |= {"pointwise": product, "columns": few}
+    lines: Count = 0
+    if kind == "forward":
+        lines = all_of(left, planes.fits(t, epilogue))
+    for other in (product, few, lines):
+        left = all_of(left, count("eq", other, 0))
+    found |= {"pointwise": product, "columns": few, "planes": lines}
     if not accurate:
         fits = all_of(left, winograd.fits(6))
         large = winograd.cost(kind, t, reach=6, prepared=constant)

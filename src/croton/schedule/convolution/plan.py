@@ -11,6 +11,7 @@ from croton.schedule.convolution import (
     depthwise,
     direct,
     direct_filters,
+    planes,
     pointwise,
     winograd_filters,
 )
@@ -63,6 +64,8 @@ def plan(
             plans[name] = pointwise.steps(kind, machine, dtype, epilogue=epilogue, when=condition)
         elif name == "columns":
             plans[name] = columns.steps(t, condition)
+        elif name == "planes":
+            plans[name] = planes.steps(t, epilogue, condition)
         elif name == "direct" and kind == "filters":
             plans[name] = direct_filters.steps(kind, machine, dtype, False, condition)
         elif name == "direct":
