@@ -137,6 +137,8 @@ def check(program: Program) -> None:
     first = running.check(program.sizes)
     if program.others != program.sizes:
         running.check(program.others)
+        # Where shared variables got other sizes the function was made again, without knowing them.
+        first = running.check(program.sizes)
     arguments = [i.data(program.sizes) for i in program.inputs if not i.shared]
     state = [np.array(i.data(program.sizes), i.dtype) for i in program.inputs if i.shared]
     try:
