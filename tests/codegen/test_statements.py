@@ -11,6 +11,7 @@ from croton.codegen.native import check, symbols
 from croton.kernel import build as b
 from croton.kernel.interpret import Callee, interpret
 from croton.kernel.nodes import (
+    Aligned,
     Allocate,
     Assign,
     Barrier,
@@ -251,6 +252,22 @@ def test_nontemporal_stores_bypass_the_caches(native):
     buffers = {"a": np.arange(100, dtype=F32), "c": memory[start : start + 100]}
     native.run(function, buffers, {"n": 100})
     np.testing.assert_array_equal(buffers["c"], 2 * buffers["a"])
+
+
+@pytest.mark.parametrize("size", [4, 16, 64])
+def test_kernels_know_how_a_buffer_is_aligned(native, size):
+    aligned, out = Var("aligned", "bool"), Buffer("out", "int64")
+    value = b.cast(aligned, "int64")
+    body = (Aligned(aligned, A, size), Store(out, b.index(0), value))
+    function = Function("alignment", (A, out), (), body)
+    memory = np.zeros(200, F32)
+    start = -memory.ctypes.data % 64 // 4
+    for shift in (0, 1, 4, 8, 16):
+        buffers = {"a": memory[start + shift :], "out": np.full(1, -1)}
+        for run in (native.run, interpret):
+            assert run(function, buffers, {}).code == 0
+            assert buffers["out"] == [shift * 4 % size == 0]
+            buffers["out"][:] = -1
 
 
 def test_scalar_masks_protect_memory(native):

@@ -2,6 +2,7 @@
 
 from croton.kernel import build as b
 from croton.kernel.nodes import (
+    Aligned,
     Allocate,
     Assign,
     Barrier,
@@ -104,6 +105,7 @@ def test_statements():
     room = Buffer("room", "uint8")
     for s, shown in [
         (Store(C, ROW, V), "c[row:+4] = v;"),
+        (Aligned(Var("there", "bool"), C, 64), "const bool there = aligned(c, 64);"),
         (Store(C, ROW, X, None, True), "c[row] = x  /* nontemporal */;"),
         (Prefetch(A, ROW, True), "prefetch(a[row], write);"),
         (Allocate(room, b.index(64)), "uint8 *room = scratch + 64;"),

@@ -4,6 +4,7 @@ import pytest
 
 from croton.kernel import build as b
 from croton.kernel.nodes import (
+    Aligned,
     Allocate,
     Assign,
     Barrier,
@@ -84,6 +85,7 @@ BAD = {
     "stored value is a int64": Store(C, ZERO, N),
     "'z' is not bound": Store(Buffer("z", "float32"), ZERO, ONE),
     "holds float32, not float64": Let(Var("w", "float64"), Load(Buffer("a", "float64"), ZERO)),
+    "power of two": Aligned(Var("there", "bool"), C, 48),
     "cannot be nontemporal": Store(C, ZERO, ONE, b.const(True, "bool"), True),
     "must be a constant": For(ROW, ZERO, N, (), "unroll"),
     "step of a loop must be positive": For(ROW, ZERO, N, (), "serial", ZERO),

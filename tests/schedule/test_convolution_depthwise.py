@@ -17,7 +17,7 @@ from croton.schedule.convolution.depthwise import pack_filters, steps
 from croton.schedule.convolution.run import run_convolution, sizes_of
 from croton.schedule.counts import evaluate
 from croton.schedule.product import tile
-from croton.schedule.running import Callee
+from croton.schedule.running import Callee, aligned
 
 DTYPES = ("float32", "float64")
 KINDS = ("forward", "inputs", "filters")
@@ -250,6 +250,28 @@ def test_empty_arrays(compiled, batch, image):
     rest = ((5, 5), (1, 1), (0, 0), (0, 0), (1, 1), 7)
     case = Case(np.random.default_rng(0), compiled.plan.dtype, batch, image, *rest)
     case.close(compiled.kind, compiled(case))
+
+
+@pytest.fixture(scope="module", params=itertools.product(("forward", "inputs"), MACHINES), ids=str)
+def far_away(request):
+    """Kernels for a machine whose caches hold all that is met here, and for one without any."""
+    kind, name = request.param
+    machine = MACHINES[name]
+    if machine.vector > host().machine.vector:
+        pytest.skip("vectors wider than this machine has")
+    return [Compiled(kind, "float32", m) for m in (machine, machine._replace(l3=0))]
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("shift", [0, 4])
+def test_what_is_larger_than_the_caches_gets_the_same_bits(far_away, name, shift):
+    near, far = far_away
+    # Results that go past the caches need whole vectors, and may not be aligned.
+    for channels in (48, CASES[name][-1]):
+        case = Case(np.random.default_rng(0), "float32", *CASES[name][:-1], channels)
+        result = case.y if near.kind == "forward" else case.x
+        out = aligned(result.nbytes + shift)[shift:].view(np.float32).reshape(result.shape)
+        assert far(case, out=out).tobytes() == near(case).tobytes()
 
 
 def at_the_edge(array):

@@ -15,6 +15,7 @@ from croton.codegen.types import SIZE, memory_type, suffix_of, type_of
 from croton.codegen.values import Expansion, Rule, Value, Values
 from croton.kernel.build import best_assignments
 from croton.kernel.nodes import (
+    Aligned,
     Allocate,
     Assign,
     Barrier,
@@ -63,6 +64,8 @@ class Statements:
         self.outline = Outline(function.name, vector)
         self.block = "entry"
         self.ended = False
+        #: Whether a store bypasses the caches.
+        self.streams = False
         self.local_types: dict[str, str] = {}
         self.dtypes: dict[str, str] = {}
         #: Conditions that are true where the current block runs.
@@ -79,6 +82,7 @@ class Statements:
             Prefetch: self.prefetch,
             Allocate: self.allocate,
             Choose: self.choose,
+            Aligned: self.aligned,
             Call: self.call,
             Fail: self.fail,
             Barrier: self.barrier,
@@ -126,6 +130,9 @@ class Statements:
 
     def finish(self) -> None:
         """Leave the function without a failure."""
+        if self.streams:
+            # Other threads see what bypassed the caches only behind this.
+            self.values.lines.append("  fence seq_cst")
         self.values.lines.append("  ret i64 0")
 
     def label(self, name: str) -> str:
@@ -272,6 +279,7 @@ class Statements:
             pointer = values.address(s.buffer, s.index)
             after = f"align {align}"
             if s.nontemporal:
+                self.streams = True
                 after = f"align {align * lanes}, !nontemporal !0"
             self.line(f"store {kind} {value}, ptr {pointer}, {after}")
         values.touch(s.buffer.name)
@@ -303,6 +311,15 @@ class Statements:
         pointer = values.emit(f"select i1 {test}, ptr {first}, ptr {second}")
         values.pointers[s.buffer.name] = str(values.name_last(pointer, s.buffer.name))
         values.alias(s.buffer.name, s.first.name, s.second.name)
+        values.memo = {}
+
+    def aligned(self, s: Aligned) -> None:
+        """Name whether a buffer is aligned."""
+        values = self.values
+        address = values.emit(f"ptrtoint ptr {values.pointers[s.buffer.name]} to i64")
+        low = values.emit(f"and i64 {address}, {s.size - 1}")
+        found = values.name_last(values.emit(f"icmp eq i64 {low}, 0"), s.var.name)
+        values.environment[s.var.name] = found
         values.memo = {}
 
     def fail(self, s: Fail) -> None:

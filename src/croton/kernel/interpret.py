@@ -13,6 +13,7 @@ import numpy as np
 from croton.kernel import philox
 from croton.kernel.build import best_assignments
 from croton.kernel.nodes import (
+    Aligned,
     Allocate,
     Assign,
     Barrier,
@@ -148,6 +149,9 @@ class _Run:
     def choose(self, s: Choose) -> None:
         source = s.first if self.value(s.condition) else s.second
         self.buffers[s.buffer.name] = self.buffers[source.name]
+
+    def aligned(self, s: Aligned) -> None:
+        self.names[s.var.name] = np.bool_(self.buffers[s.buffer.name].ctypes.data % s.size == 0)
 
     def call(self, s: Call) -> None:
         callee = self.callees[s.target.name]
@@ -291,6 +295,7 @@ _STATEMENTS: dict[type, Callable[[_Run, Any], None]] = {
     Prefetch: _Run.nothing,
     Allocate: _Run.allocate,
     Choose: _Run.choose,
+    Aligned: _Run.aligned,
     Call: _Run.call,
     Fail: _Run.fail,
     Barrier: _Run.nothing,

@@ -6,7 +6,7 @@ particular machine.  In short::
 
     function  = Function(name, buffers, sizes, body)
     statement = For | If | Let | Local | Assign | Best | Store | Prefetch
-              | Allocate | Choose | Call | Fail | Barrier
+              | Allocate | Choose | Aligned | Call | Fail | Barrier
     expr      = Const | Var | Op | Load
 
 Every expression has a ``dtype`` (a NumPy name; ``"bool"`` is one bit in a
@@ -218,7 +218,8 @@ class Store(Stmt):
     """Write ``value`` to ``buffer[index]``; a vector ``index`` scatters.
 
     ``nontemporal`` asks to bypass the caches; it needs an address aligned to
-    the vector, which is the kernel's business to know.
+    the vector, which is the kernel's business to know (see :class:`Aligned`).
+    What was stored so is there for other threads once the kernel has returned.
     """
 
     __slots__ = ("buffer", "index", "mask", "nontemporal", "value")
@@ -281,6 +282,17 @@ class Choose(Stmt):
         self.condition = condition
         self.first = first
         self.second = second
+
+
+class Aligned(Stmt):
+    """Let the bool ``var`` say whether ``buffer`` begins at a multiple of ``size`` bytes."""
+
+    __slots__ = ("buffer", "size", "var")
+
+    def __init__(self, var: Var, buffer: Buffer, size: int) -> None:
+        self.var = var
+        self.buffer = buffer
+        self.size = size
 
 
 class Call(Stmt):

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from croton.kernel.nodes import (
+    Aligned,
     Allocate,
     Assign,
     Barrier,
@@ -187,6 +188,8 @@ class _Writer:
         if isinstance(s, Choose):
             chosen = f"{show(s.condition)} ? {s.first.name} : {s.second.name}"
             return f"{s.buffer.dtype} *{s.buffer.name} = {chosen}"
+        if isinstance(s, Aligned):
+            return f"const bool {s.var.name} = aligned({s.buffer.name}, {s.size})"
         if isinstance(s, Call):
             return f"call {s.target.name}({show(s.lo)}, {show(s.hi)}, {s.scratch.name})"
         if isinstance(s, Fail):

@@ -12,6 +12,7 @@ from typing import Any
 
 from croton.kernel import build
 from croton.kernel.nodes import (
+    Aligned,
     Allocate,
     Assign,
     Barrier,
@@ -134,7 +135,7 @@ class Facts:
                 assigned.add(s.var.name)
             elif isinstance(s, Best):
                 assigned.update((s.var.name, s.where.name))
-            elif isinstance(s, Allocate | Call | Barrier):
+            elif isinstance(s, Allocate | Aligned | Call | Barrier):
                 raise Unsupported(f"a {type(s).__name__} cannot run in lanes")
         self.outer_assigned = assigned - self.bound
 

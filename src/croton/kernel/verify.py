@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from croton.kernel.nodes import (
+    Aligned,
     Allocate,
     Assign,
     Barrier,
@@ -148,6 +149,11 @@ class _Checker:
             if not s.buffer.dtype == s.first.dtype == s.second.dtype:
                 raise self.error("a choice between buffers of different types")
             self.bind_buffer(s.buffer)
+        elif isinstance(s, Aligned):
+            self.known_buffer(s.buffer)
+            if s.size < 1 or s.size & (s.size - 1):
+                raise self.error(f"an alignment is a power of two, not {s.size}")
+            self.bind(s.var.name, "let", "bool", 1)
         elif isinstance(s, Call):
             self.known_buffer(s.target)
             self.known_buffer(s.scratch)

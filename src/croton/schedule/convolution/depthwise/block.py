@@ -109,9 +109,13 @@ def block(
     moves: Moves,
     masks: Sequence[Expr | None],
     stored: Sequence[Expr | None],
+    past: Expr | None = None,
 ) -> Body:
-    """The block; ``masks`` are those of the vectors that are read, and ``stored`` of the result."""
-    return _Block(shape, buffers, moves, masks).body(start, stored)
+    """The block; ``masks`` are those of the vectors that are read, and ``stored`` of the result.
+
+    Where ``past`` holds, what is stored without a mask goes past the caches.
+    """
+    return _Block(shape, buffers, moves, masks).body(start, stored, past)
 
 
 def spread(x: Expr, group: int, c: int) -> Expr:
@@ -134,7 +138,7 @@ class _Block:
         self.near = (ZERO, moves.place, mul(moves.place, index(2)), moves.triples[0])
         self.row = Var("row_of_filters")
 
-    def body(self, start: Start, stored: Sequence[Expr | None]) -> Body:
+    def body(self, start: Start, stored: Sequence[Expr | None], past: Expr | None) -> Body:
         """All of it."""
         lanes, moves = self.shape.lanes, self.moves
         lines = [Var(f"write{i}") for i in range(self.shape.places)]
@@ -154,12 +158,28 @@ class _Block:
                 Let(line, add(lines[i - 1], moves.result) if i else start.result)
                 for i, line in enumerate(lines)
             ),
-            *(
-                Store(self.buffers.result, add(line, index(v * lanes)), s, stored[v])
+            *self.store(lines, stored, past),
+        )
+
+    def store(self, lines: list[Var], stored: Sequence[Expr | None], past: Expr | None) -> Body:
+        """Store the sums."""
+
+        def stores(past: bool) -> Body:
+            return tuple(
+                Store(
+                    self.buffers.result,
+                    add(line, index(v * self.shape.lanes)),
+                    s,
+                    stored[v],
+                    nontemporal=past,
+                )
                 for line, place_sums in zip(lines, self.sums, strict=True)
                 for v, s in enumerate(place_sums)
-            ),
-        )
+            )
+
+        if past is None or stored[0] is not None:
+            return stores(False)
+        return (If(past, stores(True), stores(False)),)
 
     def middle(self, start: Start, outer: Expr, filters: Expr) -> Body:
         """The taps of the middle dimension."""

@@ -28,6 +28,7 @@ class Tiling(NamedTuple):
     lanes: int
     registers: int
     l1: int
+    last: int
     #: Neighbouring places of a large and of a small block.
     places: tuple[int, int]
     #: Vectors of channels of a place that does not see all taps.
@@ -52,7 +53,7 @@ def tiling(dtype: str, machine: Machine, group: int) -> Tiling:
     lanes = machine.lanes(ITEMSIZE[dtype])
     if group < 1 or lanes % group:
         raise ValueError(f"groups of {group} channels do not fill vectors of {lanes} lanes")
-    return Tiling(dtype, group, lanes, machine.registers, machine.l1, (8, 4), 2)
+    return Tiling(dtype, group, lanes, machine.registers, machine.l1, machine.l3, (8, 4), 2)
 
 
 def all_channels(t: Tiling) -> Count:
@@ -125,6 +126,13 @@ def _channels(t: Tiling, source: str) -> Count:
     vectors = count("ceildiv", all_channels(t), t.lanes)
     parts = count("ceildiv", vectors, fitting)
     return count("mul", t.lanes, count("ceildiv", vectors, parts))
+
+
+def far(t: Tiling) -> Count:
+    """Whether an image and its result are too large for the last cache."""
+    places = [mul(f"{name}0", f"{name}1", f"{name}2") for name in "xy"]
+    size = mul("batch", all_channels(t), t.itemsize, count("add", *places))
+    return count("lt", t.last, size)
 
 
 def mul(*factors: Count) -> Count:

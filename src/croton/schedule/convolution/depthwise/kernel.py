@@ -10,7 +10,9 @@ from collections.abc import Callable
 
 from croton.kernel.build import add, index, mul, op, select, sub
 from croton.kernel.nodes import (
+    Aligned,
     Allocate,
+    Assign,
     Body,
     Buffer,
     Call,
@@ -20,6 +22,8 @@ from croton.kernel.nodes import (
     Function,
     If,
     Let,
+    Local,
+    Prefetch,
     Stmt,
     Store,
     Var,
@@ -75,14 +79,23 @@ from croton.schedule.product.pack import below
 #: How the filters lie that are read: ``direct`` if where they were given, else where they were
 #: packed to.
 OWN = ("direct", "start", "step0", "step1", "step2", "inner")
-SIZES = (*WALK_SIZES, *OWN, "tile_lines")
+#: ``far`` (0 or 1) is for arrays that are larger than the caches: results are stored past them,
+#: and what a line reads is fetched while the one before is computed.
+SIZES = (*WALK_SIZES, *OWN, "tile_lines", "far")
 
 TILE_LINES = Var("tile_lines")
+#: Whether results go past the caches.
+PAST = Var("past_caches", "bool")
+#: What is fetched next, and how many places of it with each block.
+FETCH, FETCHES = Var("fetch"), Var("fetches")
 #: Where the line begins in the source, the filters and the result, before the last dimension.
 SOURCE, FILTER, RESULT = Var("source_line"), Var("filter_line"), Var("result_line")
 #: Of the class of places along the last dimension: how many taps, the first one, and what it
 #: reads for the first place.
 TAPS2, TAP2, ORIGIN2 = Var("taps2"), Var("first_tap2"), Var("origin2")
+
+#: Bytes of a line of the caches.
+LINE_BYTES = 64
 
 #: Where a block begins: given its place, what that reads, its first tap and its taps.
 Starts = Callable[[Expr, Expr, Expr, Taps | Window], Start]
@@ -122,6 +135,7 @@ class _Lines:
             start += tile.FREE
         body = (
             *parts,
+            *self.past(),
             Allocate(self.table, index(start)),
             Choose(self.filters, op("ne", Var("direct"), ZERO), self.given, self.packed),
             *self.fill,
@@ -131,6 +145,22 @@ class _Lines:
         buffers = (self.source, self.given, self.packed, last)
         # Products and sums become one instruction where the machine has it.
         return Function(name, buffers, tuple(Var(n) for n in SIZES), body, contract=True)
+
+    @property
+    def can_pass(self) -> bool:
+        """Whether vectors may go past the caches: those that are whole lines of them."""
+        return not self.epilogue and self.t.lanes * self.t.itemsize == LINE_BYTES
+
+    def past(self) -> Body:
+        """Whether results go past the caches."""
+        if not self.can_pass:
+            return ()
+        whole = op("eq", op("mod", CHANNELS, index(self.t.lanes)), ZERO)
+        far, start = op("ne", Var("far"), ZERO), Var("aligned", "bool")
+        return (
+            Aligned(start, self.result, LINE_BYTES),
+            Let(PAST, op("and", op("and", far, whole), start)),
+        )
 
     def moves(self) -> Body:
         """What is added to go on."""
@@ -214,9 +244,40 @@ class _Lines:
             Let(SOURCE, mul(mul(row, d2.source), CHANNELS)),
             Let(FILTER, taps),
             Let(RESULT, result),
+            *self.fetch(),
             For(which, ZERO, d2.apart, self.places(which, (reached[0].many, reached[1].many))),
         ]
         return tuple(body)
+
+    def fetch(self) -> Body:
+        """What is fetched along with the line: its share of what the next one adds to it."""
+        d0, d1, d2 = self.dimensions
+        plane, first, places = Var("fetch_plane"), Var("fetch_first"), Var("fetch_places")
+        if self.forward:
+            plane_at, row = (
+                add(mul(at, d.stride), sub(mul(sub(k, ONE), dilation), before))
+                for at, d, k, dilation, before in (
+                    (AT0, d0, Var("k0"), Var("dilation0"), Var("before0")),
+                    (AT1, d1, Var("k1"), Var("dilation1"), Var("before1")),
+                )
+            )
+            start, number = mul(add(row, ONE), d2.source), mul(d1.stride, d2.source)
+        else:
+            # As many lines as there are classes share a row.
+            plane_at = floor(add(AT0, Var("before0")), d0.apart)
+            start = floor(mul(add(add(AT1, Var("before1")), d1.apart), d2.source), d1.apart)
+            number = ceil(d2.source, d1.apart)
+        planes = add(mul(IMAGE, d0.source), plane)
+        # Of the line, the part that the item has.
+        span = op("maximum", d2.result, ONE)
+        begin = add(first, floor(mul(places, PLACE0), span))
+        return (
+            Let(plane, plane_at),
+            Let(first, add(mul(mul(planes, d1.source), d2.source), start)),
+            Let(places, select(op("ne", Var("far"), ZERO), number, ZERO)),
+            Let(Var("fetch_own"), ceil(mul(places, sub(PLACE1, PLACE0)), span)),
+            Local(FETCH, mul(begin, CHANNELS)),
+        )
 
     def class_of(self, d: Dimension, at: Expr, body: list[Stmt]) -> tuple[Expr, Expr]:
         """The class of a place, and its number in there."""
@@ -238,7 +299,7 @@ class _Lines:
         runs, single, slides = Var("runs"), Var("single_taps"), Var("slides", "bool")
         inside, several, few = Var("inside"), Var("several"), Var("few", "bool")
         bigs, smalls, done = Var("big_blocks"), Var("small_blocks"), Var("in_big")
-        block, edges = Var("block"), sub(end, several)
+        block, blocks, edges = Var("block"), Var("blocks"), sub(end, several)
         taken = Taps(runs, single)
 
         def start(at: Expr, read: Expr, tap: Expr, last: Taps | Window) -> Start:
@@ -256,8 +317,11 @@ class _Lines:
             body: Body = (
                 Let(now, op("minimum", at, sub(high, index(size)))),
                 *self.channels(
-                    Shape(size, 1, self.t.lanes, self.t.group), start(now, read, TAP2, taken)
+                    Shape(size, 1, self.t.lanes, self.t.group),
+                    start(now, read, TAP2, taken),
+                    fetch=True,
                 ),
+                Assign(FETCH, add(FETCH, mul(FETCHES, CHANNELS))),
             )
             return For(block, ZERO, number, body)
 
@@ -286,6 +350,8 @@ class _Lines:
             Let(bigs, select(op("ge", several, index(big)), full, ZERO)),
             Let(done, mul(bigs, index(big))),
             Let(smalls, ceil(op("maximum", sub(several, done), ZERO), index(small))),
+            Let(blocks, op("maximum", add(bigs, smalls), ONE)),
+            Let(FETCHES, ceil(Var("fetch_own"), mul(blocks, d.apart))),
             whole(big, bigs, add(low, mul(block, index(big)))),
             whole(small, smalls, add(add(low, done), mul(block, index(small)))),
         )
@@ -329,8 +395,8 @@ class _Lines:
         """How many places of a class are among the first ``places`` from its first one on."""
         return places if self.forward else ceil(places, self.dimensions[2].apart)
 
-    def channels(self, shape: Shape, start: Start) -> Body:
-        """A block of places, for all channels of the item."""
+    def channels(self, shape: Shape, start: Start, fetch: bool = False) -> Body:
+        """A block of places, for all channels of the item; some of the source may be fetched."""
         buffers = Buffers(self.source, self.filters, self.result)
         starts = Var("from"), Var("filters_from"), Var("to")
         moved = start._replace(
@@ -347,10 +413,12 @@ class _Lines:
         stored = none if self.epilogue else masks
         step = index(vectors * lanes)
         rest = sub(C1, C)
+        past = PAST if self.can_pass else None
         body: Body = (
+            *(self.fetches() if fetch else ()),
             If(
                 op("ge", rest, step),
-                block(shape, buffers, moved, self.step, none, none),
+                block(shape, buffers, moved, self.step, none, none, past),
                 (
                     *(Let(m, below(rest, index(v * lanes), lanes)) for v, m in enumerate(masks)),
                     *block(shape, buffers, tail, self.step, masks, stored),
@@ -361,3 +429,13 @@ class _Lines:
             *(Let(s, v) for s, v in zip(starts, start[:3], strict=True)),
             For(C, C0, C1, body, step=step),
         )
+
+    def fetches(self) -> Body:
+        """Fetch a vector of some places of the source that are read later."""
+        place, line = Var("fetched_place"), LINE_BYTES // self.t.itemsize
+        at = add(add(FETCH, mul(place, CHANNELS)), C)
+        # What is needed a line later would only be in the way in the first cache.
+        loop = For(place, ZERO, FETCHES, (Prefetch(self.source, at, level=2),))
+        if self.t.lanes >= line:
+            return (loop,)
+        return (If(op("eq", op("mod", sub(C, C0), index(line)), ZERO), (loop,)),)

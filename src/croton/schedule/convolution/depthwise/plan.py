@@ -12,6 +12,7 @@ from croton.schedule.convolution.depthwise.choice import (
     all_channels,
     cut,
     cut_sums,
+    far,
     mul,
     tiling,
 )
@@ -90,6 +91,7 @@ def _lines(
         values[name] = size if prepared else count("select", neighbours, given, size)
     names = ("lines", "span", "width", "down", "pieces", "across", "tile_lines")
     values |= dict(zip(names, c, strict=False))
+    values["far"] = far(t)
     buffers = ("packed", "packed") if prepared else ("w", PACKED)
     table = count("add", 64, table_bytes(forward))
     main = Step(
