@@ -16,7 +16,7 @@ from croton.codegen.targets.cpu import host
 from croton.kernel.verify import verify
 from croton.schedule.convolution import direct_filters
 from croton.schedule.convolution.direct_filters.cut import cut
-from croton.schedule.convolution.direct_filters.shape import shape
+from croton.schedule.convolution.direct_filters.shape import CODE, covers, shape
 from croton.schedule.convolution.run import sizes_of
 from croton.schedule.counts import evaluate
 
@@ -73,6 +73,13 @@ LARGER = {
     "volumes": (2, (6, 7, 8), (3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1), 16, 33, 1),
     "padding beyond the filter": (2, (5, 6), (2, 3), (1, 1), (4, 5), (1, 1), 15, 10, 1),
     "dilated few channels": (2, (25, 26), (3, 3), (1, 1), (4, 4), (4, 4), 2, 20, 1),
+    "few channels and filters": (5, (21, 23), (3, 3), (1, 1), (1, 1), (1, 1), 3, 10, 1),
+    "one channel, few filters": (3, (28, 28), (5, 5), (1, 1), (2, 2), (1, 1), 1, 6, 1),
+    "few filters, long runs": (2, (31, 33), (9, 9), (1, 1), (4, 4), (1, 1), 5, 7, 1),
+    "few channels, strided": (3, (29, 30), (4, 3), (3, 2), (2, 1), (2, 1), 2, 50, 1),
+    "few of each in groups": (3, (17, 16), (3, 2), (2, 1), (1, 3), (3, 1), 6, 9, 3),
+    "few channels of volumes": (2, (6, 7, 8), (2, 3, 3), (1, 2, 1), (1, 1, 1), (2, 1, 1), 1, 20, 1),
+    "groups of a few vectors": (1, (9, 10), (3, 3), (1, 1), (1, 1), (1, 1), 140, 112, 7),
     "filter larger than image": (3, (4, 5), (7, 9), (1, 1), (3, 4), (1, 1), 20, 12, 1),
 }
 
@@ -108,9 +115,33 @@ def test_the_ways_are_chosen_by_size():
     assert not values["dilated few channels"]["merged"]
     assert not values["pieces"]["copied"]
     assert values["long lines"]["seg"] < values["long lines"]["length"]
+    assert values["one channel, few filters"]["stacked"]
+    assert values["one channel, few filters"]["turned"]
+    assert values["few filters, long runs"]["turned"]
+    assert not values["few filters, long runs"]["stacked"]
+    assert values["few channels, strided"]["stacked"]
+    assert not values["few channels, strided"]["turned"]
+    assert values["groups of a few vectors"]["span"] > 1
+    assert values["groups"]["span"] == 1
 
 
-@pytest.mark.parametrize("name", ["pieces", "many channels", "first layer", "groups"])
+@pytest.mark.parametrize("heights", [(14, 10, 8), (16, 8, 8), (6, 4, 2), (6, 4, 4)])
+def test_blocks_cover_all_rows(heights):
+    for rows in range(1, 300):
+        whole, rest = divmod(rows, heights[0])
+        code = covers(heights, whole > 0) >> CODE * -(-rest // 2)
+        numbers = whole + code % 4 - 1, code // 4 % 4, code // 16 % 4
+        assert min(numbers) >= 0
+        there = [h for h, n in zip(heights, numbers, strict=True) for _ in range(n)]
+        # None of them could be left out, and not much is wasted.
+        assert rows <= sum(there) < rows + min(there)
+        if rows >= heights[0]:
+            assert sum(there) <= rows + heights[0] - heights[1]
+
+
+@pytest.mark.parametrize(
+    "name", ["pieces", "many channels", "first layer", "groups", "few filters, long runs"]
+)
 def test_any_cut_gives_the_same_bits(compiled, name):
     x, y, how = larger(name, compiled.dtype)
     whole = compiled(x, y, *how)

@@ -39,17 +39,18 @@ def steps(kind: str, machine: Machine, dtype: str, epilogue: bool, when: Count) 
     c = cut(t)
     functions = _functions(t)
     values: dict[str, Count] = c._asdict()
-    items = product("groups", c.pieces, c.tap_groups, c.panel_groups)
+    items = product(c.group_groups, c.pieces, c.tap_groups, c.panel_groups)
     several = count("and", when, count("lt", 1, c.pieces))
     band = count("mul", t.itemsize, count("mul", c.chunk, c.pitch))
-    slack = (t.heights[0] + t.lanes) * t.itemsize
+    slack = (t.highest + 2 * t.lanes) * t.itemsize
+    own = count("add", count("add", sums.scratch_bytes(t) + slack, c.kept_bytes), band)
     first = Step(
         functions[0].name,
         ("x", "y", "w", PARTS),
         tuple(values.get(name, name) for name in sums.SIZES),
         count("select", when, items, 0),
         1,
-        count("add", sums.scratch_bytes(t) + slack, band),
+        own,
     )
     second = Step(
         functions[1].name,

@@ -54,12 +54,16 @@ class Gradient(NamedTuple):
 class Ahead(NamedTuple):
     """At each place, what is ``offset`` behind its beginning in ``buffer`` is asked for.
 
-    That is the gradient's buffer, if ``later`` holds, or else the image's.
+    That is the gradient's buffer, if ``later`` holds, or else the image's.  Where ``walks``
+    holds, what is asked for begins at ``start``, with ``pitch`` from each place to the next.
     """
 
     buffer: Buffer
     later: Expr
     offset: Expr
+    walks: Expr
+    start: Expr
+    pitch: Expr
 
 
 class Target(NamedTuple):
@@ -106,12 +110,15 @@ def block(
         Assign(y_at, add(y_at, y.pitch)),
     ]
     asked: list[Stmt] = []
+    walk: Body = ()
     if ahead is not None:
         ask_at, ask_pitch = Var("ask_at"), Var("ask_pitch")
-        asked = [
-            Local(ask_at, add(select(ahead.later, y_at, x_at), ahead.offset)),
-            Let(ask_pitch, select(ahead.later, y.pitch, x.pitch)),
-        ]
+        beside = add(select(ahead.later, y_at, x_at), ahead.offset)
+        walk = (
+            Local(ask_at, ahead.start),
+            Let(ask_pitch, select(ahead.walks, ahead.pitch, select(ahead.later, y.pitch, x.pitch))),
+        )
+        asked = [Assign(ask_at, select(ahead.walks, ask_at, beside))]
         step += [
             Prefetch(ahead.buffer, ask_at, level=2),
             Assign(ask_at, add(ask_at, ask_pitch)),
@@ -133,6 +140,7 @@ def block(
     more = tuple(Assign(s, op("add", s, Load(target.buffer, at, lanes))) for s, at in there)
     return (
         *(Local(s, const(0.0, t.dtype, lanes)) for s in flat),
+        *walk,
         For(line, index(0), lines.number, one_line),
         *(
             Let(start, add(starts[i - 1], target.pitch) if i else target.start)

@@ -6,8 +6,12 @@
 - With few channels the image's lines are *copied* with the zeros around them, and the
   rows of a block run over the places of the filter's last dimension as well, which lie side by
   side (``merged``).
+- Where that makes few rows, the lines that the filter meets in dimension 1 are copied side by
+  side, and the rows run over that dimension, too (``stacked``).
+- With few filters the blocks are ``turned``: their rows are filters, their columns what was
+  merged.  What is stacked or turned an item keeps in its scratch until its end.
 - An *item* is a few of the filter's lines (all places in its last dimension), a few panels of
-  filters of one group, and all places or, where the result is small, a *piece* of them; what
+  filters of one group or a few groups of one panel, and all places or, where the result is small, a *piece* of them; what
   the pieces sum up to is added in a second step.
 """
 
@@ -20,7 +24,7 @@ from croton.schedule.counts import Count, count
 
 #: Items that there should be, if each of them has this many products of numbers.
 ITEMS = 48
-LEAST = 1 << 21
+LEAST = 1 << 20
 #: The sums of all pieces may have as many elements, or one part in ``SHARE`` of what is given;
 #: a piece should have as many places.
 TEMPORARY = 1 << 18
@@ -52,6 +56,17 @@ class Cut(NamedTuple):
     #: Elements of the result, and from line to line of what is copied.
     result: Count
     pitch: Count
+    #: Conditions.
+    stacked: Count
+    turned: Count
+    #: How the sums that an item keeps lie: elements from row to row, and rows, for each line of
+    #: the filter; bytes in all.
+    sums_pitch: Count
+    sums_rows: Count
+    kept_bytes: Count
+    #: Groups of an item, and how many such items.
+    span: Count
+    group_groups: Count
 
 
 def cut(t: Shape) -> Cut:
@@ -67,8 +82,21 @@ def cut(t: Shape) -> Cut:
             for d in range(3)
         ),
     )
-    copied = count("lt", "channels", t.heights[0])
+    # Others have the rows of the highest block.
+    copied = count("lt", "channels", t.highest)
     merged = _all(copied, count("eq", "dilation2", 1))
+    run = count("mul", "k2", "channels")
+    stacked = _all(merged, count("lt", 1, "k1"), count("le", run, t.heights[0]))
+    run = count("mul", run, count("select", stacked, "k1", 1))
+    turned = _all(
+        merged,
+        count("le", "filters", t.panel),
+        count(
+            "lt",
+            count("mul", "filters", _up(run, t.lanes)),
+            count("mul", run, _up("filters", t.lanes)),
+        ),
+    )
     places = product("batch", "y0", "y1", "y2")
     length = count("select", joined, places, "y2")
     each = count("maximum", 1, count("ceildiv", length, t.depth))
@@ -76,23 +104,34 @@ def cut(t: Shape) -> Cut:
     rows = count("select", joined, 1, product("batch", "y0", "y1"))
     lines = count("mul", rows, count("ceildiv", length, seg))
 
-    run = count("mul", "k2", "channels")
-    filter_lines = count("mul", "k0", "k1")
-    taps, tap_groups = _even(filter_lines, count("ceildiv", ROWS, count("maximum", run, 1)))
+    filter_lines = count("mul", "k0", count("select", stacked, 1, "k1"))
+    few = count("ceildiv", ROWS, count("maximum", run, 1))
+    taps, tap_groups = _parts(
+        filter_lines, count("maximum", 1, count("floordiv", filter_lines, few))
+    )
     across = count("ceildiv", "filters", t.panel)
 
     # So many pieces as make enough items, but for their sums' memory and lengths.
     result = product("k0", "k1", "k2", "channels", "groups", "filters")
-    work = product("k0", "k1", run, "groups", across, t.panel, places)
+    each = count(
+        "select",
+        turned,
+        count("mul", "filters", _up(run, t.lanes)),
+        count("mul", run, _up("filters", t.lanes)),
+    )
+    work = product(filter_lines, each, "groups", places)
     wanted = count("minimum", ITEMS, count("floordiv", work, LEAST))
     given = count("add", product("batch", "x0", "x1", "x2", "channels"), product(places, "filters"))
     room = count("maximum", TEMPORARY, count("floordiv", count("mul", "groups", given), SHARE))
     most = count("floordiv", room, count("maximum", result, 1))
     most = count("maximum", 1, count("minimum", most, count("floordiv", places, PIECE)))
-    parts = count("mul", "groups", tap_groups)
-    possible = count("mul", count("minimum", wanted, most), count("mul", parts, across))
+    # Several groups of one panel each can use a table together.
+    together = _all(count("eq", copied, 0), count("eq", across, 1))
+    lots = count("select", together, "groups", across)
+    parts = count("mul", count("select", together, 1, "groups"), tap_groups)
+    possible = count("mul", count("minimum", wanted, most), count("mul", parts, lots))
     panels, panel_groups = _even(
-        across, count("minimum", PANELS, count("floordiv", possible, count("maximum", 1, wanted)))
+        lots, count("minimum", PANELS, count("floordiv", possible, count("maximum", 1, wanted)))
     )
     pieces = count("ceildiv", wanted, count("maximum", 1, count("mul", parts, panel_groups)))
     pieces = count("maximum", 1, count("minimum", pieces, most))
@@ -104,6 +143,15 @@ def cut(t: Shape) -> Cut:
         count("add", 1, count("mul", count("sub", seg, 1), "stride2")),
         count("mul", taps_of_run, "dilation2"),
     )
+    # The rows that are copied for a line, in whole steps from place to place.
+    width = count("mul", "channels", count("select", stacked, "k1", 1))
+    step = count("maximum", 1, count("mul", width, "stride2"))
+    pitch = count("mul", step, count("ceildiv", count("mul", columns, width), step))
+    kept = count("or", stacked, turned)
+    high = count("add", count("select", turned, "filters", run), t.highest)
+    wide = count("select", turned, _up(run, t.panel), count("mul", panels, t.panel))
+    sums_rows, sums_pitch = count("select", kept, high, 0), count("select", kept, wide, 0)
+    kept_bytes = product(taps, sums_rows, sums_pitch, t.itemsize)
     return Cut(
         joined,
         copied,
@@ -116,10 +164,17 @@ def cut(t: Shape) -> Cut:
         count("maximum", 1, count("ceildiv", lines, share)),
         taps,
         tap_groups,
-        panels,
-        panel_groups,
+        count("select", together, 1, panels),
+        count("select", together, 1, panel_groups),
         result,
-        count("select", copied, count("mul", columns, "channels"), 0),
+        count("select", copied, pitch, 0),
+        stacked,
+        turned,
+        sums_pitch,
+        sums_rows,
+        _up(kept_bytes, 64),
+        count("select", together, panels, 1),
+        count("select", together, panel_groups, "groups"),
     )
 
 
@@ -133,9 +188,18 @@ def product(*factors: Count) -> Count:
 
 def _even(whole: Count, most: Count) -> tuple[Count, Count]:
     """Parts of at most about ``most`` (at least 1) and alike, and their number."""
-    number = count("maximum", 1, count("ceildiv", whole, count("maximum", most, 1)))
+    return _parts(whole, count("maximum", 1, count("ceildiv", whole, count("maximum", most, 1))))
+
+
+def _parts(whole: Count, number: Count) -> tuple[Count, Count]:
+    """About ``number`` (at least 1) parts that are alike: their size and number."""
     each = count("maximum", 1, count("ceildiv", whole, number))
     return each, count("ceildiv", whole, each)
+
+
+def _up(value: Count, to: int) -> Count:
+    """``value`` rounded up to a multiple."""
+    return count("mul", count("ceildiv", value, to), to)
 
 
 def _all(*conditions: Count) -> Count:

@@ -20,6 +20,7 @@ from croton.kernel.nodes import (
     Load,
     Local,
     Prefetch,
+    Stmt,
     Store,
     Var,
 )
@@ -35,8 +36,13 @@ LINE0, LINE1 = Var("line0"), Var("line1")
 FIRST = tuple(Var(f"first_{name}") for name in ("image", "p0", "p1", "part"))
 #: ... and how many lines a row has.
 PER_ROW = Var("lines_of_row")
-#: The place in the filter, and the group.
+#: The place in the filter, the group, and the item's first one and the one behind its last.
 T0, T1, T2, GROUP = Var("t0"), Var("t1"), Var("t2"), Var("group")
+GROUP0, GROUP1 = Var("group0"), Var("group1")
+#: Lanes of the vectors with which lines are stacked: few channels mostly.
+SHORT = 4
+#: Lines of the image that are copied side by side, and elements from place to place.
+SIDES, X_PITCH = Var("sides"), Var("x_pitch")
 #: How many lines the table has.
 COUNT = Var("lines_there")
 
@@ -76,11 +82,12 @@ class Table:
         q0, q1, q2 = Var("q0"), Var("q1"), Var("q2")
         shift, low, high = Var("shift"), Var("inside_from"), Var("inside_to")
         begin, number, origin = Var("begin"), Var("number"), Var("origin")
-        copied = s["copied"]
+        copied, slot_places = s["copied"], Var("places_of_slot")
         there = Var("line_there", "bool")
         entry = mul(COUNT, index(ENTRY))
         q_line = add(mul(add(mul(n, s["x0"]), q0), s["x1"]), q1)
         bounds: Body = (
+            Let(slot_places, op("floordiv", s["pitch"], op("maximum", X_PITCH, ONE))),
             Let(shift, sub(mul(T2, s["dilation2"]), s["before2"])),
             # The first place of a row that meets the image, and the one behind the last.
             Let(low, ceildiv(op("maximum", sub(ZERO, shift), ZERO), s["stride2"])),
@@ -96,24 +103,33 @@ class Table:
             Let(begin, select(copied, start, op("maximum", start, low))),
             Let(number, sub(select(copied, stop, op("minimum", stop, high)), begin)),
             Let(q2, add(mul(begin, s["stride2"]), shift)),
-            Let(origin, add(mul(q_line, mul(s["x2"], self.wide)), mul(GROUP, s["channels"]))),
+            Let(origin, mul(q_line, mul(s["x2"], self.wide))),
             Let(
                 there,
                 _all(
-                    op("ge", q0, ZERO),
-                    op("lt", q0, s["x0"]),
-                    op("ge", q1, ZERO),
-                    op("lt", q1, s["x1"]),
+                    _inside(q0, s["x0"]),
+                    op("or", s["stacked"], _inside(q1, s["x1"])),
                     op("gt", number, ZERO),
                 ),
             ),
         )
+        in_result, in_image = Var("in_result"), Var("in_image")
         slot = mul(COUNT, s["pitch"])
         direct = add(origin, mul(q2, self.wide))
         keep: Body = (
-            If(copied, self.copy(slot, origin, q2, number)),
-            Store(self.table, entry, select(copied, slot, direct)),
-            Store(self.table, add(entry, ONE), add(base, sub(begin, start))),
+            If(copied, self.copy(slot, origin, q1, q2, number)),
+            Let(in_result, add(base, sub(begin, start))),
+            Let(in_image, select(copied, slot, direct)),
+            Store(
+                self.table,
+                entry,
+                select(s["turned"], mul(in_result, index(self.t.panel)), in_image),
+            ),
+            Store(
+                self.table,
+                add(entry, ONE),
+                select(s["turned"], mul(COUNT, slot_places), in_result),
+            ),
             Store(self.table, add(entry, index(2)), number),
             Assign(COUNT, add(COUNT, ONE)),
         )
@@ -147,18 +163,12 @@ class Table:
             For(line, LINE0, LINE1, (*find, If(there, keep), *step)),
         )
 
-    def copy(self, to: Expr, origin: Expr, q2: Expr, number: Expr) -> Body:
-        """Copy the places from ``q2`` of the image's line at ``origin``, for so many places.
-
-        Zeros are written before, then what is there, then zeros behind: whole vectors, of which
-        the next ones write over what is too much.
-        """
-        s, channels = self.size, self.size["channels"]
+    def copy(self, to: Expr, origin: Expr, q1: Expr, q2: Expr, number: Expr) -> Body:
+        """Copy the places from ``q2`` of the image's line at ``origin``, for so many places."""
+        s = self.size
         taps, columns = Var("taps_beyond"), Var("columns")
         before, inside = Var("columns_before"), Var("columns_inside")
-        behind = Var("columns_behind")
-        runs, long, at = Var("runs"), Var("run_length"), Var("run")
-        lone = op("eq", s["groups"], ONE)
+        last = op("minimum", columns, sub(s["x2"], q2))
         start = Var("run_from")
         return (
             Let(taps, select(s["merged"], sub(s["k2"], ONE), ZERO)),
@@ -167,13 +177,35 @@ class Table:
                 add(ONE, total((sub(number, ONE), s["stride2"]), (taps, s["dilation2"]))),
             ),
             Let(before, _clip(sub(ZERO, q2), columns)),
-            Let(inside, op("maximum", sub(op("minimum", columns, sub(s["x2"], q2)), before), ZERO)),
+            Let(inside, op("maximum", sub(last, before), ZERO)),
+            # Of what is copied, an item has one group.
+            Let(
+                start,
+                total((origin, ONE), (add(q2, before), self.wide), (GROUP0, s["channels"])),
+            ),
+            If(
+                s["stacked"],
+                self.stack(to, start, q1, columns, before, inside),
+                self.alone(to, start, columns, before, inside),
+            ),
+        )
+
+    def alone(self, to: Expr, start: Expr, columns: Expr, before: Expr, inside: Expr) -> Body:
+        """Copy one line.
+
+        Zeros are written before, then what is there, then zeros behind: whole vectors, of which
+        the next ones write over what is too much.
+        """
+        s, channels = self.size, self.size["channels"]
+        behind = Var("columns_behind")
+        runs, long, at = Var("runs"), Var("run_length"), Var("run")
+        lone = op("eq", s["groups"], ONE)
+        return (
             Let(behind, sub(columns, add(before, inside))),
             *self.zeros("zeros_before", to, mul(before, channels)),
             # The channels of all places are one run, unless those of other groups are between.
             Let(runs, select(lone, ONE, inside)),
             Let(long, select(lone, mul(inside, channels), channels)),
-            Let(start, add(origin, mul(add(q2, before), self.wide))),
             For(
                 at,
                 ZERO,
@@ -186,6 +218,56 @@ class Table:
             ),
             *self.zeros(
                 "zeros_behind", add(to, mul(add(before, inside), channels)), mul(behind, channels)
+            ),
+        )
+
+    def stack(
+        self, to: Expr, start: Expr, q1: Expr, columns: Expr, before: Expr, inside: Expr
+    ) -> Body:
+        """Copy the lines that the filter meets in dimension 1 side by side, place by place."""
+        s, lanes = self.size, min(SHORT, self.t.lanes)
+        side, channel, mask = Var("side"), Var("channel"), Var("channels_there", "bool", lanes)
+        first, behind, pitch = Var("side_from"), Var("side_behind"), Var("side_pitch")
+        source, goal = Var("column_from"), Var("column_to")
+        zeros = const(0.0, self.t.dtype, lanes)
+        there = _inside(add(q1, mul(side, s["dilation1"])), s["x1"])
+
+        def part(name: str, begin: Expr, end: Expr, value: Expr) -> Stmt:
+            step: Body = (
+                Store(self.band, goal, value, mask),
+                Assign(goal, add(goal, pitch)),
+                Assign(source, add(source, self.wide)),
+            )
+            return For(Var(name), begin, end, step)
+
+        body: Body = (
+            Let(mask, below(s["channels"], channel, lanes)),
+            Local(goal, total((side, s["channels"]), (to, ONE), (channel, ONE))),
+            # The columns before are not in the image.
+            Local(
+                source,
+                total(
+                    (side, mul(s["dilation1"], mul(s["x2"], self.wide))),
+                    (start, ONE),
+                    (first, mul(self.wide, index(-1))),
+                    (channel, ONE),
+                ),
+            ),
+            part("stacked_before", ZERO, first, zeros),
+            part("stacked_inside", first, behind, Load(self.x, source, lanes, mask)),
+            part("stacked_behind", behind, columns, zeros),
+        )
+        return (
+            Let(pitch, mul(s["channels"], SIDES)),
+            For(
+                side,
+                ZERO,
+                SIDES,
+                (
+                    Let(first, select(there, before, columns)),
+                    Let(behind, select(there, add(before, inside), columns)),
+                    For(channel, ZERO, s["channels"], body, step=index(lanes)),
+                ),
             ),
         )
 
@@ -233,6 +315,10 @@ class Table:
                 ),
             ),
         )
+
+
+def _inside(place: Expr, extent: Expr) -> Expr:
+    return op("and", op("ge", place, ZERO), op("lt", place, extent))
 
 
 def _clip(value: Expr, most: Expr) -> Expr:
