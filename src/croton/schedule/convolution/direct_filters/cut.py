@@ -11,8 +11,8 @@
 - With few filters the blocks are ``turned``: their rows are filters, their columns what was
   merged.  What is stacked or turned an item keeps in its scratch until its end.
 - An *item* is a few of the filter's lines (all places in its last dimension), a few panels of
-  filters of one group or a few groups of one panel, and all places or, where the result is small, a *piece* of them; what
-  the pieces sum up to is added in a second step.
+  filters of one group or a few groups of one panel, and all places or, where the result is small,
+  a *piece* of them; what the pieces sum up to is added in a second step.
 """
 
 from __future__ import annotations
