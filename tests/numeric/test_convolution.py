@@ -472,6 +472,9 @@ def test_errors_in_a_call():
     f = croton.function([x, w], nnet.conv2d(x, w))
     with pytest.raises(ValueError, match=r"(?s)filter and padded image .*: 5 and 4.*test_conv"):
         f(ones((1, 3, 4, 4)), ones((1, 3, 5, 2)))
+    # Shapes are shown as the program gave them, however kernels want them.
+    with pytest.raises(ValueError, match=r"\(1, 3, 4, 5\) and \(6, 2, 1, 2\) \(channels"):
+        f(ones((1, 3, 4, 5)), ones((6, 2, 1, 2)))
 
 
 def test_integers_have_no_gradient():

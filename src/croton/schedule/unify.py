@@ -70,14 +70,20 @@ class SizeCheck:
             used.append(registers.of(size))
             return f"{{{len(used) - 1}}}"
 
+        # Where rewriting has changed an op's order of dimensions, the program's own is shown.
+        written = getattr(self.node.op, "written", None)
+        op, orders = (self.node.op, []) if written is None else written()
         shapes = []
-        for v in self.node.inputs:
+        for k, v in enumerate(self.node.inputs):
             if isinstance(v.type, TensorType) and v.type.ndim:
-                inner = ", ".join(show(s) for s in self.sizes.shape(v))
+                shape = self.sizes.shape(v)
+                if k < len(orders):
+                    shape = tuple(shape[d] for d in orders[k])
+                inner = ", ".join(map(show, shape))
                 shapes.append(f"({inner},)" if v.type.ndim == 1 else f"({inner})")
         where = details(self.node) + trace.describe(self.node.made_at)
         where = where.replace("{", "{{").replace("}", "}}")
-        name = str(self.node.op).replace("{", "{{").replace("}", "}}")
+        name = str(op).replace("{", "{{").replace("}", "}}")
         given = " and ".join(shapes)
         if self.kind == "index":
             text = (

@@ -81,6 +81,11 @@ class _Convolving(Op):
     def _like(self, op: type[_Convolving]) -> Any:
         return op(self.strides, self.padding, self.dilation, self.groups, self.channels_last)
 
+    def written(self) -> tuple[_Convolving, list[tuple[int, ...]]]:
+        """The op as programs write it, with channels first, and the order of each input for it."""
+        plain = type(self)(self.strides, self.padding, self.dilation, self.groups)
+        return plain, [self.channels_first(part) for part in self.parts[:2]]
+
     def channels_first(self, part: str) -> tuple[int, ...]:
         """Which dimensions of a ``part`` make it one with channels before spatial dimensions."""
         rank = len(self.strides)
