@@ -117,3 +117,20 @@ def test_the_graph_can_be_shown_where_it_needs_what_is_assumed():
     assert "max" in str(croton.printing.debugprint(f, file="str")).lower()
     assert f() == -np.tanh(0.0)
     assert w in f.maker.fgraph.variables
+
+
+def test_a_variable_of_which_only_the_shape_is_left():
+    x, scale = croton.shared(np.zeros((2, 3))), croton.shared(np.float64(2))
+    f = croton.function([], T.ones_like(x) * scale)
+    for shape in [(2, 3), (3, 17), (0, 1)]:
+        x.set_value(np.zeros(shape))
+        np.testing.assert_array_equal(f(), np.full(shape, 2.0))
+
+
+def test_an_update_by_the_shape_of_another_variable():
+    x, y = croton.shared(np.zeros((2, 3))), croton.shared(np.zeros((1, 1)))
+    f = croton.function([], y, updates=[(y, T.ones_like(x))])
+    for shape in [(2, 3), (4, 1)]:
+        x.set_value(np.zeros(shape))
+        f()
+        assert y.get_value().shape == shape

@@ -443,7 +443,9 @@ class _Definition:
             return pipeline.rewrite_graph(fresh, outputs, targets, swaps | stands, self.mode)
 
         def schedule(rewritten: Any) -> Any:
-            return pipeline.schedule_graph(rewritten, fresh, self.name, self.borrowed)
+            return pipeline.schedule_graph(
+                rewritten, fresh, self.name, self.borrowed, list(stands.values())
+            )
 
         info = Function(
             self.name, self.mode, self.inputs, self.outputs, self.state, rewrite, schedule

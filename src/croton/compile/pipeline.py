@@ -53,12 +53,19 @@ def rewrite_graph(
 
 
 def schedule_graph(
-    rewritten: Rewritten, inputs: Sequence[Variable], name: str, borrowed: Sequence[bool]
+    rewritten: Rewritten,
+    inputs: Sequence[Variable],
+    name: str,
+    borrowed: Sequence[bool],
+    assumed: Sequence[SharedVariable],
 ) -> Scheduled:
-    """The graph as a Program and the kernels that it launches."""
-    return schedule(
-        inputs, rewritten.outputs, rewritten.updates, cpu.host().machine, name, borrowed
-    )
+    """The graph as a Program and the kernels that it launches.
+
+    A call finds out whether the ``assumed`` variables have the shapes that they were taken to
+    have, even where nothing but these shapes is left of them.
+    """
+    machine = cpu.host().machine
+    return schedule(inputs, rewritten.outputs, rewritten.updates, machine, name, borrowed, assumed)
 
 
 def link(scheduled: Scheduled) -> kernels.Linked:

@@ -57,10 +57,14 @@ def schedule(
     machine: Machine,
     name: str = "function",
     borrowed: Sequence[bool] = (),
+    assumed: Sequence[SharedVariable] = (),
 ) -> Scheduled:
-    """The program that computes ``outputs`` from ``inputs`` and updates shared variables."""
+    """The program that computes ``outputs`` from ``inputs`` and updates shared variables.
+
+    The ``assumed`` variables are among its arguments whether or not it reads them.
+    """
     with trace.made_by(()):
-        return _Assembly(inputs, outputs, updates, machine, name, borrowed).run()
+        return _Assembly(inputs, outputs, updates, machine, name, borrowed, assumed).run()
 
 
 class _Assembly:
@@ -72,10 +76,12 @@ class _Assembly:
         machine: Machine,
         name: str,
         borrowed: Sequence[bool],
+        assumed: Sequence[SharedVariable],
     ) -> None:
         self.inputs = list(inputs)
         self.outputs = list(outputs)
         self.updates = list(updates)
+        self.assumed = list(assumed)
         self.machine = machine
         self.name = name
         self.borrowed = list(borrowed) or [False] * len(self.outputs)
@@ -169,7 +175,7 @@ class _Assembly:
         for k, v in enumerate(self.inputs):
             self._bind("input", k, v)
         needed = graph_inputs(wanted)
-        for v in (*needed, *(s for s, _ in self.updates)):
+        for v in (*needed, *(s for s, _ in self.updates), *self.assumed):
             if v in self.number:
                 continue
             if isinstance(v, SharedVariable):
