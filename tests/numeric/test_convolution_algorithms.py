@@ -19,6 +19,10 @@ SHAPES = {
     "product": ((3, 17, 9, 8), (35, 17, 1, 1), "valid", (1, 1), (1, 1), 1),
     "strided product": ((3, 17, 9, 8), (35, 17, 1, 1), "valid", (2, 2), (1, 1), 1),
     "groups": ((2, 12, 10, 9), (18, 4, 3, 3), "half", (1, 2), (1, 1), 3),
+    "wide groups": ((2, 14, 10, 9), (140, 7, 5, 3), "half", (1, 1), (1, 1), 2),
+    "winograd, groups": ((3, 51, 14, 13), (72, 17, 3, 3), "half", (1, 1), (1, 1), 3),
+    "winograd, wide groups": ((3, 66, 9, 13), (150, 33, 3, 3), "half", (1, 1), (1, 1), 2),
+    "groups of four": ((2, 24, 10, 9), (24, 4, 3, 3), "half", (1, 1), (1, 1), 6),
     "depthwise": ((2, 37, 10, 9), (37, 1, 3, 3), "half", (2, 1), (1, 1), 37),
 }
 
@@ -140,3 +144,27 @@ def test_channels_last_is_another_order_of_the_same(rank):
 def test_channels_last_needs_channels():
     with pytest.raises(TypeError, match="rank 3 or more"):
         T.signal.pool.pool_2d(T.fmatrix(), (2, 2), channels_last=True)
+
+
+@pytest.mark.parametrize("name", ["wide groups", "winograd, groups", "groups of four", "depthwise"])
+@pytest.mark.parametrize("constant", [False, True])
+def test_a_mask_on_the_result_of_groups(name, constant):
+    image, filters, border, strides, dilation, groups = SHAPES[name]
+    rng = np.random.default_rng(0)
+    x = T.ftensor4("x")
+    values = rng.standard_normal(filters).astype("f")
+    w = T.constant(values) if constant else croton.shared(values)
+    y = T.nnet.conv2d(
+        x, w, border_mode=border, subsample=strides, filter_dilation=dilation, num_groups=groups
+    )
+    mask = T.shared_randomstreams.RandomStreams(7).binomial(y.shape, p=0.5, dtype="float32")
+    given = rng.standard_normal(image).astype("f")
+    f = croton.function([x], [y * mask, y])
+    masked, plain = f(given)
+    kept = masked != 0
+    assert 0.4 < kept.mean() < 0.6
+    np.testing.assert_array_equal(masked, np.where(kept, plain, 0))
+    (want,) = evaluate([y], {x: given})
+    np.testing.assert_allclose(plain, want, rtol=0, atol=1e-5 * np.abs(want).max())
+    launched = " ".join(f.program.kernels)
+    assert "epilogue" in launched

@@ -13,7 +13,7 @@ from croton.kernel import build
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Allocate, Buffer, Fail, For, Function, If, Let, Load, Store, Var
 from croton.kernel.verify import verify
-from croton.schedule.convolution.depthwise import pack_filters, steps
+from croton.schedule.convolution.depthwise import steps
 from croton.schedule.convolution.run import run_convolution, sizes_of
 from croton.schedule.counts import evaluate
 from croton.schedule.product import tile
@@ -306,42 +306,6 @@ def test_an_image_keeps_its_nan_to_its_neighbours(compiled):
     if compiled.kind != "filters":
         assert len(lost) == 6  # two rows of the result see the first row, and three columns
         assert set(lost[:, 0]) == {1}
-
-
-@pytest.mark.parametrize("group", [1, 2])
-@pytest.mark.parametrize("kind", ["forward", "inputs"])
-def test_filters_may_be_packed_before(kind, group):
-    case = Case(np.random.default_rng(1), "float64", *CASES["stride"], "theano", group)
-    plain = Compiled(kind, "float64", host().machine, group=group)(case)
-    prepared = Compiled(kind, "float64", host().machine, group=group, prepared=True)
-    packed = pack_filters(case.w, kind)
-    assert packed.shape == (3, 3, group, 40)
-    names = case.names()
-    # Where the filters were does not matter any more.
-    names |= dict.fromkeys(("w_start", "w_filter", "w_channel", "w_step1", "w_step2"), 12345)
-    left = case.operands(kind)[0]
-    out = np.zeros_like(plain)
-    (step,) = prepared.plan.steps
-    assert "w" not in step.buffers
-    from_packed = _run_packed(prepared, names, kind, left, packed, out)
-    assert from_packed.tobytes() == plain.tobytes()
-
-
-def _run_packed(compiled, names, kind, left, packed, out):
-    # ``run`` finds buffers by their names.
-    plan = compiled.plan
-    renamed = plan._replace(
-        steps=tuple(
-            s._replace(buffers=tuple("w" if b == "packed" else b for b in s.buffers))
-            for s in plan.steps
-        )
-    )
-    return run_convolution(kind, renamed, compiled.library.address, names, left, packed, out)
-
-
-def test_filters_that_are_packed_make_groups():
-    with pytest.raises(ValueError, match="do not make groups"):
-        pack_filters(np.zeros((3, 3, 3, 8)))
 
 
 @pytest.mark.parametrize("kind", KINDS)

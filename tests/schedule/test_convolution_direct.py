@@ -17,7 +17,6 @@ from croton.kernel.verify import verify
 from croton.schedule.convolution import direct
 from croton.schedule.convolution.run import run_convolution, sizes_of
 from croton.schedule.product.tiling import tiling
-from croton.schedule.running import run
 
 
 class Compiled:
@@ -119,24 +118,3 @@ def test_places_that_no_tap_reaches_are_zero(compiled):
     got = got.reshape(9, 9, 3)
     got[::3, ::3] = 0
     assert not got.any()
-
-
-@pytest.mark.parametrize("kind", ["forward", "inputs"])
-@pytest.mark.parametrize("groups", [1, 3])
-def test_filters_prepared_in_numpy_are_the_same(compiled, kind, groups):
-    rng = np.random.default_rng(0)
-    c, f = 5, 40
-    one, shapes = (1, 1), ((2, 9, 8, groups * c), (2, 3, c, groups * f), (2, 8, 6, groups * f))
-    p = Problem(*shapes, one, (0, 0), one, groups)
-    x, w, y = random_arrays(p, compiled.dtype, rng)
-    names, a = compiled.names(p, w), x if kind == "forward" else y
-    want = run_convolution(
-        kind, compiled.plans[kind], compiled.library.address, names, a, memory(w)
-    )
-    plan = direct.steps(kind, compiled.t, prepared=True)
-    packed = direct.prepare(kind, w.reshape(1, *w.shape), groups, compiled.t)
-    got = np.empty_like(want)
-    source, result = ("x", "y") if kind == "forward" else ("y", "x")
-    buffers = {source: a, "packed": packed, result: got}
-    run(plan, compiled.library.address, buffers, names)
-    assert np.array_equal(got, want)

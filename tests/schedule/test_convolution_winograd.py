@@ -15,13 +15,12 @@ from croton.kernel.nodes import Allocate, Buffer, Fail, For, Function, If, Let, 
 from croton.kernel.verify import verify
 from croton.schedule.convolution.run import run_convolution, sizes_of
 from croton.schedule.convolution.winograd.choice import cost, fits
-from croton.schedule.convolution.winograd.filters import prepare
 from croton.schedule.convolution.winograd.matrices import POINTS, TAPS, matrices
-from croton.schedule.convolution.winograd.plan import PACKED, steps
+from croton.schedule.convolution.winograd.plan import steps
 from croton.schedule.counts import evaluate
 from croton.schedule.product import tile
 from croton.schedule.product.tiling import tiling
-from croton.schedule.running import Callee, run
+from croton.schedule.running import Callee
 
 DTYPES = ("float32", "float64")
 KINDS = ("forward", "inputs")
@@ -34,9 +33,14 @@ MACHINES = {
 ROUNDINGS = {4: 6, 6: 20}
 
 
-def direct(kind, image, w, shape, before, dilation=(1, 1)):
+def direct(kind, image, w, shape, before, dilation=(1, 1), groups=1):
     """The convolution of ``kind``, by its definition; ``shape``: of the result."""
     found = np.zeros(shape)
+    if groups > 1:
+        parts = [np.split(a, groups, axis=-1) for a in (image, w, found)]
+        shape = parts[2][0].shape
+        each = [direct(kind, i, k, shape, before, dilation) for i, k, _ in zip(*parts, strict=True)]
+        return np.concatenate(each, axis=-1)
     for tap in np.ndindex(w.shape[:2]):
         taps = w[tap] if kind == "forward" else w[tap].T
         (to1, from1), (to2, from2) = (
@@ -59,9 +63,9 @@ def shifted(kind, have, want, shift):
 class Compiled:
     """The kernels for a dtype and a reach of tiles, loaded once."""
 
-    def __init__(self, dtype, machine, reach):
+    def __init__(self, dtype, machine, reach, narrow):
         self.t, self.reach = tiling(dtype, machine), reach
-        self.plans = {kind: steps(kind, self.t, reach=reach) for kind in KINDS}
+        self.plans = {kind: steps(kind, self.t, reach=reach, narrow=narrow) for kind in KINDS}
         target = host()
         functions = self.plans["forward"].functions
         assert functions == self.plans["inputs"].functions
@@ -75,17 +79,18 @@ class Compiled:
 @pytest.fixture(
     scope="module",
     params=[
-        *((d, m, 6) for d in DTYPES for m in ("host", "middle", "narrow")),
-        *((d, m, 4) for d, m in zip(DTYPES, ("host", "narrow"), strict=True)),
+        *((d, m, 6, d == "float64") for d in DTYPES for m in ("host", "middle", "narrow")),
+        *((d, m, 4, False) for d, m in zip(DTYPES, ("host", "narrow"), strict=True)),
+        ("float32", "host", 6, True),
     ],
     ids=str,
 )
 def compiled(request):
-    dtype, name, reach = request.param
+    dtype, name, reach, narrow = request.param
     machine = MACHINES.get(name, host().machine)
     if machine.vector > host().machine.vector:
         pytest.skip("vectors wider than this machine has")
-    return Compiled(dtype, machine, reach)
+    return Compiled(dtype, machine, reach, narrow)
 
 
 class Case:
@@ -93,24 +98,26 @@ class Case:
 
     def __init__(
         self, kind, dtype, batch, channels, filters, x, before, layout,
-        extra=0, depth=1, taps=3, dilation=(1, 1),
+        extra=0, depth=1, taps=3, dilation=(1, 1), groups=1,
     ):  # fmt: skip
         rng = np.random.default_rng(channels + 7 * filters)
         lost = [(taps - 1) * d for d in dilation]
         y = [max(0, n + 2 * b - k + extra) for n, b, k in zip(x, before, lost, strict=True)]
-        self.kind, self.before, self.dilation = kind, before, dilation
-        x_shape, y_shape = (batch, depth, *x, channels), (batch, depth, *y, filters)
+        self.kind, self.before, self.dilation, self.groups = kind, before, dilation, groups
+        x_shape = batch, depth, *x, groups * channels
+        y_shape = batch, depth, *y, groups * filters
         into, self.shape = (x_shape, y_shape) if kind == "forward" else (y_shape, x_shape)
         self.image = rng.standard_normal(into).astype(dtype)
-        self.w = filters_of(rng, taps, channels, filters, dtype, layout)
+        self.w = filters_of(rng, taps, channels, groups * filters, dtype, layout)
         one, none = (1, 1, 1), (0, *before)
-        self.names = sizes_of(x_shape, self.w[None], y_shape, one, none, (1, *dilation))
+        apart = (1, *dilation)
+        self.names = sizes_of(x_shape, self.w[None], y_shape, one, none, apart, groups)
         assert evaluate(fits(6), self.names)
 
     def close(self, got, reach):
         """Whether the result is as near as it should be."""
         image, w = self.image.astype(np.float64), self.w.astype(np.float64)
-        how = self.shape, self.before, self.dilation
+        how = self.shape, self.before, self.dilation, self.groups
         want = direct(self.kind, image, w, *how)
         most = direct(self.kind, np.abs(image), np.abs(w), *how).max(initial=0)
         if image.size and w.size:
@@ -236,6 +243,28 @@ def test_larger_sizes(compiled, kind, shape):
     case.close(case.run(compiled), compiled.reach)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("shape", "groups"),
+    [
+        ((2, 3, 5, (7, 9), (1, 1)), 2),
+        ((1, 16, 16, (14, 14), (1, 1)), 5),
+        ((3, 17, 49, (6, 5), (1, 0)), 3),
+        ((2, 40, 70, (9, 9), (0, 0)), 2),
+        ((1, 9, 80, (6, 300), (1, 1)), 2),  # lines longer than a block
+        ((1, 9, 150, (6, 7), (1, 1)), 4),  # few tiles: items are some of the columns
+        ((0, 4, 4, (6, 7), (1, 1)), 2),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("layout", ["theano", "sparse"])
+def test_groups(compiled, kind, shape, groups, layout):
+    case = Case(kind, compiled.t.dtype, *shape, layout, groups=groups)
+    case.close(case.run(compiled), compiled.reach)
+    ones = case.run(compiled, cuts=lambda n: [(i, i + 1) for i in reversed(range(n))])
+    case.close(ones, compiled.reach)
+
+
 def test_few_tiles_are_cut_by_columns_and_many_by_tiles():
     t = tiling("float32", MACHINES["wide"])
     product = steps("forward", t).steps[-1]
@@ -287,28 +316,6 @@ def test_any_cut_gives_the_same_bits(compiled, shape):
     assert whole.tobytes() == ones.tobytes() == thirds.tobytes()
 
 
-def test_prepared_filters(compiled):
-    for kind, channels, filters, taps in (
-        ("forward", 6, 70, 3), ("inputs", 40, 9, 3), ("inputs", 6, 9, TAPS[compiled.reach][-1]),
-    ):  # fmt: skip
-        shape = (3, channels, filters, (9, 10), (1, 1))
-        case = Case(kind, compiled.t.dtype, *shape, "theano", taps=taps)
-        plan = steps(kind, compiled.t, reach=compiled.reach, prepared=True)
-        assert len(plan.steps) == 1
-        into, out = ("x", "y") if kind == "forward" else ("y", "x")
-        turned = case.w if kind == "forward" else case.w[::-1, ::-1].transpose(0, 1, 3, 2)
-        packed = prepare(turned, compiled.reach, compiled.t.panel)
-        result = np.full(case.shape, np.nan, compiled.t.dtype)
-        buffers = {into: case.image, PACKED: packed, out: result}
-        run(plan, compiled.library.address, buffers, case.names)
-        case.close(result, compiled.reach)
-
-
-def test_filters_of_another_size_are_not_prepared():
-    with pytest.raises(ValueError, match="3 x 3"):
-        prepare(np.ones((3, 2, 4, 5)), 6, 32)
-
-
 def test_other_kinds_and_other_convolutions():
     with pytest.raises(ValueError, match="filters"):
         steps("filters", tiling("float32", MACHINES["wide"]))
@@ -317,7 +324,7 @@ def test_other_kinds_and_other_convolutions():
     assert evaluate(fits(), sizes_of(x, w, y, one, (0, 0), one))
     assert not evaluate(fits(), sizes_of(x, w, y, (2, 1), (0, 0), one))
     assert not evaluate(fits(), sizes_of(x, w, y, one, (0, 0), (1, 99)))
-    assert not evaluate(fits(), sizes_of(x, w[:, :, :2, :3], y, one, (0, 0), one, 2))
+    assert evaluate(fits(), sizes_of(x, w[:, :, :2], y, one, (0, 0), one, 2))
     assert not evaluate(fits(), sizes_of(x, np.ones((5, 3, 4, 6)), y, one, (0, 0), one))
 
 
@@ -421,7 +428,8 @@ def test_an_epilogue_sees_every_element_once(with_epilogue, kind, taps, dilation
     if taps not in TAPS[reach]:
         pytest.skip("other tiles are for these filters")
     plan = plans[kind]
-    case = Case(kind, plan.dtype, *shape, "theano", taps=taps, dilation=dilation)
+    groups = 3 if shape[1] < 9 else 1
+    case = Case(kind, plan.dtype, *shape, "theano", taps=taps, dilation=dilation, groups=groups)
     columns = case.shape[-1]
     row = np.random.default_rng(0).standard_normal(columns).astype(plan.dtype)
     out = np.zeros(case.shape, plan.dtype)
@@ -480,7 +488,7 @@ def test_the_error_for_ordinary_data():
     errors = {}
     for reach, taps in POSSIBLE:
         case = Case("forward", "float32", 2, 256, 32, (14, 14), (1, 1), "theano", taps=taps)
-        got = case.run(Compiled("float32", host().machine, reach))
+        got = case.run(Compiled("float32", host().machine, reach, False))
         want = direct(
             "forward",
             *(a.astype(np.float64) for a in (case.image, case.w)),

@@ -38,18 +38,18 @@ def compiled(request):
     return result
 
 
-def run(compiled, x, y, before, taps=TAPS, dilation=ONES, **how):
-    w = np.zeros((*taps, x.shape[-1], y.shape[-1]), compiled.dtype)
-    names = sizes_of(x.shape, w, y.shape, ONES, before, dilation)
+def run(compiled, x, y, before, taps=TAPS, dilation=ONES, groups=1, **how):
+    w = np.zeros((*taps, x.shape[-1] // groups, y.shape[-1]), compiled.dtype)
+    names = sizes_of(x.shape, w, y.shape, ONES, before, dilation, groups)
     assert evaluate(fits(compiled.reach), names)
-    return compiled(x, y, taps, ONES, before, dilation, **how)
+    return compiled(x, y, taps, ONES, before, dilation, groups, **how)
 
 
-def check(compiled, x, y, before, taps=TAPS, dilation=ONES, **how):
-    got = run(compiled, x, y, before, taps, dilation, **how)
+def check(compiled, x, y, before, taps=TAPS, dilation=ONES, groups=1, **how):
+    got = run(compiled, x, y, before, taps, dilation, groups, **how)
     x, y = x.astype(np.float64), y.astype(np.float64)
-    want = reference(x, y, taps, ONES, before, dilation, 1)
-    size = reference(np.abs(x), np.abs(y), taps, ONES, before, dilation, 1)
+    want = reference(x, y, taps, ONES, before, dilation, groups)
+    size = reference(np.abs(x), np.abs(y), taps, ONES, before, dilation, groups)
     allowed = ROUNDINGS[compiled.reach] * np.finfo(got.dtype).eps * size.max(initial=0)
     assert got.shape == want.shape
     assert (np.abs(got - want) <= allowed).all()
@@ -110,6 +110,18 @@ def test_any_cut_gives_the_same_bits(compiled, name):
     assert whole.tobytes() == ones.tobytes()
 
 
+@pytest.mark.parametrize(
+    ("groups", "channels", "filters"), [(2, 3, 5), (5, 16, 16), (3, 70, 17), (2, 24, 70)]
+)
+def test_groups(compiled, groups, channels, filters):
+    for batch, image in ((2, (9, 7)), (9, (20, 23)), (0, (5, 5))):
+        result = result_size(image, TAPS, ONES, (1, 1), (1, 1), ONES)
+        rng = np.random.default_rng(groups)
+        sizes = (groups * channels, result, groups * filters)
+        x, y = arrays(rng, compiled.dtype, batch, image, *sizes)
+        check(compiled, x, y, (1, 1), groups=groups)
+
+
 def test_without_places_the_sums_are_zero(compiled):
     for batch, result in ((0, (5, 5)), (2, (0, 5)), (2, (5, 0))):
         x = np.ones((batch, 7, 7, 20), compiled.dtype)
@@ -133,7 +145,6 @@ def test_what_it_is_not_meant_for():
         ((7, 7), ONES, ONES, 1),
         (TAPS, (2, 1), ONES, 1),
         (TAPS, ONES, (1, 99), 1),
-        (TAPS, ONES, ONES, 2),
     ):
         w = np.zeros((*kernel, 16 // groups, 16))
         assert not evaluate(fits(), sizes_of(x, w, y, strides, ONES, dilation, groups))

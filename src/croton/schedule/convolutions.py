@@ -112,6 +112,7 @@ def convolution_steps(
         constant=filters is not None and fixed(filters.memory),
         width=width,
         taps=given["k2"].value,
+        outer=given["filters" if kind == "forward" else "channels"].value,
     )
     amount = amounts(given, sizes)
     return Tiled(plan, amount, operands, node.op.parts[2])

@@ -100,13 +100,15 @@ def epilogue_kernel(
         fail = Fail(error_of(position.node) + 1, (worst, position.size))
         after.append(If(bad, (fail,)))
     header = Buffer("header", "int64", 64)
-    # Blocks begin at multiples of their width, which random numbers make use of.
-    width = build.index(tile.LEADING[dtype])
-    start = Load(header, build.index(tile.N0))
+    start: Expr = Load(header, build.index(tile.N0))
+    if getattr(p.owner.op, "groups", 1) == 1:  # type: ignore[union-attr]
+        # Blocks begin at multiples of their width, which random numbers make use of.
+        width = build.index(tile.LEADING[dtype])
+        start = build.mul(build.op("floordiv", start, width), width)
     loop = For(column, n0, n1, (*inside, *reading_first(plain, overwriting)), "vector")
     body: list[Stmt] = [
         Allocate(header, build.index(tile.HEADER)),
-        Let(n0, build.mul(build.op("floordiv", start, width), width)),
+        Let(n0, start),
         Let(n1, Load(header, build.index(tile.N1))),
         Let(batch, Load(header, build.index(tile.BATCH))),
         Allocate(block, build.index(tile.TILE)),

@@ -32,12 +32,14 @@ def conditions(
     epilogue: bool,
     accurate: bool,
     constant: bool,
+    narrow: bool,
     widths: Sequence[int] = SHARED_LANES,
 ) -> dict[str, Count]:
     """For each algorithm whether it is chosen: 0 or 1.  One of them is.
 
-    ``constant`` filters are prepared once, for all calls.  ``widths`` are those that
-    groups may have, of :data:`SHARED_LANES`.
+    ``constant`` filters are prepared once, for all calls; ``narrow`` tells of the form of
+    Winograd's kernels (:mod:`croton.schedule.convolution.winograd.products`).  ``widths`` are
+    those that groups may have, of :data:`SHARED_LANES`.
     """
     several = count("lt", 1, "groups")
     found: dict[str, Count] = {
@@ -66,11 +68,11 @@ def conditions(
     found |= {"pointwise": product, "columns": few, "planes": lines}
     if not accurate:
         fits = all_of(left, winograd.fits(6))
-        large = winograd.cost(kind, t, reach=6, prepared=constant)
+        large = winograd.cost(kind, t, reach=6, prepared=constant, narrow=narrow)
         least = _direct(kind, t, constant)
         if constant:
             # Smaller tiles have fewer numbers to read for each weight.
-            small = winograd.cost(kind, t, reach=4, prepared=True)
+            small = winograd.cost(kind, t, reach=4, prepared=True, narrow=narrow)
             found["winograd4"] = all_of(
                 left, winograd.fits(4), count("lt", small, least), count("lt", small, large)
             )
@@ -92,4 +94,4 @@ def _direct(kind: str, t: Tiling, constant: bool) -> Count:
     each = count("floordiv", products, reached)
     if not constant:
         each = count("add", each, winograd.mul(_PREPARED, weights))
-    return winograd.mul(count("ceildiv", outer, t.lanes), t.lanes, each)
+    return winograd.mul("groups", count("ceildiv", outer, t.lanes), t.lanes, each)

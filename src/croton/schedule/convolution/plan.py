@@ -34,6 +34,7 @@ def plan(
     constant: bool = False,
     width: int | None = None,
     taps: int | None = None,
+    outer: int | None = None,
 ) -> Plan:
     """How to compute a convolution of ``kind`` ("forward", "inputs" or "filters").
 
@@ -41,9 +42,11 @@ def plan(
     :mod:`croton.schedule.product.tile`): rows are its places, one after the other.  ``accurate``:
     only by algorithms that add up the products of the definition.  ``constant``: the filters are
     the same in every call.  ``width``: how many channels and filters each group has (0: not as
-    many of both), if that is known; ``taps``: how many a filter has in its last dimension.
+    many of both), if that is known; ``taps``: how many a filter has in its last dimension;
+    ``outer``: how many channels the result has in each group.
     """
     t = tiling(dtype, machine)
+    narrow = outer is None or 0 < outer % t.panel <= t.lanes
     when = conditions(
         kind,
         dtype,
@@ -51,6 +54,7 @@ def plan(
         epilogue=epilogue,
         accurate=accurate,
         constant=constant,
+        narrow=narrow,
         widths=[n for n in SHARED_LANES if n <= t.lanes // 2 and width in (None, n)],
     )
     plans: dict[str, Plan] = {}
@@ -77,7 +81,9 @@ def plan(
         else:
             reach = 6 if name == "winograd6" else 4
             known = taps if taps in TAPS[reach] else None
-            plans[name] = winograd_steps(kind, t, epilogue, condition, reach=reach, taps=known)
+            plans[name] = winograd_steps(
+                kind, t, epilogue, condition, reach=reach, taps=known, narrow=narrow
+            )
     return _together(plans)
 
 

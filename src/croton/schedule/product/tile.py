@@ -10,8 +10,8 @@ rows ``[m0, m1)`` of the block, and its scratch memory begins with::
     bytes from FREE     the epilogue's own, as many as the plan was asked for
 
 A block has at most ``ROWS`` rows and ``LEADING[dtype]`` columns, of which n0 is a
-multiple; it is computed once and in one piece.  What a row holds beyond column ``n1``
-may be read and written but means nothing.
+multiple (but in convolutions of several groups); it is computed once and in one piece.
+What a row holds beyond column ``n1`` may be read and written but means nothing.
 """
 
 from __future__ import annotations

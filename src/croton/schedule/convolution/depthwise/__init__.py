@@ -10,7 +10,6 @@ brought into all lanes of the group, and multiplied with a row of the filters, s
 computes for nothing.  Larger groups fill vectors by themselves.
 """
 
-from croton.schedule.convolution.depthwise.filters import pack_filters
 from croton.schedule.convolution.depthwise.plan import steps
 
-__all__ = ["pack_filters", "steps"]
+__all__ = ["steps"]

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from croton.kernel.build import add, index, mul, op, ramp, sub
 from croton.kernel.nodes import Body, Buffer, Expr, For, Function, Let, Load, Store, Var
 from croton.schedule.convolution.depthwise.choice import Tiling, family
@@ -14,27 +10,6 @@ from croton.schedule.product.pack import below
 
 #: Sizes of the kernel.
 PACK_SIZES = ("all_channels", "k0", "k1", "k2", *FILTERS)
-
-Array = np.ndarray[Any, np.dtype[Any]]
-
-
-def pack_filters(w: Array, kind: str = "forward") -> Array:
-    """The filters as the kernels of a kind read them, from (spatial..., channels, all filters).
-
-    There are as many filters in a group as channels.  The result has the same dtype and is
-    contiguous, (spatial..., channels, all filters) or, for the inputs, (spatial..., filters of a
-    group, all channels).  Raises ValueError if the filters are no multiple of the channels.
-
-    >>> pack_filters(np.ones((3, 5, 2, 8), np.float32)).shape
-    (3, 5, 2, 8)
-    """
-    group, every = w.shape[-2:]
-    if every % group:
-        raise ValueError(f"{every} filters do not make groups of {group}")
-    if kind == "inputs":
-        parts = w.reshape(*w.shape[:-2], group, every // group, group)
-        w = np.swapaxes(parts, -3, -1).reshape(w.shape)
-    return np.ascontiguousarray(w)
 
 
 def pack_kernel(t: Tiling, forward: bool) -> Function:

@@ -42,19 +42,17 @@ def steps(
     epilogue: bool = False,
     when: Count = 1,
     *,
-    prepared: bool = False,
     spare: int = 0,
     group: int = 1,
 ) -> Plan:
     """How to compute a convolution of ``kind`` with ``group`` channels and filters in each group.
 
     ``group`` divides the lanes of a vector: ValueError is raised if it does not, as it is for
-    filters with an epilogue or prepared.
+    filters with an epilogue.
 
     The steps have items where ``when`` is 1.  With ``epilogue`` (not for the filters) blocks of
     the result go to a kernel (:mod:`croton.schedule.product.tile`), which may use ``spare``
-    bytes of scratch.  With ``prepared`` the filters are read from a buffer ``"packed"``
-    (:func:`~croton.schedule.convolution.depthwise.filters.pack_filters`) instead of ``"w"``.
+    bytes of scratch.
 
     >>> machine = Machine("any", 32, 16, 32 << 10, 512 << 10, 8 << 20)
     >>> [step.kernel for step in steps("forward", machine, "float32").steps]
@@ -62,21 +60,19 @@ def steps(
     """
     t = tiling(dtype, machine, group)
     if kind == "filters":
-        if epilogue or prepared:
-            raise ValueError("the filters have no epilogue and nothing to prepare")
+        if epilogue:
+            raise ValueError("the filters have no epilogue")
         return _filters(t, when)
-    return _lines(t, kind == "forward", epilogue, when, prepared, spare)
+    return _lines(t, kind == "forward", epilogue, when, spare)
 
 
-def _lines(
-    t: Tiling, forward: bool, epilogue: bool, when: Count, prepared: bool, spare: int
-) -> Plan:
+def _lines(t: Tiling, forward: bool, epilogue: bool, when: Count, spare: int) -> Plan:
     functions = _functions(t, forward, epilogue)
     source, _, result = KINDS["forward" if forward else "inputs"]
     c = cut(t, source, result, epilogue)
     channels = all_channels(t)
-    neighbours: Count = 1 if prepared else 0
-    if not prepared and (forward or t.group == 1):
+    neighbours: Count = 0
+    if forward or t.group == 1:
         neighbours = count("eq", "w_filter", 1)
     tap = mul(channels, t.group)
     row = mul("k2", tap)
@@ -88,22 +84,19 @@ def _lines(
         ("step2", "w_step2", tap),
         ("inner", "w_channel", channels),
     ):
-        values[name] = size if prepared else count("select", neighbours, given, size)
+        values[name] = count("select", neighbours, given, size)
     names = ("lines", "span", "width", "down", "pieces", "across", "tile_lines")
     values |= dict(zip(names, c, strict=False))
     values["far"] = far(t)
-    buffers = ("packed", "packed") if prepared else ("w", PACKED)
     table = count("add", 64, table_bytes(forward))
     main = Step(
         functions[1].name,
-        (source, *buffers, "epilogue" if epilogue else result),
+        (source, "w", PACKED, "epilogue" if epilogue else result),
         tuple(values.get(name, name) for name in SIZES),
         count("select", when, mul(c.down, c.pieces, c.across), 0),
         count("add", 1, count("floordiv", LEAST, count("add", 1, c.work))),
         count("add", tile.FREE + spare, table) if epilogue else table,
     )
-    if prepared:
-        return Plan(t.dtype, functions[1:], (), (main,))
     packs = count("and", when, count("eq", neighbours, 0))
     rows = mul("k0", "k1", "k2", t.group)
     copy = Step(

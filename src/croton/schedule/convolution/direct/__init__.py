@@ -10,7 +10,6 @@ into as many convolutions without strides as there are remainders of a place div
 stride: each goes over the taps that hit its places.
 """
 
-from croton.schedule.convolution.direct.filters import prepare
 from croton.schedule.convolution.direct.plan import steps
 
-__all__ = ["prepare", "steps"]
+__all__ = ["steps"]

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from croton.kernel.build import add, index, mul, op, select, sub
 from croton.kernel.nodes import (
     Allocate,
@@ -29,8 +27,6 @@ from croton.schedule.convolution.direct.classes import ONE, ZERO
 from croton.schedule.counts import Count, count
 from croton.schedule.product.pack import Copy, Source, below, pack, part, transpose
 from croton.schedule.product.tiling import Tiling
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 #: Sizes of the kernel: ``turned`` (0 or 1) exchanges the first and the last tap, and so on.
 SIZES = (
@@ -225,20 +221,3 @@ def packed_size(t: Tiling, groups: Count, inner: Count, outer: Count) -> Count:
     rows = count("add", count("mul", taps, inner), t.lanes)
     panels = count("mul", groups, count("ceildiv", outer, t.panel))
     return count("mul", count("mul", panels, rows), t.panel)
-
-
-def prepare(kind: str, w: Array, groups: int, t: Tiling) -> Array:
-    """What the kernel makes of ``w`` (k0, k1, k2, channels, groups * filters) for ``kind``."""
-    *taps, channels, both = w.shape
-    by_group = w.reshape(*taps, channels, groups, both // groups).transpose(4, 0, 1, 2, 3, 5)
-    if kind == "inputs":
-        by_group = by_group[:, ::-1, ::-1, ::-1].swapaxes(4, 5)
-    inner, outer = by_group.shape[4:]
-    panels = -(-outer // t.panel)
-    rows = int(np.prod(taps)) * inner
-    packed = np.zeros((groups, panels, rows + t.lanes, t.panel), w.dtype)
-    lines = by_group.reshape(groups, rows, outer)
-    for p in range(panels):
-        part = lines[:, :, p * t.panel : (p + 1) * t.panel]
-        packed[:, p, :rows, : part.shape[2]] = part
-    return packed.reshape(-1)

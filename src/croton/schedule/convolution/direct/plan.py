@@ -18,14 +18,11 @@ from croton.schedule.product.tiling import Tiling
 from croton.schedule.steps import Plan, Step
 
 
-def steps(
-    kind: str, t: Tiling, *, epilogue: bool = False, when: Count = 1, prepared: bool = False
-) -> Plan:
+def steps(kind: str, t: Tiling, *, epilogue: bool = False, when: Count = 1) -> Plan:
     """The steps of ``kind`` (``"forward"`` or ``"inputs"``), which run ``when`` that is 1.
 
     With ``epilogue`` blocks of the result go to a kernel (see :mod:`croton.schedule.product.tile`);
-    the gradient by the inputs may then have no strides.  With ``prepared`` the buffer ``"packed"``
-    is given, as :func:`~croton.schedule.convolution.direct.filters.prepare` makes it.
+    the gradient by the inputs may then have no strides.
     """
     forward = kind == "forward"
     source, result = ("x", "y") if forward else ("y", "x")
@@ -54,35 +51,27 @@ def steps(
         }
         packing[f"step{d}"] = f"w_step{d}"
     pack, main = _functions(t, epilogue)
-    plan_steps: list[Step] = []
-    temporaries: list[tuple[str, Count]] = []
-    if not prepared:
-        temporaries.append(
-            ("packed", count("select", when, packed_size(t, "groups", inner, outer), 0))
-        )
-        work = _mul(inner, t.panel, "k0", "k1", "k2")
-        plan_steps.append(
-            Step(
-                pack.name,
-                ("w", "packed"),
-                tuple(packing.get(name, name) for name in SIZES),
-                count("select", when, _mul("groups", packing["panels"]), 0),
-                count("add", 1, count("floordiv", 1 << 14, count("add", work, 1))),
-                scratch_bytes(t, inner),
-            )
-        )
-    grain_work = _mul(box["places"], box["columns"], inner, "k0", "k1", "k2")
-    plan_steps.append(
-        Step(
-            main.name,
-            (source, "packed", "epilogue" if epilogue else result),
-            tuple(values.get(name, name) for name in direct.SIZES),
-            count("select", when, box["items"], 0),
-            count("add", 1, count("floordiv", 1 << 17, count("add", grain_work, 1))),
-            box["scratch"],
-        )
+    packed = packed_size(t, "groups", inner, outer)
+    work = _mul(inner, t.panel, "k0", "k1", "k2")
+    first = Step(
+        pack.name,
+        ("w", "packed"),
+        tuple(packing.get(name, name) for name in SIZES),
+        count("select", when, _mul("groups", packing["panels"]), 0),
+        count("add", 1, count("floordiv", 1 << 14, count("add", work, 1))),
+        scratch_bytes(t, inner),
     )
-    return Plan(t.dtype, _functions(t, epilogue), tuple(temporaries), tuple(plan_steps))
+    grain_work = _mul(box["places"], box["columns"], inner, "k0", "k1", "k2")
+    second = Step(
+        main.name,
+        (source, "packed", "epilogue" if epilogue else result),
+        tuple(values.get(name, name) for name in direct.SIZES),
+        count("select", when, box["items"], 0),
+        count("add", 1, count("floordiv", 1 << 17, count("add", grain_work, 1))),
+        box["scratch"],
+    )
+    temporaries = (("packed", count("select", when, packed, 0)),)
+    return Plan(t.dtype, _functions(t, epilogue), temporaries, (first, second))
 
 
 def _box(

@@ -14,13 +14,15 @@ from croton.schedule.product.tiling import Tiling
 class Role(NamedTuple):
     """A convolution as its kernels see it; ``image`` and ``result`` are names of buffers.
 
-    ``taps`` are those of a filter in each dimension; ``start`` and what follows say how the
-    filters lie, in elements.
+    ``channels`` and ``filters`` are those of a group; ``taps`` are those of a filter in each
+    dimension; ``start`` and what follows say how the filters lie, in elements (those of groups
+    are ``apart``).
     """
 
     image: str
     result: str
     images: Count
+    groups: Count
     channels: Count
     filters: Count
     high: Count
@@ -33,6 +35,7 @@ class Role(NamedTuple):
     dilation2: Count
     taps: Count
     start: Count
+    apart: Count
     filter: Count
     channel: Count
     step1: Count
@@ -45,12 +48,13 @@ def role(kind: str) -> Role:
     The gradient with respect to the inputs is a convolution of ``y`` with the filters turned
     and their channels exchanged.
     """
-    images = count("mul", "batch", "x0")
+    images, apart = count("mul", "batch", "x0"), count("mul", "filters", "w_filter")
     if kind == "forward":
         return Role(
-            "x", "y", images, "channels", "filters", "x1", "x2", "y1", "y2", "before1", "before2",
+            "x", "y", images, "groups", "channels", "filters",
+            "x1", "x2", "y1", "y2", "before1", "before2",
             "dilation1", "dilation2", "k1",
-            "w_start", "w_filter", "w_channel", "w_step1", "w_step2",
+            "w_start", apart, "w_filter", "w_channel", "w_step1", "w_step2",
         )  # fmt: skip
     before_last = count("sub", "k1", 1)
     last = count("mul", before_last, count("add", "w_step1", "w_step2"))
@@ -59,15 +63,15 @@ def role(kind: str) -> Role:
     )
     back1, back2 = (count("sub", 0, f"w_step{d}") for d in (1, 2))
     return Role(
-        "y", "x", images, "filters", "channels", "y1", "y2", "x1", "x2", above, left,
+        "y", "x", images, "groups", "filters", "channels", "y1", "y2", "x1", "x2", above, left,
         "dilation1", "dilation2", "k1",
-        count("add", "w_start", last), "w_channel", "w_filter", back1, back2,
+        count("add", "w_start", last), apart, "w_channel", "w_filter", back1, back2,
     )  # fmt: skip
 
 
 def fits(reach: int = 6) -> Count:
     """Whether a convolution is of the form that the kernels for this reach compute."""
-    ones = ("groups", "k0", "stride0", "stride1", "stride2")
+    ones = ("k0", "stride0", "stride1", "stride2")
     tests = [count("eq", name, 1) for name in ones]
     first, *others = TAPS[reach]
     some = count("eq", "k1", first)
@@ -107,7 +111,8 @@ U_READ, U_MADE = 26, 30
 class Choice(NamedTuple):
     """See :mod:`croton.schedule.convolution.winograd.geometry`.
 
-    There are ``blocks`` of ``tiles``, ``segments`` to a line; an item has ``take`` columns.
+    In each group there are ``blocks`` of ``tiles``, ``segments`` to a line; an item has ``take``
+    columns.
     """
 
     side: Count
@@ -137,11 +142,11 @@ def choose(t: Tiling, of: Role, reach: int, epilogue: bool) -> Choice:
     near = count("floordiv", t.second // 2, each)
     most = count("minimum", MOST, count("maximum", LEAST, near))
     # If there are few tiles, items are some of the columns, and then smaller blocks.
-    alone = count("ceildiv", number, most)
+    alone = count("mul", of.groups, count("ceildiv", number, most))
     chunks = count("maximum", count("ceildiv", of.filters, t.leading), 1)
     parts = count("minimum", chunks, count("ceildiv", WANTED, count("maximum", alone, 1)))
     take = count("mul", count("ceildiv", chunks, parts), t.leading)
-    even = count("ceildiv", count("mul", number, parts), WANTED)
+    even = count("ceildiv", mul(of.groups, number, parts), WANTED)
     most = count("minimum", most, count("maximum", FEW, even))
     segments = count("ceildiv", across, most)
     span = count("ceildiv", across, count("maximum", segments, 1))
@@ -175,7 +180,9 @@ def choose(t: Tiling, of: Role, reach: int, epilogue: bool) -> Choice:
     )
 
 
-def cost(kind: str, t: Tiling, *, reach: int = 6, prepared: bool = False) -> Count:
+def cost(
+    kind: str, t: Tiling, *, reach: int = 6, prepared: bool = False, narrow: bool = False
+) -> Count:
     """About what a convolution takes: as many multiplications and additions at peak speed.
 
     To compare: a direct kernel that reaches 85 % of the peak takes ``2 / 0.85`` for each tap,
@@ -189,7 +196,8 @@ def cost(kind: str, t: Tiling, *, reach: int = 6, prepared: bool = False) -> Cou
     back: Count = BACK[reach, first]
     for taps in others:
         back = count("select", count("eq", of.taps, taps), BACK[reach, taps], back)
-    columns = count("mul", count("ceildiv", of.filters, t.panel), t.panel)
+    step = t.lanes if narrow else t.panel
+    columns = count("mul", count("ceildiv", of.filters, step), step)
     parts = count("ceildiv", of.filters, way.take)
     each = count("maximum", count("mul", way.tiles, 25 * points // 12), U_READ * points)
     if not prepared:
@@ -200,7 +208,7 @@ def cost(kind: str, t: Tiling, *, reach: int = 6, prepared: bool = False) -> Cou
     turning = mul(vectors, parts, into * t.lanes)
     turning = count("add", turning, mul(back_vectors, t.lanes, back))
     turning = count("mul", way.tiles, turning)
-    return count("add", products, turning)
+    return count("mul", of.groups, count("add", products, turning))
 
 
 def mul(*factors: Count) -> Count:

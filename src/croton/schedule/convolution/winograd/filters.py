@@ -1,15 +1,12 @@
-"""Transforming filters into U, in panels: by a kernel, or once and for all in NumPy.
+"""Transforming filters into U, in panels.
 
 Element (f, point, c) of U is ``U[((f // panel * points + point) * (channels + 1) + c) * panel
-+ f % panel]``.  Columns beyond the last filter are there and mean nothing; so does the line
-behind the channels, without which the points of a filter would share places of the first cache.
++ f % panel]``; the panels of one group come behind those of another.  Columns beyond the last
+filter are there and mean nothing; so does the line behind the channels, without which the points
+of a filter would share places of the first cache.
 """
 
 from __future__ import annotations
-
-from typing import Any
-
-import numpy as np
 
 from croton.kernel.build import add, index, mul, op, select, sub
 from croton.kernel.nodes import (
@@ -35,36 +32,12 @@ from croton.schedule.product.strips import ONE, ZERO, ceildiv, total
 from croton.schedule.product.tiling import Tiling
 
 #: Sizes of the kernel: extents, and how filters lie, in elements.
-FILTER_SIZES = ("channels", "filters", "taps", "start", "filter", "channel", "step1", "step2")
+FILTER_SIZES = (
+    "channels", "filters", "taps", "start", "apart", "filter", "channel", "step1", "step2",
+)  # fmt: skip
 
 #: Channels of an item.
 PIECE = 64
-
-Array = np.ndarray[Any, np.dtype[Any]]
-
-
-def prepare(w: Array, reach: int, panel: int) -> Array:
-    """U of filters ``w`` of shape (taps, taps, channels, filters), as one line of w's dtype.
-
-    ``reach`` are the points in a dimension, and ``panel`` is the machine's
-    (:attr:`croton.schedule.product.tiling.Tiling.panel`).  It is computed in float64.
-    ValueError if there are no tiles for filters of that size.
-
-    >>> prepare(np.ones((3, 3, 2, 5), np.float32), 6, 32).size == 36 * (2 + 1) * 32
-    True
-    """
-    taps = w.shape[0]
-    if w.shape[1] != taps or taps not in TAPS[reach]:
-        some = " or ".join(f"{n} x {n}" for n in TAPS[reach])
-        raise ValueError(f"filters of {some} are needed, not of shape {w.shape}")
-    g = np.array(matrices(reach, taps).filters, np.float64)
-    u = np.einsum("ar,bs,rscf->abcf", g, g, w.astype(np.float64), optimize=True)
-    points, channels, filters = u.shape[0] ** 2, w.shape[2], w.shape[3]
-    panels = -(-filters // panel)
-    whole = np.zeros((points, channels + 1, panels * panel))
-    whole[:, :channels, :filters] = u.reshape(points, channels, filters)
-    whole = whole.reshape(points, channels + 1, panels, panel).transpose(2, 0, 1, 3)
-    return np.ascontiguousarray(whole, w.dtype).ravel()
 
 
 def scratch_bytes(t: Tiling, taps: Count) -> Count:
@@ -79,6 +52,7 @@ def filter_kernel(t: Tiling, reach: int, known: int | None = None) -> Function:
     names = {n: Var(n) for n in FILTER_SIZES}
     channels, filters, channel = names["channels"], names["filters"], names["channel"]
     item, panel, piece, pieces = (Var(n) for n in ("item", "panel", "piece", "pieces"))
+    panels, group, first = Var("panels"), Var("group_number"), Var("group_start")
     c0, depth, f0, part, present, flat = (
         Var(n) for n in ("c0", "depth", "f0", "part", "present", "flat")
     )
@@ -102,8 +76,8 @@ def filter_kernel(t: Tiling, reach: int, known: int | None = None) -> Function:
     lanes = mul(ceildiv(present, index(t.lanes)), index(t.lanes))
     pitch = select(is_flat, line, mul(line, taps))
     copy = Copy(copied, mul(part, line), pitch, lanes)
-    first, *others = numbers_of_taps(reach, known)
-    points = _points(t, reach, first, copied, u, lanes)
+    least, *others = numbers_of_taps(reach, known)
+    points = _points(t, reach, least, copied, u, lanes)
     for number in others:
         here = op("eq", side, index(number))
         points = (If(here, _points(t, reach, number, copied, u, lanes), points),)
@@ -112,9 +86,11 @@ def filter_kernel(t: Tiling, reach: int, known: int | None = None) -> Function:
         Let(piece, sub(item, mul(panel, pieces))),
         Let(c0, mul(piece, index(PIECE))),
         Let(depth, op("minimum", index(PIECE), sub(channels, c0))),
-        Let(f0, mul(panel, line)),
+        Let(group, op("floordiv", panel, panels)),
+        Let(f0, mul(sub(panel, mul(group, panels)), line)),
         Let(present, op("minimum", line, sub(filters, f0))),
-        Let(start, total((f0, names["filter"]), (c0, channel), (names["start"], ONE))),
+        Let(first, total((names["start"], ONE), (group, names["apart"]))),
+        Let(start, total((f0, names["filter"]), (c0, channel), (first, ONE))),
         For(part, ZERO, select(is_flat, ONE, taps), pack(t, source, copy)),
         *points,
     )
@@ -127,6 +103,7 @@ def filter_kernel(t: Tiling, reach: int, known: int | None = None) -> Function:
             Let(taps, mul(side, side)),
             Let(flat, select(whole, ONE, ZERO)),
             Let(pieces, ceildiv(channels, index(PIECE))),
+            Let(panels, op("maximum", ceildiv(filters, line), ONE)),
             For(item, Var("lo"), Var("hi"), body),
         ),
         contract=True,

@@ -21,11 +21,11 @@ from croton.schedule.product.pack import below
 from croton.schedule.product.strips import ZERO, ceildiv
 from croton.schedule.product.tiling import Tiling
 
-#: Sizes of the kernels: extents of the image and of the result, and where this begins in that;
-#: places of a tile in each dimension, and how far apart they are; how tiles are cut into blocks;
-#: elements from tile to tile of V, and from point to point.
+#: Sizes of the kernels: extents of the image and of the result (channels and filters of a group),
+#: and where this begins in that; places of a tile in each dimension, and how far apart they are;
+#: how tiles are cut into blocks; elements from tile to tile of V, and from point to point.
 SIZES = (
-    "images", "channels", "filters", "high", "wide", "rows", "columns", "above", "left",
+    "images", "groups", "channels", "filters", "high", "wide", "rows", "columns", "above", "left",
     "side", "dilation1", "dilation2", "group", "span", "v_row", "v_point",
 )  # fmt: skip
 
@@ -33,8 +33,15 @@ SIZE = {name: Var(name) for name in SIZES}
 
 #: Tiles over the height of an image and over its width, all lines, and blocks in a line.
 DOWN, ACROSS, LINES, SEGMENTS = Var("down"), Var("tiles_across"), Var("lines"), Var("segments")
+#: The group that an item is of.
+GROUP = Var("group_number")
 #: A line: its image, the first of its rows, and the first and the number of tiles of the block.
 IMAGE, TOP, FIRST, COUNT = Var("image"), Var("top"), Var("first"), Var("count")
+
+
+#: Elements from place to place of the image, and of the result.
+IMAGE_PITCH = mul(SIZE["groups"], SIZE["channels"])
+RESULT_PITCH = mul(SIZE["groups"], SIZE["filters"])
 
 
 def tiles(extent: Expr, apart: Expr) -> Expr:

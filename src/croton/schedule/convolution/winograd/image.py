@@ -20,7 +20,9 @@ from croton.kernel.nodes import (
 from croton.schedule.convolution.winograd.geometry import (
     COUNT,
     FIRST,
+    GROUP,
     IMAGE,
+    IMAGE_PITCH,
     SIZE,
     TOP,
     begin,
@@ -44,21 +46,26 @@ def transform_line(t: Tiling, reach: int, x: Buffer, v: Buffer, place: Expr) -> 
     # For any number of taps it is the same.
     matrix = matrices(reach, TAPS[reach][0]).image
     channels, high = SIZE["channels"], SIZE["high"]
-    pitch = mul(SIZE["wide"], channels)
+    pitch, line = Var("row_pitch"), Var("place_pitch")
     end, top = Var("wide_end"), Var("image_top")
     starts = [Var(f"row_start{r}") for r in range(reach)]
     there = [Var(f"row_there{r}", "bool") for r in range(reach)]
-    body: list[Stmt] = [Let(top, sub(TOP, SIZE["above"]))]
+    body: list[Stmt] = [
+        Let(line, IMAGE_PITCH),
+        Let(pitch, mul(SIZE["wide"], line)),
+        Let(top, sub(TOP, SIZE["above"])),
+    ]
     some: Expr = op("lt", ZERO, ZERO)
     for r in range(reach):
         row = add(top, mul(SIZE["dilation1"], index(r)))
         inside = op("and", op("ge", row, ZERO), op("lt", row, high))
         near = op("maximum", op("minimum", row, sub(high, index(1))), ZERO)
         body.append(Let(there[r], inside))
-        body.append(Let(starts[r], mul(add(mul(IMAGE, high), near), pitch)))
+        start = mul(add(mul(IMAGE, high), near), pitch)
+        body.append(Let(starts[r], add(start, mul(GROUP, channels))))
         some = op("or", some, there[r])
     points, point = offsets("v_off", SIZE["v_point"], reach)
-    across, column = offsets("x_off", mul(SIZE["dilation2"], channels), reach)
+    across, column = offsets("x_off", mul(SIZE["dilation2"], line), reach)
     down = Var("v_down")
     body += [
         # An image without a row for this line has no columns either.
@@ -87,7 +94,7 @@ def transform_line(t: Tiling, reach: int, x: Buffer, v: Buffer, place: Expr) -> 
         for q in range(reach):
             steps += [Local(value, zero) for value in found[q]]
             at = Var(f"x_at{q}")
-            reads: list[Stmt] = [Let(at, add(add(mul(COLUMN, channels), column[q]), CHANNEL))]
+            reads: list[Stmt] = [Let(at, add(add(mul(COLUMN, line), column[q]), CHANNEL))]
             values = [Var(f"x{q}_{r}", t.dtype, t.lanes) for r in range(reach)]
             for r in range(reach):
                 start = add(starts[r], at)

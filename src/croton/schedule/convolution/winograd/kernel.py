@@ -27,8 +27,10 @@ from croton.schedule.convolution.winograd.geometry import (
     COUNT,
     DOWN,
     FIRST,
+    GROUP,
     IMAGE,
     LINES,
+    RESULT_PITCH,
     SEGMENTS,
     SIZE,
     SIZES,
@@ -63,17 +65,22 @@ def chunk(t: Tiling, epilogue: bool) -> int:
     return t.leading if epilogue else max(t.panel, t.leading // 2)
 
 
-def kernel(t: Tiling, reach: int, epilogue: bool, taps: int | None = None) -> Function:
+def kernel(
+    t: Tiling, reach: int, epilogue: bool, taps: int | None = None, narrow: bool = False
+) -> Function:
     """The kernel that stores the result, or hands its blocks to an epilogue.
 
-    ``taps`` of the filter in a dimension, if they are known.
+    ``taps`` of the filter in a dimension, if they are known.  ``narrow``: panels that have filters
+    for one vector only take half the time, and the kernel is longer.
     """
-    return _Winograd(t, reach, epilogue, taps).function()
+    return _Winograd(t, reach, epilogue, taps, narrow).function()
 
 
 class _Winograd:
-    def __init__(self, t: Tiling, reach: int, epilogue: bool, taps: int | None) -> None:
-        self.t, self.reach, self.epilogue = t, reach, epilogue
+    def __init__(
+        self, t: Tiling, reach: int, epilogue: bool, taps: int | None, narrow: bool
+    ) -> None:
+        self.t, self.reach, self.epilogue, self.narrow = t, reach, epilogue, narrow
         self.taps = numbers_of_taps(reach, taps)
         self.known = "" if taps is None else f"_{taps}"
         self.points = reach**2
@@ -82,19 +89,23 @@ class _Winograd:
         self.v, self.m = Buffer("v", t.dtype), Buffer("m", t.dtype)
         self.y = Buffer("tile" if epilogue else "y", t.dtype)
         self.callee = Buffer("epilogue", "int64")
+        self.products = Target(self.m, ZERO, index(self.chunk))
         names = SIZES + OWN_SIZES + (EPILOGUE_SIZES if epilogue else ())
         self.sizes = tuple(Var(n) for n in names)
 
     def function(self) -> Function:
         """All items of ``[lo, hi)``."""
         name = f"winograd{self.reach}_{self.t.dtype}" + ("_epilogue" if self.epilogue else "")
-        name += self.known
-        item, part, number = Var("item"), Var("part"), Var("block")
-        blocks, above, across = Var("blocks"), Var("block_line"), Var("block_segment")
+        name += ("_narrow" if self.narrow else "") + self.known
+        item, rest, part, number = Var("item"), Var("item_rest"), Var("part"), Var("block")
+        parts, blocks = Var("parts"), Var("blocks")
+        above, across = Var("block_line"), Var("block_segment")
         group, filters = SIZE["group"], SIZE["filters"]
         body: Body = (
-            Let(part, op("floordiv", item, blocks)),
-            Let(number, sub(item, mul(part, blocks))),
+            Let(rest, op("floordiv", item, blocks)),
+            Let(number, sub(item, mul(rest, blocks))),
+            Let(GROUP, op("floordiv", rest, parts)),
+            Let(part, sub(rest, mul(GROUP, parts))),
             Let(above, op("floordiv", number, SEGMENTS)),
             Let(across, sub(number, mul(above, SEGMENTS))),
             Let(LINE0, mul(above, group)),
@@ -119,6 +130,7 @@ class _Winograd:
             (
                 *counts(),
                 Let(blocks, mul(ceildiv(LINES, group), SEGMENTS)),
+                Let(parts, op("maximum", ceildiv(filters, Var("take")), ONE)),
                 *self.scratch(),
                 For(item, Var("lo"), Var("hi"), body),
             ),
@@ -162,7 +174,7 @@ class _Winograd:
         return (
             Let(N1, op("minimum", add(N0, index(self.chunk)), SIZE["filters"])),
             Let(WIDE, sub(N1, N0)),
-            *multiply(self.t, self.points, self.u, self.v, Target(self.m, ZERO, index(self.chunk))),
+            *multiply(self.t, self.points, self.u, self.v, self.products, self.narrow),
             *(self.hand_over() if self.epilogue else self.store()),
         )
 
@@ -186,12 +198,13 @@ class _Winograd:
 
     def store(self) -> Body:
         """Transform back into the result."""
-        at, filters = Var("back_line"), SIZE["filters"]
+        at, pitch = Var("back_line"), RESULT_PITCH
+        start = add(mul(self.place(IMAGE, TOP), pitch), mul(GROUP, SIZE["filters"]))
         places = Places(
             self.y,
-            add(mul(self.place(IMAGE, TOP), filters), N0),
-            mul(mul(SIZE["columns"], SIZE["dilation1"]), filters),
-            filters,
+            add(start, N0),
+            mul(mul(SIZE["columns"], SIZE["dilation1"]), pitch),
+            pitch,
             WIDE,
             True,
         )
@@ -230,12 +243,13 @@ class _Winograd:
             *self.transform_back(at, places),
         )
         below, header = Buffer("below", "int64"), tile.HEADER // 8
+        before_group = mul(GROUP, SIZE["filters"])
         calls: Body = (
             Allocate(below, add(mul(row, APART), index(64))),
             Let(low, add(first, mul(mul(row, apart), width))),
             Let(high, select(long, add(low, wide), add(last, mul(tall, width)))),
-            Store(below, index(header + tile.N0), N0),
-            Store(below, index(header + tile.N1), N1),
+            Store(below, index(header + tile.N0), add(before_group, N0)),
+            Store(below, index(header + tile.N1), add(before_group, N1)),
             Store(below, index(header + tile.BATCH), ZERO),
             Call(self.callee, low, high, below),
         )

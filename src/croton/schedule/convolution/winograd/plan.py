@@ -9,13 +9,13 @@ from croton.schedule.convolution.winograd.choice import choose, mul, role
 from croton.schedule.convolution.winograd.filters import FILTER_SIZES, PIECE, filter_kernel
 from croton.schedule.convolution.winograd.filters import scratch_bytes as filter_scratch
 from croton.schedule.convolution.winograd.geometry import SIZES
-from croton.schedule.convolution.winograd.kernel import EPILOGUE_SIZES, OWN_SIZES, kernel
+from croton.schedule.convolution.winograd.kernel import OWN_SIZES, kernel
 from croton.schedule.counts import Count, count
 from croton.schedule.product import tile
 from croton.schedule.product.tiling import Tiling
 from croton.schedule.steps import Plan, Step
 
-#: The temporary that holds transformed filters; with ``prepared``, a buffer that is given.
+#: The temporary that holds transformed filters.
 PACKED = "packed"
 
 
@@ -27,62 +27,52 @@ def steps(
     *,
     reach: int = 6,
     taps: int | None = None,
-    prepared: bool = False,
+    narrow: bool = False,
     spare: int = 0,
 ) -> Plan:
     """How to compute a convolution of ``kind`` ``"forward"`` or ``"inputs"``, where ``when`` holds.
 
     It is right only where :func:`croton.schedule.convolution.winograd.choice.fits` holds.
-    ``reach`` are the points in a dimension, 4 or 6; ``taps`` those of a filter, if known.  With
-    ``prepared`` the buffer ``"packed"`` holds the filters that
-    :func:`croton.schedule.convolution.winograd.filters.prepare` makes, and ``"w"`` is not read.
-    With ``epilogue`` blocks of the result go to a kernel instead
+    ``reach`` are the points in a dimension, 4 or 6; ``taps`` those of a filter, if known;
+    ``narrow`` is for results that may have few channels, or few over a multiple of a panel.  With
+    ``epilogue`` blocks of the result go to a kernel instead
     (:mod:`croton.schedule.product.tile`), which may use ``spare`` bytes of scratch.
     """
     if kind not in ("forward", "inputs"):
         raise ValueError(f"no Winograd convolution computes {kind!r}")
     of = role(kind)
     way = choose(t, of, reach, epilogue)
-    filters, product = _functions(t, reach, taps, epilogue)
+    filters, product = _functions(t, reach, taps, narrow, epilogue)
     points = reach**2
-    values: dict[str, Count] = of._asdict() | way._asdict() | {"apart": _apart(spare)}
+    values: dict[str, Count] = of._asdict() | way._asdict()
 
     def only(value: Count) -> Count:
         return count("select", when, value, 0)
 
-    temporaries: list[tuple[str, Count]] = []
-    result: list[Step] = []
-    if not prepared:
-        panels = count("ceildiv", of.filters, t.panel)
-        temporaries.append(
-            (PACKED, only(mul(panels, t.panel, points, count("add", of.channels, 1))))
-        )
-        result.append(
-            Step(
-                filters.name,
-                ("w", PACKED),
-                tuple(values[n] for n in FILTER_SIZES),
-                only(mul(panels, count("ceildiv", of.channels, PIECE))),
-                4,
-                count("add", 64, filter_scratch(t, of.taps)),
-            )
-        )
+    panels = count("mul", of.groups, count("ceildiv", of.filters, t.panel))
+    packed = mul(panels, t.panel, points, count("add", of.channels, 1))
+    first = Step(
+        filters.name,
+        ("w", PACKED),
+        tuple(values[n] for n in FILTER_SIZES),
+        only(mul(panels, count("ceildiv", of.channels, PIECE))),
+        4,
+        count("add", 64, filter_scratch(t, of.taps)),
+    )
     sizes = tuple(values[n] for n in SIZES)
     scratch = mul(points * t.itemsize, count("add", way.m_point, way.v_point))
     if epilogue:
         scratch = count("add", scratch, count("mul", way.side, _apart(spare)))
-    names = OWN_SIZES + (EPILOGUE_SIZES if epilogue else ())
-    result.append(
-        Step(
-            product.name,
-            (of.image, PACKED, "epilogue" if epilogue else of.result),
-            (*sizes, *(values[n] for n in names)),
-            only(mul(way.blocks, count("ceildiv", of.filters, way.take))),
-            1,
-            count("add", 64, scratch),
-        )
+    own = tuple(values[n] for n in OWN_SIZES) + ((_apart(spare),) if epilogue else ())
+    second = Step(
+        product.name,
+        (of.image, PACKED, "epilogue" if epilogue else of.result),
+        (*sizes, *own),
+        only(mul(way.blocks, of.groups, count("ceildiv", of.filters, way.take))),
+        1,
+        count("add", 64, scratch),
     )
-    return Plan(t.dtype, (filters, product), tuple(temporaries), tuple(result))
+    return Plan(t.dtype, (filters, product), ((PACKED, only(packed)),), (first, second))
 
 
 def _apart(spare: int) -> int:
@@ -91,6 +81,6 @@ def _apart(spare: int) -> int:
 
 @lru_cache(maxsize=32)
 def _functions(
-    t: Tiling, reach: int, taps: int | None, epilogue: bool
+    t: Tiling, reach: int, taps: int | None, narrow: bool, epilogue: bool
 ) -> tuple[Function, Function]:
-    return filter_kernel(t, reach, taps), kernel(t, reach, epilogue, taps)
+    return filter_kernel(t, reach, taps), kernel(t, reach, epilogue, taps, narrow)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from croton.kernel.build import add, index, mul, op, select, sub
-from croton.kernel.nodes import Body, Buffer, Expr, For, Let, Prefetch, Var
-from croton.schedule.convolution.winograd.geometry import SIZE
+from croton.kernel.nodes import Body, Buffer, Expr, For, If, Let, Prefetch, Var
+from croton.schedule.convolution.winograd.geometry import GROUP, SIZE
 from croton.schedule.product.micro import STEP, Left, Right, Shape, Target, block
 from croton.schedule.product.strips import ONE, ZERO, ceildiv
 from croton.schedule.product.tiling import Tiling
@@ -44,22 +44,30 @@ def heights(t: Tiling, tiles: Expr) -> Body:
     )
 
 
-def multiply(t: Tiling, points: int, u: Buffer, v: Buffer, target: Target) -> Body:
+def multiply(t: Tiling, points: int, u: Buffer, v: Buffer, target: Target, narrow: bool) -> Body:
     """The products of all points, for columns ``[N0, N1)``; see :func:`heights`.
 
     Their element (point, tile, column) goes to ``target``, ``m_point`` apart from point to point.
+    If ``narrow``, panels that have columns for one vector only are multiplied so.
     """
     start, deep, number = Var("u_start"), Var("deep"), Var("u_panel")
     channels = SIZE["channels"]
     area = mul(add(channels, ONE), index(t.panel))
+    panels = ceildiv(SIZE["filters"], index(t.panel))
     pieces = op("maximum", ceildiv(channels, index(t.longest)), ONE)
-    body: Body = (
-        Let(start, mul(add(mul(number, index(points)), POINT), area)),
+
+    def pieces_of(vectors: int) -> Body:
+        piece = _piece(t, vectors, start, u, v, target)
         # Without channels, one empty piece still stores zeros.
-        For(K0, ZERO, op("maximum", channels, ONE), _piece(t, start, u, v, target), step=deep),
-    )
+        return (For(K0, ZERO, op("maximum", channels, ONE), piece, step=deep),)
+
+    every = pieces_of(t.vectors)
+    if narrow:
+        few = op("le", sub(WIDE, PANEL), index(t.lanes))
+        every = (If(few, pieces_of(1), every),)
+    body: Body = (Let(start, mul(add(mul(number, index(points)), POINT), area)), *every)
     panel: Body = (
-        Let(number, op("floordiv", add(N0, PANEL), index(t.panel))),
+        Let(number, add(mul(GROUP, panels), op("floordiv", add(N0, PANEL), index(t.panel)))),
         For(POINT, ZERO, index(points), body),
     )
     return (
@@ -68,8 +76,8 @@ def multiply(t: Tiling, points: int, u: Buffer, v: Buffer, target: Target) -> Bo
     )
 
 
-def _piece(t: Tiling, start: Expr, u: Buffer, v: Buffer, target: Target) -> Body:
-    """One panel at one point, for some channels."""
+def _piece(t: Tiling, vectors: int, start: Expr, u: Buffer, v: Buffer, target: Target) -> Body:
+    """The first ``vectors`` of one panel at one point, for some channels."""
     right, left, to, row = Var("right_at"), Var("left_at"), Var("to"), Var("row")
     steps = [(t.strips[0], ZERO, BIG), (t.blocks[0], BIG, TALL), (t.blocks[1], TALL, ALL)]
     if t.strips[0] <= t.blocks[0]:
@@ -82,14 +90,23 @@ def _piece(t: Tiling, start: Expr, u: Buffer, v: Buffer, target: Target) -> Body
         Let(to, add(mul(POINT, Var("m_point")), PANEL)),
         # Tiles behind the last have room, and mean nothing.
         *(
-            For(row, first, end, _block(t, height, v, row, rows, target), step=index(height))
+            For(
+                row,
+                first,
+                end,
+                _block(t, (vectors, height), v, row, rows, target),
+                step=index(height),
+            )
             for height, first, end in steps
         ),
     )
 
 
-def _block(t: Tiling, height: int, v: Buffer, row: Expr, right: Right, target: Target) -> Body:
-    """Some tiles of a piece."""
+def _block(
+    t: Tiling, size: tuple[int, int], v: Buffer, row: Expr, right: Right, target: Target
+) -> Body:
+    """Some tiles of a piece: so many vectors of so many."""
+    vectors, height = size
     pitch, triple = SIZE["v_row"], Var("triple")
     # Few registers for many rows: multiples of the pitch are a part of an access.
     reach = (ZERO, pitch, mul(pitch, index(2)), triple)
@@ -112,6 +129,6 @@ def _block(t: Tiling, height: int, v: Buffer, row: Expr, right: Right, target: T
             for g, start in zip(numbers, starts, strict=True)
         ),
         *block(
-            Shape(t.vectors, t.lanes), DEPTH, Left(v, groups, ONE), right, to, every_step=(fetch,)
+            Shape(vectors, t.lanes), DEPTH, Left(v, groups, ONE), right, to, every_step=(fetch,)
         ),
     )

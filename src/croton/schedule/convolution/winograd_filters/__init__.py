@@ -54,14 +54,14 @@ def steps(
     several = count("and", when, count("lt", 1, c.pieces))
     spare = sums.spare_elements(t)
     tiles = count("add", count("mul", c.chunk, count("add", c.wide, c.broad)), 2 * spare)
-    held = count("add", tiles, count("mul", count("add", c.wide, t.heights[0]), c.broad))
+    held = count("add", tiles, count("mul", count("add", c.wide, t.highest), c.broad))
     most = count("minimum", "k1", max(TAPS[reach]))
     kept = product(most, most, c.wide, c.broad)
     first = Step(
         functions[0].name,
         ("x", "y", "w", PARTS),
         tuple(values.get(name, name) for name in sums.SIZES),
-        count("select", when, product(c.pieces, c.blocks, c.panels), 0),
+        count("select", when, product(c.pieces, "groups", c.blocks, c.panels), 0),
         1,
         count("add", 256, count("mul", t.itemsize, count("add", count("mul", points, held), kept))),
     )

@@ -40,7 +40,7 @@ class Cut(NamedTuple):
     share: Count
     chunk: Count
     pieces: Count
-    #: Channels and filters of a block (whole vectors), and how many blocks of each.
+    #: Channels and filters of a block (whole vectors), and how many blocks of each in a group.
     wide: Count
     broad: Count
     blocks: Count
@@ -56,17 +56,16 @@ def cut(t: Shape | Tiling, reach: int, points: int, second: int) -> Cut:
     side = tile_size(reach)
     down, across = (tiles_over(f"y{d}", side, f"dilation{d}") for d in (1, 2))
     tiles = product("batch", "y0", down, across)
-    result = product("k1", "k2", "channels", "filters")
-    given = product(
-        "batch", "x0", count("add", product("x1", "x2", "channels"), product("y1", "y2", "filters"))
-    )
+    result = product("groups", "k1", "k2", "channels", "filters")
+    both = count("add", product("x1", "x2", "channels"), product("y1", "y2", "filters"))
+    given = product("batch", "groups", "x0", both)
     room = count("maximum", TEMPORARY, count("floordiv", given, SHARE))
     most = count(
         "minimum",
         count("floordiv", room, count("maximum", 1, result)),
         count("floordiv", tiles, PIECE),
     )
-    wanted = count("ceildiv", ITEMS, count("maximum", 1, count("mul", blocks, panels)))
+    wanted = count("ceildiv", ITEMS, count("maximum", 1, product("groups", blocks, panels)))
     pieces = count("maximum", 1, count("minimum", wanted, most))
     share = count("maximum", 1, count("ceildiv", tiles, pieces))
     near = count("sub", second // (points * t.itemsize), count("mul", wide, broad))

@@ -54,8 +54,10 @@ from croton.schedule.product.strips import ZERO
 CUT = ("side", "tiles", "share", "chunk", "pieces", "wide", "broad", "blocks", "panels", "result")
 SIZES = (*EXTENTS, *PLACES, *CUT)
 
-#: The item: its piece, its first channel and filter, how many of each, its last tile.
-PIECE, C0, F0, CHANNELS, FILTERS = (Var(n) for n in ("piece", "c0", "f0", "c_there", "f_there"))
+#: The item: its piece and group, its first channel and filter, how many of each, its last tile.
+PIECE, GROUP, C0, F0, CHANNELS, FILTERS = (
+    Var(n) for n in ("piece", "group", "c0", "f0", "c_there", "f_there")
+)
 START, END = Var("first_tile"), Var("end_tile")
 #: The first tile of a chunk, and the point.
 AT, POINT = Var("chunk_at"), Var("point")
@@ -77,7 +79,7 @@ def spare_elements(t: Shape) -> int:
     They are some whole lines of a cache, but an odd number: points do not share their places.
     """
     line = 64 // t.itemsize
-    return (-(-t.heights[0] // line) // 2 * 2 + 1) * line
+    return (-(-t.highest // line) // 2 * 2 + 1) * line
 
 
 def kernel(t: Shape, reach: int, taps: int | None = None) -> Function:
@@ -108,7 +110,7 @@ class _Winograd:
         self.aparts: Body = (
             Let(v_apart, add(mul(s["chunk"], s["wide"]), spare)),
             Let(m_apart, add(mul(s["chunk"], s["broad"]), spare)),
-            Let(u_apart, mul(add(s["wide"], index(t.heights[0])), s["broad"])),
+            Let(u_apart, mul(add(s["wide"], index(t.highest)), s["broad"])),
         )
 
     def function(self) -> Function:
@@ -139,11 +141,12 @@ class _Winograd:
         """One block of channels and filters, for one piece of the tiles."""
         s = self.size
         rest, panel, number = Var("item_rest"), Var("item_panel"), Var("item_block")
+        above = Var("item_group")
         half, base = Var("half"), Var("base")
         filters = mul(s["groups"], s["filters"])
         line = mul(s["channels"], filters)
         mask = Var("filter_lanes", "bool", self.t.lanes)
-        start = add(base, add(mul(C0, filters), F0))
+        start = add(base, add(mul(C0, filters), add(mul(GROUP, s["filters"]), F0)))
         goal = Goal(self.out, start, mul(line, s["k2"]), line, filters, mask)
         held = mul(s["wide"], s["broad"])
         between = Goal(self.kept, ZERO, mul(held, s["k2"]), held, s["broad"], None)
@@ -162,8 +165,10 @@ class _Winograd:
         return (
             Let(rest, op("floordiv", item, s["panels"])),
             Let(panel, sub(item, mul(rest, s["panels"]))),
-            Let(PIECE, op("floordiv", rest, s["blocks"])),
-            Let(number, sub(rest, mul(PIECE, s["blocks"]))),
+            Let(above, op("floordiv", rest, s["blocks"])),
+            Let(number, sub(rest, mul(above, s["blocks"]))),
+            Let(PIECE, op("floordiv", above, s["groups"])),
+            Let(GROUP, sub(above, mul(PIECE, s["groups"]))),
             Let(C0, mul(number, s["wide"])),
             Let(F0, mul(panel, s["broad"])),
             Let(CHANNELS, op("minimum", s["wide"], sub(s["channels"], C0))),
@@ -234,7 +239,7 @@ class _Winograd:
             s["x1"],
             s["x2"],
             mul(s["groups"], s["channels"]),
-            C0,
+            add(mul(GROUP, s["channels"]), C0),
             CHANNELS,
             s["before1"],
             s["before2"],
@@ -246,7 +251,7 @@ class _Winograd:
             s["y1"],
             s["y2"],
             mul(s["groups"], s["filters"]),
-            F0,
+            add(mul(GROUP, s["filters"]), F0),
             FILTERS,
             ZERO,
             ZERO,
@@ -265,7 +270,6 @@ class _Winograd:
     def multiply(self) -> Body:
         """Add the products of the chunk's tiles to the sums, point by point."""
         t = self.t
-        big, low = t.heights[:2]
         column, row, two = Var("column"), Var("row"), Var("two", "bool")
         tall, v_at, m_at, u_at = Var("tall", "bool"), Var("v_at"), Var("m_at"), Var("u_at")
         to, lines = Var("to"), Lines(self.table, index(1))
@@ -274,21 +278,17 @@ class _Winograd:
         target = Target(self.sums, to, self.products.pitch, op("gt", AT, START))
         image = Image(self.v, add(v_at, row), self.v_tiles.pitch)
 
-        def rows(height: int) -> Body:
-            return (
-                If(
-                    two,
-                    block(t, height, 2, lines, image, gradient, target),
-                    block(t, height, 1, lines, image, gradient, target),
-                ),
+        def rows(vectors: int) -> Body:
+            # Rows that are not there are computed as well; the sums have room for them.
+            big, low = t.heights_of(vectors)[:2]
+            high, short = (block(t, h, vectors, lines, image, gradient, target) for h in (big, low))
+            body: Body = (
+                Let(to, place),
+                Let(tall, op("lt", index(low), sub(CHANNELS, row))),
+                If(tall, high, short),
             )
+            return (For(row, ZERO, CHANNELS, body, step=index(big)),)
 
-        # Rows that are not there are computed as well; the sums have room for them.
-        blocks: Body = (
-            Let(to, place),
-            Let(tall, op("le", index(low + 1), sub(CHANNELS, row))),
-            If(tall, rows(big), rows(low)),
-        )
         return (
             For(
                 POINT,
@@ -304,7 +304,7 @@ class _Winograd:
                         FILTERS,
                         (
                             Let(two, op("gt", sub(FILTERS, column), index(t.lanes))),
-                            For(row, ZERO, CHANNELS, blocks, step=index(big)),
+                            If(two, rows(2), rows(1)),
                         ),
                         step=index(t.panel),
                     ),

@@ -271,7 +271,7 @@ class Convolution(_Convolving):
     @property
     def takes_more(self) -> bool:
         """Blocks of the result are handed on."""
-        return self.groups == 1
+        return True
 
     def _roles(self, a: Sequence[Any], b: Sequence[Any], sizes: Sequence[Any]) -> Any:
         return a, b, [a[0], b[0], *self._positions(a[2:], b[2:])]
@@ -301,7 +301,7 @@ class ConvolutionInputs(_Convolving):
     @property
     def takes_more(self) -> bool:
         """Without strides, blocks of the result are handed on."""
-        return self.groups == 1 and all(s == 1 for s in self.strides)
+        return all(s == 1 for s in self.strides)
 
     def _roles(self, a: Sequence[Any], b: Sequence[Any], sizes: Sequence[Any]) -> Any:
         return [a[0], b[1] * self.groups, *sizes], b, a
