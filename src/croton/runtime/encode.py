@@ -19,8 +19,8 @@ code        instructions, the last one is ``end``
 A *type* is NumPy's type number; an unknown dimension in a shape is -1.  There is one
 group of ``inputs`` for each input of the function; one that the program does not read has
 buffer -1.  The *place* of a buffer tells where its memory is kept: for an argument the
-index among inputs, shared variables and constants together, for a temporary its slot, for
-an output its index among outputs, for the result of a host function its index among those,
+index among inputs, shared variables and constants together, for a temporary its slot (a view
+has none), for an output its index among outputs, for the result of a host function its index among those,
 for the target of a call the offset of its three words in the table.
 
 The first word of an instruction is its code (:data:`croton.runtime._native.CODES`) plus its
@@ -40,6 +40,9 @@ item         target, buffer, index, width (negative: signed)
 check        condition, error
 host         words of the instruction, function, inputs, outputs, then for each input and
              output: buffer, type, itemsize, ndim, shape registers...
+view         buffer, source, offset, count, itemsize
+loop         index, count, words of this, of the body and of its ``next``
+next         index, count, stop (-1: none), words from the body's begin to here
 ===========  ===================================================================
 
 *tables* is: buffers, sizes, offset in the table words, buffer..., register...  A ``bind``
@@ -50,7 +53,7 @@ the three words of its target, which is a buffer of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +70,10 @@ from croton.runtime.program import (
     Item,
     Keep,
     Launch,
+    Loop,
+    Next,
     Program,
+    View,
 )
 
 _ARITY = {"neg": 1, "abs": 1, "not": 1, "select": 3}
@@ -95,6 +101,17 @@ def encode(
     scalars are taken.  ValueError if the program refers to something that it does not have.
     """
     return _Encoder(program, addresses, inputs, policies).words()
+
+
+class _OpenLoop(NamedTuple):
+    """A loop whose end is still to come: where it and its body begin, and what was set before."""
+
+    index: int  # type: ignore[assignment]
+    count: int  # type: ignore[assignment]
+    start: int
+    body: int
+    known: set[int]
+    ready: set[int]
 
 
 def _dtype(name: str) -> np.dtype[Any]:
@@ -130,6 +147,7 @@ class _Encoder:
         self.written: set[int] = set()  # those that a call sets
         self.code: list[int] = []
         self.slots: dict[int, int] = {}  # the program's numbers may have gaps
+        self.loops: list[_OpenLoop] = []
         self._plan_buffers()
 
     def _arguments(self, inputs: int) -> dict[str, list[Argument]]:
@@ -212,6 +230,8 @@ class _Encoder:
             elif buffer.kind == "kept":
                 kind, place = "kept", self.kept
                 self.kept += 1
+            elif buffer.kind == "view":
+                kind, place = "view", 0
             elif buffer.kind == "temporary":
                 kind = "temporary"
                 own = buffer.slot if buffer.slot >= 0 else -1 - index
@@ -354,6 +374,17 @@ class _Encoder:
                 self._emit("check", number, self.register(condition), self.error(error))
             case Host(function, inputs, outputs):
                 self._host(number, function, inputs, outputs)
+            case View(buffer, source, offset, count):
+                itemsize = self.buffers[self.buffer(source)][1]
+                kind, own, _ = self.buffers[self.new_buffer(buffer)]
+                if kind != CODES["kind view"] or own != itemsize:
+                    raise ValueError(f"{program.name}: buffer {buffer} is no view of {source}")
+                registers = self.register(offset), self.register(count)
+                self._emit("view", number, buffer, source, *registers, itemsize)
+            case Loop(index, count):
+                self._begin_loop(number, index, count)
+            case Next(stop):
+                self._end_loop(number, stop)
 
     def _host(
         self,
@@ -372,6 +403,26 @@ class _Encoder:
             kind = self._shape(buffer, self.program.buffers[buffer].dtype, shape)
             words += [buffer, *kind, len(shape), *registers]
         self._emit("host", number, len(words) + 2, *words)
+
+    def _begin_loop(self, number: int, index: int, count: int) -> None:
+        self.register(count)
+        self.write_register(index)
+        start = len(self.code)
+        self._emit("loop", number, index, count, 0)
+        known, ready = set(self.known), set(self.ready)
+        self.loops.append(_OpenLoop(index, count, start, len(self.code), known, ready))
+
+    def _end_loop(self, number: int, stop: int) -> None:
+        if not self.loops:
+            raise ValueError(f"{self.program.name}: the end of a loop that was not begun")
+        loop = self.loops.pop()
+        if stop >= 0:
+            self.register(stop)
+        back = len(self.code) - loop.body
+        self._emit("next", number, loop.index, loop.count, stop, back)
+        self.code[loop.start + 3] = len(self.code) - loop.start
+        # The body may not have run.
+        self.known, self.ready = loop.known, loop.ready
 
     def _end_filling(self, number: int) -> None:
         """Behind what follows a ``keep``: the buffer is filled, and here others go on."""
@@ -393,6 +444,8 @@ class _Encoder:
                 self._end_filling(number)
             elif self.filling is not None and not isinstance(instruction, Keep):
                 raise ValueError(f"{program.name}: nothing fills a buffer that is kept")
+        if self.loops:
+            raise ValueError(f"{program.name}: a loop without an end")
         self._emit("end", len(program.instructions))
         reset = [pair for pair in constants if pair[0] in self.written]
         header = [

@@ -1,8 +1,8 @@
 """A Program: what a compiled function does, as plain data.
 
 It holds no graph and no pointers, so it can be printed, cached, exported and
-run by anything.  A call goes through the instructions once, from first to
-last.  Three kinds of things exist while it runs:
+run by anything.  A call goes through the instructions from first to last,
+and through those between a :class:`Loop` and its :class:`Next` again and again.  Three kinds of things exist while it runs:
 
 - *registers*: int64 numbers, numbered from 0.  They hold sizes: the
   dimensions of the inputs, and what is computed from them.  A register may
@@ -49,7 +49,8 @@ class Buffer(NamedTuple):
     - ``"output"``: becomes the storage of an array that is handed out (an
       output, or the new value of a shared variable);
     - ``"kept"``: filled by the first call that needs it, for all later ones (see
-      :class:`Keep`).
+      :class:`Keep`);
+    - ``"view"``: a part of another buffer (see :class:`View`).
     """
 
     kind: str
@@ -153,7 +154,42 @@ class Host(NamedTuple):
     outputs: tuple[tuple[int, tuple[int, ...]], ...]
 
 
-Instruction = Compute | Allocate | Keep | Launch | Copy | Item | Check | Host
+class View(NamedTuple):
+    """Let the ``"view"`` buffer ``buffer`` be a part of ``source``, of the same dtype.
+
+    It is ``registers[count]`` elements from element ``registers[offset]`` on.  Where ``source``
+    gets other memory, ``buffer`` stays on the old one.
+    """
+
+    buffer: int
+    source: int
+    offset: int
+    count: int  # type: ignore[assignment]
+
+
+class Loop(NamedTuple):
+    """Run what follows, up to the matching :class:`Next`, ``registers[count]`` times.
+
+    Meanwhile ``registers[index]`` is 0, 1, 2 and so on; afterwards it is how often that was.
+    Registers and buffers that are set inside of a loop are not to be read behind it.
+    """
+
+    index: int  # type: ignore[assignment]
+    count: int  # type: ignore[assignment]
+
+
+class Next(NamedTuple):
+    """The end of the innermost loop's body.
+
+    The loop ends here if ``registers[stop]`` is not 0; with -1 there is no such register.
+    """
+
+    stop: int = -1
+
+
+Instruction = (
+    Compute | Allocate | Keep | Launch | Copy | Item | Check | Host | View | Loop | Next
+)
 
 
 class Output(NamedTuple):

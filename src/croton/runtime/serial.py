@@ -19,12 +19,15 @@ from croton.runtime.program import (
     Item,
     Keep,
     Launch,
+    Loop,
+    Next,
     Output,
     Program,
     Update,
+    View,
 )
 
-_STAMP = b"croton program 3\n"
+_STAMP = b"croton program 4\n"
 _INSTRUCTIONS: dict[str, type[Instruction]] = {
     "compute": Compute,
     "allocate": Allocate,
@@ -34,6 +37,9 @@ _INSTRUCTIONS: dict[str, type[Instruction]] = {
     "item": Item,
     "check": Check,
     "host": Host,
+    "view": View,
+    "loop": Loop,
+    "next": Next,
 }
 _TAGS = {cls: tag for tag, cls in _INSTRUCTIONS.items()}
 
@@ -122,6 +128,9 @@ _READERS: dict[str, _Reader] = {
     "item": _fields(Item, _integer, _integer, _integer),
     "check": _fields(Check, _integer, _integer),
     "host": _fields(Host, _integer, _SHAPED, _SHAPED),
+    "view": _fields(View, _integer, _integer, _integer, _integer),
+    "loop": _fields(Loop, _integer, _integer),
+    "next": _fields(Next, _integer),
 }
 
 

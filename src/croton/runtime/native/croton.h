@@ -143,7 +143,7 @@ typedef struct {
     const int64_t *shape; /* registers */
 } Update;
 
-enum { KIND_ARGUMENT, KIND_TEMPORARY, KIND_OUTPUT, KIND_HOSTED, KIND_CALL, KIND_KEPT };
+enum { KIND_ARGUMENT, KIND_TEMPORARY, KIND_OUTPUT, KIND_HOSTED, KIND_CALL, KIND_KEPT, KIND_VIEW };
 
 typedef struct {
     int64_t kind;
@@ -177,7 +177,7 @@ typedef struct {
     X(eq) X(ne) X(lt) X(le) X(and) X(or) X(not) X(select) X(ceildiv)
 #define OTHER_OPERATIONS(X) \
     X(temporary) X(output) X(keep) X(filled) X(bind) X(launch) X(copy) X(item) X(check) X(host) \
-    X(end)
+    X(view) X(loop) X(next) X(end)
 #define OPERATION_ENUM(name) OP_##name,
 enum { COMPUTE_OPERATIONS(OPERATION_ENUM) OTHER_OPERATIONS(OPERATION_ENUM) OPERATION_COUNT };
 #undef OPERATION_ENUM

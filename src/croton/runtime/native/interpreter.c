@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+enum { STEPS_BETWEEN_SIGNALS = 16, NS_BETWEEN_SIGNALS = 50 * 1000 * 1000 };
+
 /* Why a program stopped; told to Python when the GIL is held again. */
 typedef enum {
     GOES_ON,
@@ -12,6 +14,7 @@ typedef enum {
     TOO_LARGE, /* a size does not fit into 63 bits */
     BAD_INDEX, /* values[0]: the index, values[1]: the elements there are */
     BAD_COPY,
+    BAD_VIEW,
     FAILED, /* values[0]: the error's number, values[1], [2]: its details */
 } Stop;
 
@@ -134,6 +137,23 @@ static void account(Callable *callable, int64_t instruction, uint64_t *since)
     *since = now;
 }
 
+/* Now and then while a loop goes on, Python's signal handlers and its other threads have their
+ * turn; false if a handler raised. */
+static bool goes_on(Frame *frame, uint64_t *asked)
+{
+    uint64_t now = monotonic_ns();
+    if (*asked == 0)
+        *asked = now;
+    if (now - *asked < NS_BETWEEN_SIGNALS)
+        return true;
+    *asked = now;
+    take_gil(frame);
+    if (PyErr_CheckSignals() < 0)
+        return false;
+    frame->released = PyEval_SaveThread();
+    return true;
+}
+
 static Stop walk(Frame *frame, Outcome *outcome)
 {
     Callable *callable = frame->callable;
@@ -141,7 +161,7 @@ static Stop walk(Frame *frame, Outcome *outcome)
     const int64_t *pc = callable->plan.code;
     const bool profiling = callable->profiling;
     int64_t running = -1;
-    uint64_t since = 0;
+    uint64_t since = 0, asked = 0;
 
 #define TARGET registers[pc[1]]
 #define A registers[pc[2]]
@@ -277,6 +297,29 @@ static Stop walk(Frame *frame, Outcome *outcome)
             pc += pc[1];
             break;
         }
+        case OP_view: { /* buffer, source, offset, count, itemsize */
+            int64_t offset = registers[pc[3]], count = registers[pc[4]], start, bytes;
+            if (UNLIKELY(offset < 0 || count < 0 || __builtin_mul_overflow(offset, pc[5], &start) ||
+                         __builtin_mul_overflow(count, pc[5], &bytes) ||
+                         start > frame->bytes[pc[2]] - bytes))
+                return BAD_VIEW;
+            frame->buffers[pc[1]] = (char *)frame->buffers[pc[2]] + start;
+            frame->bytes[pc[1]] = bytes;
+            pc += 6;
+            break;
+        }
+        case OP_loop: /* index, count, words to behind its end */
+            registers[pc[1]] = 0;
+            pc += registers[pc[2]] > 0 ? 4 : pc[3];
+            break;
+        case OP_next: { /* index, count, stop, words of the body */
+            int64_t done = ++registers[pc[1]];
+            if (UNLIKELY((done & (STEPS_BETWEEN_SIGNALS - 1)) == 0) && !goes_on(frame, &asked))
+                return RAISED;
+            bool again = done < registers[pc[2]] && !(pc[3] >= 0 && registers[pc[3]]);
+            pc += again ? -pc[4] : 5;
+            break;
+        }
         default: /* OP_end: the encoder writes nothing else */
             return GOES_ON;
         }
@@ -341,6 +384,9 @@ static void raise_stop(Frame *frame, const Outcome *outcome)
         break;
     case BAD_COPY:
         PyErr_Format(PyExc_ValueError, "%U: a copy reaches beyond its array", name);
+        break;
+    case BAD_VIEW:
+        PyErr_Format(PyExc_ValueError, "%U: a view reaches beyond its array", name);
         break;
     case FAILED:
         raise_failure(frame, outcome);

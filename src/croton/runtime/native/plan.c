@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { FORMAT = 2 };
+enum { FORMAT = 3 };
 
 typedef struct {
     const int64_t *next, *end;
@@ -195,6 +195,7 @@ PyObject *plan_codes(void)
         {"kind hosted", KIND_HOSTED},
         {"kind call", KIND_CALL},
         {"kind kept", KIND_KEPT},
+        {"kind view", KIND_VIEW},
         {"policy strict", POLICY_STRICT},
         {"policy safe", POLICY_SAFE},
         {"policy float", POLICY_FLOAT},
