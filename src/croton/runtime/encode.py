@@ -19,9 +19,9 @@ code        instructions, the last one is ``end``
 A *type* is NumPy's type number; an unknown dimension in a shape is -1.  There is one
 group of ``inputs`` for each input of the function; one that the program does not read has
 buffer -1.  The *place* of a buffer tells where its memory is kept: for an argument the
-index among inputs, shared variables and constants together, for a temporary its slot (a view
-has none), for an output its index among outputs, for the result of a host function its index among those,
-for the target of a call the offset of its three words in the table.
+index among inputs, shared variables and constants together, for a temporary its slot, for
+an output its index among outputs, for the result of a host function its index among those,
+for the target of a call the offset of its three words in the table.  A view has none.
 
 The first word of an instruction is its code (:data:`croton.runtime._native.CODES`) plus its
 number in the Program times 2**32.  What follows it:

@@ -1,8 +1,9 @@
 """A Program: what a compiled function does, as plain data.
 
 It holds no graph and no pointers, so it can be printed, cached, exported and
-run by anything.  A call goes through the instructions from first to last,
-and through those between a :class:`Loop` and its :class:`Next` again and again.  Three kinds of things exist while it runs:
+run by anything.  A call goes through the instructions from first to last, and
+through those between a :class:`Loop` and its :class:`Next` again and again.
+Three kinds of things exist while it runs:
 
 - *registers*: int64 numbers, numbered from 0.  They hold sizes: the
   dimensions of the inputs, and what is computed from them.  A register may
@@ -187,9 +188,7 @@ class Next(NamedTuple):
     stop: int = -1
 
 
-Instruction = (
-    Compute | Allocate | Keep | Launch | Copy | Item | Check | Host | View | Loop | Next
-)
+Instruction = Compute | Allocate | Keep | Launch | Copy | Item | Check | Host | View | Loop | Next
 
 
 class Output(NamedTuple):

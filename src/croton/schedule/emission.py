@@ -1,0 +1,131 @@
+"""Emission: the program that is being put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from croton.graph import trace
+from croton.graph.printing import details
+from croton.graph.shared import SharedVariable
+from croton.graph.variable import Constant, Variable
+from croton.kernel.machine import Machine
+from croton.kernel.nodes import Fail, Function, walk_statements
+from croton.runtime import program as p
+from croton.schedule.registers import Registers
+from croton.tensor.type import TensorType
+
+
+class Emission:
+    """Instructions, buffers and kernels so far.  All graphs of a program share one.
+
+    ``updated`` are the shared variables that it updates.  ``fallible`` are the numbers of
+    instructions that may fail, ``lines`` the user's line that an instruction comes from.
+    """
+
+    def __init__(self, machine: Machine, updated: Sequence[SharedVariable]) -> None:
+        self.machine = machine
+        self.updated = updated
+        self.registers = Registers()
+        self.buffers: list[p.Buffer] = []
+        self.arguments: list[p.Argument] = []
+        self.shared: list[SharedVariable] = []
+        self.constants: list[Any] = []
+        self.host: list[Callable[..., Any]] = []
+        self.errors: list[p.Error] = []
+        self.functions: dict[str, Function] = {}
+        self.kernels: list[str] = []
+        self.lines: dict[int, str] = {}
+        self.fallible: list[int] = []
+        self._error_numbers: dict[Any, int] = {}
+
+    @property
+    def instructions(self) -> list[p.Instruction]:
+        """What has been emitted."""
+        return self.registers.instructions
+
+    def emit(self, instruction: p.Instruction, fallible: bool = False) -> None:
+        """The next instruction."""
+        if fallible:
+            self.fallible.append(len(self.instructions))
+        self.instructions.append(instruction)
+
+    def buffer(self, kind: str, dtype: str) -> int:
+        """A new buffer."""
+        self.buffers.append(p.Buffer(kind, dtype))
+        return len(self.buffers) - 1
+
+    def argument(self, source: str, v: Variable) -> tuple[int, int]:
+        """A new argument: its buffer and the first register of its sizes (-1 without any)."""
+        kind: Any = v.type
+        lists: dict[str, list[Any]] = {"shared": self.shared, "constant": self.constants}
+        if source in lists:
+            position = len(lists[source])
+            lists[source].append(v.data if isinstance(v, Constant) else v)
+        else:
+            position = sum(a.source == source for a in self.arguments)
+        first = self.registers.new(kind.ndim) if kind.ndim else -1
+        buffer = self.buffer("argument", kind.dtype)
+        name = v.name or f"{source} {position}"
+        shape = getattr(v.tag, "assumed", kind.shape)
+        self.arguments.append(p.Argument(source, position, buffer, kind.dtype, shape, first, name))
+        return buffer, first
+
+    def is_argument(self, number: int) -> bool:
+        """Whether buffer ``number`` comes from outside."""
+        return self.buffers[number].kind == "argument"
+
+    def fixed(self, number: int) -> tuple[int, ...] | None:
+        """Of what is the same in many calls the shared variables that it is; else None."""
+        for a in self.arguments:
+            if a.buffer == number and a.source == "constant":
+                return ()
+            if a.buffer == number and a.source == "shared":
+                updated = any(s is self.shared[a.position] for s in self.updated)
+                return None if updated else (a.position,)
+        return None
+
+    def kernel(self, function: Function) -> int:
+        """The number of a kernel; equal ones are one."""
+        name = function.name
+        if name == "kernel":
+            name = f"kernel{len(self.kernels)}"
+            function = function._replace(name=name)
+        if name not in self.functions:
+            self.functions[name] = function
+            self.kernels.append(name)
+        return self.kernels.index(name)
+
+    def error(self, key: Any, make: Callable[[], p.Error]) -> int:
+        """The number of the error called ``key``, which ``make`` makes the first time."""
+        found = self._error_numbers.get(key)
+        if found is None:
+            found = self._error_numbers[key] = len(self.errors)
+            self.errors.append(make())
+        return found
+
+    def position_error(self, node: Any) -> int:
+        """The error of an index of ``node`` that is out of bounds."""
+
+        def make() -> p.Error:
+            where = _escape(details(node) + trace.describe(node.made_at))
+            text = "index {0} is out of bounds for a dimension of size {1}, in "
+            return p.Error("IndexError", text + _escape(str(node.op)) + where)
+
+        return self.error(("position", node), make)
+
+
+def can_fail(function: Function) -> bool:
+    """Whether a kernel may stop with an error."""
+    return any(isinstance(s, Fail) for s in walk_statements(function.body))
+
+
+def tensor_type(node: Any, v: Variable) -> TensorType:
+    """The type of an input or output of ``node``; TypeError if it is no tensor."""
+    if not isinstance(v.type, TensorType):
+        raise TypeError(f"{node.op} takes {v}, which is no tensor: {v.type}")
+    return v.type
+
+
+def _escape(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
