@@ -168,11 +168,12 @@ def _reads_aligned(
     """Whether the group reads ``s`` only where it writes ``v`` in the same step."""
     if group.kind == "scatter" or group.row_reductions or group.serial:
         return False
+    node: Any
     # Deviations are taken from the first row, which is read before all others.
     if any(is_moment(t) for t in group.terminals):
         return False
     if group.kind in TILED:
-        node: Any = group.members[0].owner
+        node = group.members[0].owner
         if any(storage.memory(operand) is s for operand in grouping.operands(node)):
             return False
     own = tuple(range(group.rank))
@@ -180,8 +181,10 @@ def _reads_aligned(
     if any(_reaches(u, s, storage) for m in members for u in moved_inputs(m.owner)):
         return False
     # A member that only says where elements come from may read others than its own.
-    if any(is_free(m.owner.op) and s in m.owner.inputs for m in members):  # type: ignore[union-attr]
-        return False
+    for m in members:
+        node = m.owner
+        if is_free(node.op) and any(_reaches(u, s, storage) for u in node.inputs):
+            return False
     seen: set[Variable] = set()
     stack: list[Variable] = [u for m in group.members for u in m.owner.inputs]  # type: ignore[union-attr]
     while stack:
