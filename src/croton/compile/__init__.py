@@ -2,8 +2,9 @@
 
 from croton.compile.errors import MissingInputError, UnusedInputError
 from croton.compile.evaluation import evaluate
-from croton.compile.function import Function, function
+from croton.compile.function import function
 from croton.compile.io import In, Out, Param
+from croton.compile.made import Function
 from croton.compile.mode import FAST_COMPILE, FAST_RUN, REFERENCE, Mode, get_mode
 from croton.compile.shared import SharedVariable, shared
 
