@@ -8,6 +8,7 @@ import pytest
 import rule_examples.arithmetic
 import rule_examples.indexing
 import rule_examples.layout
+import rule_examples.pooling
 import rule_examples.shapes
 import rule_examples.sums  # noqa: F401 (they enter themselves)
 from rule_examples import EXAMPLES
