@@ -1,0 +1,132 @@
+"""Scan: the op that repeats a step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from croton.graph import trace
+from croton.graph.apply import Apply
+from croton.graph.op import Op
+from croton.loop.inner import Inner
+from croton.loop.layout import Layout
+from croton.loop.reference import run
+from croton.loop.sizes import sizes_outside
+from croton.tensor.convert import as_tensor_variable
+from croton.tensor.shapes import as_size, known_size
+from croton.tensor.type import TensorType
+
+
+class Scan(Op):
+    """Repeats ``inner``, the graph of a step, n_steps times.
+
+    ``layout`` says what the inputs and outputs of both are (:mod:`croton.loop.layout`).
+    ``name`` is for messages.
+
+    >>> import croton.tensor as T
+    >>> from croton.loop.layout import State
+    >>> x, total = T.dscalars("x total")
+    >>> op = Scan(Inner([total, x], [total + x]), Layout(states=(State(),), non_sequences=1))
+    >>> op(3, T.constant([10.0]), x).eval({x: 2.0})
+    array([10., 12., 14., 16.])
+    """
+
+    __props__ = ("inner", "layout")
+
+    def __init__(self, inner: Inner, layout: Layout, name: str | None = None) -> None:
+        layout.check()
+        if len(inner.inputs) != len(layout.sources) or len(inner.outputs) != len(layout.targets):
+            raise ValueError(
+                f"a step with {len(inner.inputs)} inputs and {len(inner.outputs)} outputs does not "
+                f"fit a layout with {len(layout.sources)} and {len(layout.targets)}"
+            )
+        _check_types(inner, layout)
+        self.inner = inner
+        self.layout = layout
+        self.name = name
+
+    def make_node(self, *inputs: Any) -> Apply:
+        """Inputs whose rows have the types of the step's inputs."""
+        if len(inputs) != self.layout.n_inputs:
+            raise ValueError(f"{self} takes {self.layout.n_inputs} inputs, got {len(inputs)}")
+        given = [as_size(inputs[0]), *map(as_tensor_variable, inputs[1:])]
+        for source, v in zip(self.layout.sources, self.inner.inputs, strict=True):
+            outer = given[source.outer].type
+            row = outer if source.kind == "non_sequence" else _row(outer)
+            if row is None or not v.type.is_super(row):
+                raise TypeError(
+                    f"{self}: {source.kind.replace('_', '-')} {source.entry} is "
+                    f"{given[source.outer]} of type {outer}, its step takes {v.type}"
+                )
+        return Apply(self, given, [t() for t in self._output_types(given)])
+
+    def _output_types(self, given: Sequence[Any]) -> list[TensorType]:
+        n = None if self.layout.until else known_size(given[0])
+        types = []
+        for target, v in zip(self.layout.targets, self.inner.outputs, strict=True):
+            if target.kind == "until":
+                types.append(TensorType("int64", ()))
+                continue
+            rows = n
+            if target.kind == "state":
+                # The initial rows are among those handed out, and say less of their sizes.
+                v = self.inner.inputs[self.layout.first_of_state(target.entry)]
+                state = self.layout.states[target.entry]
+                rows = state.depth if not state.history else None if n is None else n + state.depth
+            kind: Any = v.type
+            types.append(TensorType(kind.dtype, (rows, *kind.shape)))
+        return types
+
+    def perform(self, node: Apply, inputs: Sequence[Any], outputs: Sequence[list[Any]]) -> None:
+        """One step after the other."""
+        results = run(self.layout, self.inner, inputs, str(self))
+        for cell, result in zip(outputs, results, strict=True):
+            cell[0] = result
+
+    def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
+        """One row a step, and what was before the first one; a row's sizes are the step's."""
+        steps: Any = node.outputs[-1] if self.layout.until else node.inputs[0]
+        found: list[Any] = []
+        for target, v in zip(self.layout.targets, self.inner.outputs, strict=True):
+            if target.kind == "until":
+                found.append(())
+            elif target.kind == "collected":
+                found.append((steps, *self._row_sizes(node, shapes, v)))
+            else:
+                state = self.layout.states[target.entry]
+                rows = steps + state.depth if state.history else state.depth
+                before = shapes[self.layout.state_input(target.entry)]
+                found.append((rows, *before[1:]))
+        return found
+
+    def _row_sizes(self, node: Apply, shapes: Sequence[Any], v: Any) -> list[Any]:
+        sizes, values = {}, {}
+        for source, u in zip(self.layout.sources, self.inner.inputs, strict=True):
+            whole = source.kind == "non_sequence"
+            sizes[u] = shapes[source.outer] if whole else shapes[source.outer][1:]
+            if whole:
+                values[u] = node.inputs[source.outer]
+        return sizes_outside(self.inner, v, sizes, values)
+
+    def __str__(self) -> str:
+        return "Scan" if self.name is None else f"Scan{{{self.name}}}"
+
+
+def _row(kind: Any) -> TensorType | None:
+    if not isinstance(kind, TensorType) or not kind.ndim:
+        return None
+    return TensorType(kind.dtype, kind.shape[1:])
+
+
+def _check_types(inner: Inner, layout: Layout) -> None:
+    """TypeError if a state's new row cannot be the next step's old one."""
+    for k in range(len(layout.states)):
+        new: Any = inner.outputs[k]
+        for source, v in zip(layout.sources, inner.inputs, strict=True):
+            if source.kind == "state" and source.entry == k and not v.type.is_super(new.type):
+                raise TypeError(
+                    f"state {k}: a step takes {v.type} and gives {new.type}"
+                    + trace.describe(new.made_at)
+                )
+    if layout.until and inner.outputs[-1].type != TensorType("bool", ()):
+        raise TypeError(f"a step ends a scan by a boolean scalar, not {inner.outputs[-1].type}")
