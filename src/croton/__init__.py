@@ -7,7 +7,7 @@
 array([2., 4.])
 """
 
-from croton import gradient, printing, tensor
+from croton import gradient, loop, printing, tensor
 from croton._version import __version__
 from croton.compat import install_as_theano
 from croton.compile import (
@@ -29,6 +29,7 @@ from croton.config import config
 from croton.gradient import Lop, Rop, grad
 from croton.graph import Apply, Constant, Op, Type, Variable
 from croton.graph.traversal import clone_graph
+from croton.loop import scan
 from croton.printing import pp
 from croton.tensor import as_tensor_variable
 from croton.tensor.variable import TensorOperators
@@ -70,8 +71,10 @@ __all__ = [
     "grad",
     "gradient",
     "install_as_theano",
+    "loop",
     "pp",
     "printing",
+    "scan",
     "shared",
     "tensor",
 ]

@@ -5,10 +5,11 @@ import pytest
 
 import croton
 import croton.tensor as T
-from croton.compat.theano import graph, nnet, sparse, testing, updates
+from croton.compat.theano import graph, nnet, sparse, testing
 from croton.compat.theano import tensor as names
 from croton.compat.theano.ops import as_op, get_default_mode
 from croton.config import config
+from croton.loop import updates
 
 
 def test_clone():

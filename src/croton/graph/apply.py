@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import count
 from typing import TYPE_CHECKING
 
 from croton.graph import trace
@@ -12,8 +13,18 @@ if TYPE_CHECKING:
     from croton.graph.op import Op
 
 
+_serials = count()
+
+
+def next_serial() -> int:
+    """A serial number greater than those of all applications made so far, less than all others."""
+    return next(_serials)
+
+
 class Apply:
     """``op`` applied to ``inputs``, giving ``outputs``: a node of the graph.
+
+    ``serial`` numbers the applications of a process in the order in which they are made.
 
     >>> import croton.tensor as T
     >>> node = (T.dscalar("x") + 1).owner
@@ -21,10 +32,11 @@ class Apply:
     (x, 1)
     """
 
-    __slots__ = ("__weakref__", "inputs", "made_at", "op", "outputs")
+    __slots__ = ("__weakref__", "inputs", "made_at", "op", "outputs", "serial")
 
     def __init__(self, op: Op, inputs: Iterable[Variable], outputs: Iterable[Variable]) -> None:
         self.op = op
+        self.serial = next(_serials)
         self.inputs = list(inputs)
         self.outputs = list(outputs)
         self.made_at = trace.user_frames()

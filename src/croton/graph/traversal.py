@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from croton.graph import trace
 from croton.graph.apply import Apply
 from croton.graph.shared import SharedVariable
 from croton.graph.variable import Constant, Variable
@@ -87,14 +88,14 @@ def replace(
         inputs = [memo.get(id(v), v) for v in node.inputs]
         if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
             continue
-        if rebuild is None:
-            new = node.clone_with_new_inputs(inputs).outputs
-        else:
-            new = list(rebuild(node, inputs))
+        with trace.made_by(node.made_at):
+            if rebuild is None:
+                new = node.clone_with_new_inputs(inputs).outputs
+            else:
+                new = list(rebuild(node, inputs))
         for old, fresh in zip(node.outputs, new, strict=True):
             if id(old) not in memo:
                 fresh.name = old.name
-                fresh.made_at = old.made_at
                 memo[id(old)] = fresh
                 keep.append(old)
     return [memo.get(id(v), v) for v in outputs]

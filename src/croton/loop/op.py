@@ -21,7 +21,7 @@ class Scan(Op):
     """Repeats ``inner``, the graph of a step, n_steps times.
 
     ``layout`` says what the inputs and outputs of both are (:mod:`croton.loop.layout`).
-    ``name`` is for messages.
+    ``name`` is for messages; gradients flow back through ``truncate_gradient`` steps (-1: all).
 
     >>> import croton.tensor as T
     >>> from croton.loop.layout import State
@@ -33,8 +33,18 @@ class Scan(Op):
 
     __props__ = ("inner", "layout")
 
-    def __init__(self, inner: Inner, layout: Layout, name: str | None = None) -> None:
+    def __init__(
+        self,
+        inner: Inner,
+        layout: Layout,
+        name: str | None = None,
+        truncate_gradient: int = -1,
+    ) -> None:
         layout.check()
+        if truncate_gradient < -1 or isinstance(truncate_gradient, float):
+            raise ValueError(
+                f"truncate_gradient is a number of steps, or -1 for all, got {truncate_gradient!r}"
+            )
         if len(inner.inputs) != len(layout.sources) or len(inner.outputs) != len(layout.targets):
             raise ValueError(
                 f"a step with {len(inner.inputs)} inputs and {len(inner.outputs)} outputs does not "
@@ -44,6 +54,7 @@ class Scan(Op):
         self.inner = inner
         self.layout = layout
         self.name = name
+        self.truncate_gradient = truncate_gradient
 
     def make_node(self, *inputs: Any) -> Apply:
         """Inputs whose rows have the types of the step's inputs."""

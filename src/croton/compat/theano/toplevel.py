@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from croton.compat.theano.graph import clone
 from croton.compat.theano.ops import as_op
-from croton.compat.theano.updates import OrderedUpdates
 from croton.compat.theano.version import version as __version__
 from croton.config import config
+from croton.loop.updates import OrderedUpdates
 
 __all__ = ["OrderedUpdates", "__version__", "_asarray", "as_op", "clone"]
 

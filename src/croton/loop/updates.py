@@ -1,4 +1,4 @@
-"""``theano.updates``: new values of shared variables, as a dictionary that adds up."""
+"""New values of shared variables, as a dictionary that adds up."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from croton.graph import SharedVariable
-
-__all__ = ["OrderedUpdates"]
+from croton.graph.shared import SharedVariable
 
 
 class OrderedUpdates(OrderedDict[SharedVariable, Any]):
