@@ -15,6 +15,7 @@ from croton.runtime import program as p
 from croton.schedule.arena import share_slots
 from croton.schedule.assembly import Assembly, Emitter
 from croton.schedule.emission import Emission
+from croton.schedule.hoisting import hoist
 from croton.tensor.type import TensorType
 
 #: What emits the groups that hold a graph themselves.
@@ -60,13 +61,15 @@ def schedule(
         assembly.emit()
         given = _outputs(assembly, borrowed or [False] * len(outputs))
         changed = _updates(assembly, {o.buffer for o in given})
+    order = hoist(emission.instructions, emission.effects)
+    instructions = [emission.instructions[k] for k in order]
     program = p.Program(
         name,
         tuple(emission.arguments),
-        tuple(share_slots(emission.buffers, emission.instructions)),
+        tuple(share_slots(emission.buffers, instructions)),
         emission.registers.count,
         tuple(emission.registers.constants.items()),
-        tuple(emission.instructions),
+        tuple(instructions),
         tuple(given),
         tuple(changed),
         tuple(emission.kernels),
@@ -78,7 +81,7 @@ def schedule(
         tuple(emission.shared),
         tuple(emission.constants),
         tuple(emission.host),
-        tuple(emission.lines.get(k, "") for k in range(len(emission.instructions))),
+        tuple(emission.lines.get(k, "") for k in order),
     )
 
 

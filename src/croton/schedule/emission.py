@@ -12,6 +12,7 @@ from croton.graph.variable import Constant, Variable
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Fail, Function, walk_statements
 from croton.runtime import program as p
+from croton.schedule.hoisting import Kernel, kernel_effects
 from croton.schedule.registers import Registers
 from croton.tensor.type import TensorType
 
@@ -37,6 +38,7 @@ class Emission:
         self.kernels: list[str] = []
         self.lines: dict[int, str] = {}
         self.fallible: list[int] = []
+        self._effects: dict[str, Kernel] = {}
         self._error_numbers: dict[Any, int] = {}
 
     @property
@@ -95,6 +97,14 @@ class Emission:
             self.functions[name] = function
             self.kernels.append(name)
         return self.kernels.index(name)
+
+    def effects(self, number: int) -> Kernel:
+        """What kernel ``number`` does to its buffers."""
+        name = self.kernels[number]
+        found = self._effects.get(name)
+        if found is None:
+            found = self._effects[name] = kernel_effects(self.functions[name])
+        return found
 
     def error(self, key: Any, make: Callable[[], p.Error]) -> int:
         """The number of the error called ``key``, which ``make`` makes the first time."""

@@ -1,0 +1,111 @@
+"""What moves out of a loop, and what must not."""
+
+from croton.kernel import build
+from croton.kernel.nodes import Buffer, Choose, Const, Fail, Function, If, Load, Store
+from croton.runtime import program as p
+from croton.schedule.arena import share_slots
+from croton.schedule.hoisting import Kernel, hoist, kernel_effects
+
+#: Kernel 0 writes its last buffer of two; 1 may fail besides; 2 changes its only buffer.
+KERNELS = (
+    Kernel(frozenset([1]), False),
+    Kernel(frozenset([1]), True),
+    Kernel(frozenset([0]), False),
+)
+N, T, ONE = 0, 1, 2
+
+
+def launch(kernel, *buffers, sizes=()):
+    return p.Launch(kernel, buffers, sizes, ONE, ONE, ONE)
+
+
+def moved(*body):
+    """Which instructions of a loop's body come before it."""
+    found = list(hoist([p.Loop(T, N), *body, p.Next()], KERNELS.__getitem__))
+    assert sorted(found) == list(range(len(body) + 2))
+    return [k - 1 for k in found[: found.index(0)]]
+
+
+def test_sizes_that_do_not_change():
+    a, b, c = p.Compute("mul", 5, N, N), p.Compute("add", 6, 5, ONE), p.Compute("add", 7, 6, T)
+    assert moved(a, b, c) == [0, 1]
+
+
+def test_what_is_computed_from_what_does_not_change():
+    assert moved(p.Allocate(3, N), launch(0, 0, 3), launch(0, 3, 1)) == [0, 1]
+    # Memory is not made before the loop for its own sake.
+    assert moved(p.Allocate(3, N), p.View(9, 0, T, ONE), launch(0, 9, 3)) == []
+
+
+def test_what_the_loop_changes_is_not_read_before():
+    assert moved(p.Allocate(3, N), launch(0, 0, 3), launch(2, 0)) == []
+    assert moved(p.View(9, 0, T, ONE), launch(2, 9), p.Allocate(3, N), launch(0, 0, 3)) == []
+    assert moved(p.Allocate(3, N), launch(0, 0, 3), launch(2, 3)) == [0, 1, 2]
+    assert moved(p.Allocate(3, N), launch(0, 0, 3), p.View(9, 3, T, ONE), launch(2, 9)) == []
+    assert moved(p.Allocate(3, N), p.Allocate(4, T), launch(0, 0, 3), p.Copy(3, 4, N)) == []
+
+
+def test_what_adds_up_from_round_to_round_stays():
+    assert moved(launch(2, 0)) == []
+    assert moved(launch(0, 0, 1)) == []
+
+
+def test_what_may_fail_stays():
+    assert moved(p.Allocate(3, N), launch(1, 0, 3)) == []
+    assert moved(p.Check(N, 0)) == []
+
+
+def test_what_is_kept_moves_with_the_kernel_that_makes_it():
+    kept = (p.Keep(3, N), launch(0, 0, 3))
+    assert moved(p.Compute("add", 5, T, ONE), *kept, launch(0, 3, 1)) == [1, 2]
+    assert moved(*kept, launch(2, 0)) == []
+
+
+def test_out_of_all_loops_around():
+    body = [
+        p.Loop(T, N),
+        p.Compute("mul", 5, T, N),
+        p.Loop(6, N),
+        p.Compute("mul", 7, N, N),
+        p.Compute("add", 8, 5, ONE),
+        p.Allocate(3, 7),
+        launch(0, 0, 3),
+        p.Allocate(4, 7),
+        launch(0, 4, 2, sizes=(8, 6)),
+        p.Next(),
+        p.Next(),
+    ]
+    assert hoist(body, KERNELS.__getitem__) == [3, 5, 6, 0, 1, 4, 2, 7, 8, 9, 10]
+
+
+def test_effects_of_kernels():
+
+    a, b, c, d = (Buffer(name, "float32") for name in "abcd")
+    zero = build.index(0)
+    body = (
+        Choose(d, Const(True, "bool"), b, c),
+        Store(d, zero, Load(a, zero)),
+        If(Const(False, "bool"), (Fail(1),)),
+    )
+    assert kernel_effects(Function("f", (a, b, c), (), body)) == Kernel(frozenset([1, 2]), True)
+    assert kernel_effects(Function("f", (a, b), (), body[:0])) == Kernel(frozenset(), False)
+
+
+def test_memory_of_a_loop():
+    """What is there before a loop and read in it is not given away while it lasts."""
+    buffers = [p.Buffer("temporary", "float32") for _ in range(4)] + [p.Buffer("view", "float32")]
+    instructions = [
+        p.Allocate(0, N),
+        p.Loop(T, N),
+        p.View(4, 0, T, ONE),
+        p.Allocate(1, N),
+        launch(0, 4, 1),
+        p.Allocate(2, N),
+        launch(0, 1, 2),
+        p.Next(),
+        p.Allocate(3, N),
+        launch(2, 3),
+    ]
+    slots = [b.slot for b in share_slots(buffers, instructions)[:4]]
+    assert len(set(slots[:3])) == 3
+    assert slots[3] in slots[:3]
