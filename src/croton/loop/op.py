@@ -13,6 +13,7 @@ from croton.loop.layout import Layout
 from croton.loop.reference import run
 from croton.loop.sizes import sizes_outside
 from croton.tensor.convert import as_tensor_variable
+from croton.tensor.elementwise import eq, switch
 from croton.tensor.shapes import as_size, known_size
 from croton.tensor.type import TensorType
 
@@ -32,6 +33,7 @@ class Scan(Op):
     """
 
     __props__ = ("inner", "layout")
+    loop = "scan"
 
     def __init__(
         self,
@@ -108,6 +110,24 @@ class Scan(Op):
                 rows = steps + state.depth if state.history else state.depth
                 before = shapes[self.layout.state_input(target.entry)]
                 found.append((rows, *before[1:]))
+        return found
+
+    def scalars(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
+        """The integers whose values a program must know before: how many steps there are."""
+        return [node.inputs[0]]
+
+    def checks(self, node: Apply, shapes: Sequence[Any]) -> list[tuple[str, Any, Any, str]]:
+        """What must hold of the sizes: sequences and initial rows are long enough."""
+        n: Any = node.inputs[0]
+        found: list[tuple[str, Any, Any, str]] = [("size", n, None, f"{self}: the number of steps")]
+        for k, sequence in enumerate(self.layout.sequences):
+            have = shapes[self.layout.sequence_input(k)][0]
+            need = n + max(sequence.taps)
+            need = need if max(sequence.taps) == 0 else switch(eq(n, 0), 0, need)
+            found.append(("le", need, have, f"rows of sequence {k} that are needed and there"))
+        for k, state in enumerate(self.layout.states):
+            have = shapes[self.layout.state_input(k)][0]
+            found.append(("eq", have, as_size(state.depth), f"rows that state {k} starts from"))
         return found
 
     def _row_sizes(self, node: Apply, shapes: Sequence[Any], v: Any) -> list[Any]:

@@ -15,6 +15,7 @@ from croton.rewrite.intern import Table
 from croton.rewrite.report import Report
 from croton.rewrite.rules import RULES
 from croton.rewrite.ruleset import RuleSet, select
+from croton.rewrite.steps import Steps
 
 #: Phases: each is the groups whose rules are applied together until none applies.
 FAST_RUN: tuple[str, ...] = (
@@ -50,8 +51,15 @@ def rewrite(
     added = sorted({*including, *filter(None, config.optimizer_including.split(":"))})
     report = Report()
     table = Table()
+
+    def of_step(step: Sequence[Variable]) -> list[Variable]:
+        new, inner = rewrite(step, groups, excluding, None, including)
+        report.include(inner)
+        return new
+
+    steps = Steps(of_step)
     with trace.made_by(()):
-        current = table.copy(outputs, replacements or {})
+        current = steps(table.copy(outputs, replacements or {}), table)
         report.nodes_before = len(toposort(current))
         knowledge = Knowledge(table)
         for k, phase in enumerate(groups):
@@ -64,6 +72,7 @@ def rewrite(
             run.count_uses(current)
             current = [run.simplify(v) for v in current]
             report.phases.append((phase, perf_counter() - begin))
+        current = steps(current, table)
     report.nodes_after = len(toposort(current))
     report.total = perf_counter() - start
     return current, report

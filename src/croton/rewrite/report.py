@@ -27,6 +27,14 @@ class Report:
             self.hits[name] = self.hits.get(name, 0) + 1
             self.groups[name] = rule.group
 
+    def include(self, other: Report) -> None:
+        """Add what was done to a graph within this one."""
+        for name, seconds in other.seconds.items():
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+        for name, hits in other.hits.items():
+            self.hits[name] = self.hits.get(name, 0) + hits
+            self.groups[name] = other.groups[name]
+
     def __str__(self) -> str:
         lines = [
             f"{self.nodes_before} nodes became {self.nodes_after} in {1e3 * self.total:.2f} ms"

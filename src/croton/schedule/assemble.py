@@ -16,10 +16,11 @@ from croton.schedule.arena import share_slots
 from croton.schedule.assembly import Assembly, Emitter
 from croton.schedule.emission import Emission
 from croton.schedule.hoisting import hoist
+from croton.schedule.looping import emit_scan
 from croton.tensor.type import TensorType
 
 #: What emits the groups that hold a graph themselves.
-EMITTERS: Mapping[str, Emitter] = {}
+EMITTERS: Mapping[str, Emitter] = {"scan": emit_scan}
 
 
 class Scheduled(NamedTuple):

@@ -10,7 +10,7 @@ from croton.graph.traversal import graph_inputs
 from croton.graph.variable import Constant, Variable
 from croton.runtime import program as p
 from croton.schedule.convolutions import convolution_steps
-from croton.schedule.emission import Emission, can_fail, tensor_type
+from croton.schedule.emission import Emission, tensor_type
 from croton.schedule.epilogue import epilogue_kernel, is_plain
 from croton.schedule.group import TILED, Group
 from croton.schedule.groups import Grouping
@@ -28,7 +28,7 @@ from croton.schedule.transpositions import only_transposes, transposition_steps
 from croton.schedule.unify import find_checks, sizes_read_from_memory, unify
 
 #: Emits a group of a kind of its own.
-Emitter = Callable[["Assembly", Group], None]
+Emitter = Callable[["Assembly", Group, Mapping[str, Any]], None]
 
 
 class Assembly:
@@ -37,6 +37,7 @@ class Assembly:
     ``known`` are sizes of its inputs, by (variable, dimension).  ``number`` has the buffer of
     each value in memory, ``dimensions`` registers of sizes.  ``placed``: the buffers that values
     are to be computed into.  ``emitters`` are for kinds of groups that hold a graph themselves.
+    ``hands_out``: whether the outputs are results of a call.
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class Assembly:
         emission: Emission,
         outputs: Sequence[Variable],
         updates: Sequence[tuple[SharedVariable, Variable]],
-        known: Mapping[tuple[Variable, int], int],
+        known: Mapping[tuple[Variable, int], Any],
         emitters: Mapping[str, Emitter],
+        hands_out: bool = True,
     ) -> None:
         self.emission = emission
         self.registers = emission.registers
         self.emitters = emitters
+        self.hands_out = hands_out
         self.outputs = list(outputs)
         self.updates = list(updates)
         self.number: dict[Any, int] = {}  # memory key -> buffer
@@ -58,10 +61,10 @@ class Assembly:
         self.chunks: dict[Variable, Chunks] = {}
         self.wanted = [*self.outputs, *(v for _, v in self.updates)]
         raw = Sizes()
+        raw.equal = dict(known)
         checks = find_checks(self.wanted, raw)
         self.sizes = Sizes()
-        same = {x: known.get(y, y) for x, y in unify(checks, raw).items()}
-        self.sizes.equal = same | dict(known)
+        self.sizes.equal = unify(checks, raw, known)
         self.read = sizes_read_from_memory(self.wanted, (raw, self.sizes))
         tiled = frozenset(("float32", "float64"))
         self.grouping = Grouping(self.wanted, self.sizes, tiled, self.read)
@@ -126,7 +129,7 @@ class Assembly:
 
     def is_result(self, v: Variable) -> bool:
         """Whether ``v`` is handed out."""
-        return any(v is w for w in self.wanted)
+        return self.hands_out and any(v is w for w in self.wanted)
 
     def copy(self, source: int, v: Variable) -> int:
         """A copy of buffer ``source``, which holds ``v``, to be handed out."""
@@ -175,7 +178,7 @@ class Assembly:
             if condition is None:
                 continue
             error = self.emission.error(check, lambda check=check: check.error(self.raw))  # type: ignore[misc]
-            self.emission.emit(p.Check(condition, error), True)
+            self.emission.emit(p.Check(condition, error))
         self.pending = left
 
     def _unknown(self, size: Size) -> bool:
@@ -204,7 +207,7 @@ class Assembly:
     def _emit_group(self, group: Group) -> None:
         start = len(self.emission.instructions)
         if group.kind in self.emitters:
-            self.emitters[group.kind](self, group)
+            self.emitters[group.kind](self, group, self.emitters)
         elif group.kind == "host":
             self._emit_host(group)
         elif group.kind == "scatter":
@@ -252,7 +255,7 @@ class Assembly:
             self.size.of(plan.grain),
             self.size.of(plan.scratch),
         )
-        self.emission.emit(launch, can_fail(plan.function))
+        self.emission.emit(launch)
 
     def _emit_scatter(self, group: Group) -> None:
         (v,) = group.members
@@ -282,8 +285,6 @@ class Assembly:
                 group, self.sizes, self.storage.memory, stored, self.emission.position_error,
                 self.overwriting,
             )  # fmt: skip
-            if can_fail(function):
-                self.emission.fallible.append(len(self.emission.instructions))
             one = self.registers.number(1)
             callee = p.Launch(
                 self.emission.kernel(function),
@@ -361,4 +362,4 @@ class Assembly:
             registers = range(first, first + v.type.ndim)
             self.bind(v, self.emission.buffer(kind, v.type.dtype), registers)
             outputs.append((self.number[v], tuple(registers)))
-        self.emission.emit(p.Host(number, tuple(inputs), tuple(outputs)), True)
+        self.emission.emit(p.Host(number, tuple(inputs), tuple(outputs)))

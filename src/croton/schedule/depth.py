@@ -62,6 +62,6 @@ def stages(
 def _is_given(node: Apply, sizes: Sizes, is_tiled: Callable[[Apply], bool]) -> bool:
     """Whether what a node computes is in memory anyhow, or no kernel's to compute."""
     loop = getattr(node.op, "loop", None)
-    if loop in (None, "scatter", "reshape", "convolution") or is_tiled(node):
+    if loop in (None, "scan", "scatter", "reshape", "convolution") or is_tiled(node):
         return True
     return isinstance(node.op, Shape_i) or sizes.is_host(node.outputs[0])

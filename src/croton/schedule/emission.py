@@ -10,7 +10,7 @@ from croton.graph.printing import details
 from croton.graph.shared import SharedVariable
 from croton.graph.variable import Constant, Variable
 from croton.kernel.machine import Machine
-from croton.kernel.nodes import Fail, Function, walk_statements
+from croton.kernel.nodes import Function
 from croton.runtime import program as p
 from croton.schedule.hoisting import Kernel, kernel_effects
 from croton.schedule.registers import Registers
@@ -20,8 +20,8 @@ from croton.tensor.type import TensorType
 class Emission:
     """Instructions, buffers and kernels so far.  All graphs of a program share one.
 
-    ``updated`` are the shared variables that it updates.  ``fallible`` are the numbers of
-    instructions that may fail, ``lines`` the user's line that an instruction comes from.
+    ``updated`` are the shared variables that it updates, ``lines`` the user's lines that
+    instructions come from.
     """
 
     def __init__(self, machine: Machine, updated: Sequence[SharedVariable]) -> None:
@@ -37,7 +37,6 @@ class Emission:
         self.functions: dict[str, Function] = {}
         self.kernels: list[str] = []
         self.lines: dict[int, str] = {}
-        self.fallible: list[int] = []
         self._effects: dict[str, Kernel] = {}
         self._error_numbers: dict[Any, int] = {}
 
@@ -46,10 +45,8 @@ class Emission:
         """What has been emitted."""
         return self.registers.instructions
 
-    def emit(self, instruction: p.Instruction, fallible: bool = False) -> None:
+    def emit(self, instruction: p.Instruction) -> None:
         """The next instruction."""
-        if fallible:
-            self.fallible.append(len(self.instructions))
         self.instructions.append(instruction)
 
     def buffer(self, kind: str, dtype: str) -> int:
@@ -118,16 +115,11 @@ class Emission:
         """The error of an index of ``node`` that is out of bounds."""
 
         def make() -> p.Error:
-            where = _escape(details(node) + trace.describe(node.made_at))
+            where = escape(details(node) + trace.describe(node.made_at))
             text = "index {0} is out of bounds for a dimension of size {1}, in "
-            return p.Error("IndexError", text + _escape(str(node.op)) + where)
+            return p.Error("IndexError", text + escape(str(node.op)) + where)
 
         return self.error(("position", node), make)
-
-
-def can_fail(function: Function) -> bool:
-    """Whether a kernel may stop with an error."""
-    return any(isinstance(s, Fail) for s in walk_statements(function.body))
 
 
 def tensor_type(node: Any, v: Variable) -> TensorType:
@@ -137,5 +129,6 @@ def tensor_type(node: Any, v: Variable) -> TensorType:
     return v.type
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """``text`` as part of an error's message."""
     return text.replace("{", "{{").replace("}", "}}")

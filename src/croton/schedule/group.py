@@ -26,7 +26,7 @@ TILED = ("product", "convolution")
 
 
 class Group:
-    """Values computed together.  ``kind``: loop, product, convolution, scatter or host."""
+    """Values computed together.  ``kind``: loop, product, convolution, scatter, scan or host."""
 
     def __init__(self, number: int, kind: str, domain: Sequence[Size]) -> None:
         self.number = number

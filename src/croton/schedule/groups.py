@@ -13,6 +13,7 @@ from croton.graph.traversal import toposort
 from croton.graph.variable import Constant, Variable
 from croton.schedule.depth import stages
 from croton.schedule.group import TILED, Alignment, Group
+from croton.schedule.scan import is_native
 from croton.schedule.sizes import ONE, ShapeOf, Size, Sizes
 from croton.schedule.views import (
     aligned_inputs,
@@ -89,7 +90,7 @@ class Grouping:
             self.forced.add(v)
         for node in self.order:
             loop = self._loop(node)
-            if loop is None:
+            if loop in (None, "scan"):
                 self.forced.update(
                     v
                     for v in node.inputs
@@ -112,7 +113,9 @@ class Grouping:
     def _loop(self, node: Apply) -> str | None:
         """How the op says that it is computed; None: by Python."""
         loop: str | None = getattr(node.op, "loop", None)
-        return None if loop == "convolution" and not self.is_tiled(node) else loop
+        if loop == "convolution" and not self.is_tiled(node):
+            return None
+        return None if loop == "scan" and not is_native(node) else loop
 
     def _is_turned_filters(self, node: Apply) -> bool:
         """Whether the node brings computed filters into the order that others read them in.
@@ -151,8 +154,8 @@ class Grouping:
             return
         if len(node.outputs) == 1 and self.sizes.is_host(v) and v not in self.forced:
             return
-        if loop is None:
-            self._new("host", (), node.outputs)
+        if loop in (None, "scan"):
+            self._new(loop or "host", (), node.outputs)
         elif self.is_tiled(node):
             group = self._new(loop, self.sizes.shape(v), [v])
             group.align[v] = tuple(range(v.type.ndim))  # type: ignore[attr-defined]

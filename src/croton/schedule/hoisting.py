@@ -214,8 +214,10 @@ class _Hoisting:
             reads, sets, pure = {i.count}, {i.index}, False
         else:
             reads, pure = {r for r in (i.stop,) if r >= 0}, False
-        fields = (reads, sets, buffers, writes, defines)
-        return _Use(*(frozenset(f) for f in fields), pure=pure)
+        return _Use(
+            frozenset(reads), frozenset(sets), frozenset(buffers), frozenset(writes),
+            frozenset(defines), pure,
+        )  # fmt: skip
 
     def _launch(self, i: p.Launch, reads: set[int], buffers: set[int], writes: set[int]) -> bool:
         """Note what a launch touches; whether it cannot fail."""

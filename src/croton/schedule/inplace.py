@@ -126,7 +126,7 @@ def reading_first(stores: Sequence[Store], overwriting: Sequence[Store]) -> list
 
 
 def _may_fail(group: Group, storage: Storage) -> bool:
-    if group.kind in ("host", "scatter"):
+    if group.kind in ("host", "scan", "scatter"):
         return True
     seen: set[Variable] = set()
     stack: list[Variable] = [*group.members, *group.terminals]

@@ -400,8 +400,13 @@ class Sizes:
                 )
             else:
                 result = tuple(
-                    Size.of(d) if d is not None else self.of(g)
-                    for d, g in zip(static, given, strict=True)
+                    Size.of(d)
+                    if d is not None
+                    # What only running it tells.
+                    else self.dimension(v, axis)
+                    if g is None
+                    else self.of(g)
+                    for axis, (d, g) in enumerate(zip(static, given, strict=True))
                 )
         self._shapes[v] = result
         return result

@@ -46,7 +46,7 @@ class Storage:
             self.stored.add(v)
 
     def _is_used(self, group: Group) -> bool:
-        if any(v in self.stored for v in group.members) or group.kind in ("host",):
+        if any(v in self.stored for v in group.members) or group.kind in ("host", "scan"):
             return True
         return any(
             t in other.members and self._is_used(other)
@@ -106,7 +106,7 @@ class Storage:
 
     def _again(self, u: Variable, group: Group) -> bool:
         """Whether computing ``u`` in ``group`` again is worth no memory."""
-        if group.kind in ("host", "scatter"):
+        if group.kind in ("host", "scan", "scatter"):
             return False
         seen: set[Variable] = set()
         total, loads, stack = 0, 0, [u]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from croton.graph import trace
@@ -11,6 +11,7 @@ from croton.graph.printing import details
 from croton.graph.traversal import toposort
 from croton.graph.variable import Variable
 from croton.runtime.program import Error
+from croton.schedule.emission import escape
 from croton.schedule.registers import SizeRegisters
 from croton.schedule.sizes import ShapeOf, Size, Sizes
 from croton.tensor.type import TensorType
@@ -82,27 +83,24 @@ class SizeCheck:
                 inner = ", ".join(map(show, shape))
                 shapes.append(f"({inner},)" if v.type.ndim == 1 else f"({inner})")
         where = details(self.node) + trace.describe(self.node.made_at)
-        where = where.replace("{", "{{").replace("}", "}}")
-        name = str(op).replace("{", "{{").replace("}", "}}")
+        where, name, what = map(escape, (where, str(op), self.what))
         given = " and ".join(shapes)
         if self.kind == "index":
             text = (
-                f"index {show(self.a)} is out of bounds for {self.what} of size "
+                f"index {show(self.a)} is out of bounds for {what} of size "
                 f"{show(self.b)}"  # type: ignore[arg-type]
             )
             return Error("IndexError", text + where, tuple(used))
         if self.kind == "positive":
-            return Error(
-                "ValueError", f"{self.what} of no elements: shape {given}" + where, tuple(used)
-            )
+            return Error("ValueError", f"{what} of no elements: shape {given}" + where, tuple(used))
         if self.kind == "size":
-            text = f"{self.what} cannot be negative: {show(self.a)}"
+            text = f"{what} cannot be negative: {show(self.a)}"
             return Error("ValueError", text + where, tuple(used))
         if self.kind == "nonzero":
-            return Error("ValueError", f"{self.what} cannot be zero" + where, tuple(used))
+            return Error("ValueError", f"{what} cannot be zero" + where, tuple(used))
         text = f"shapes do not fit in {name}: {given}"
-        if self.what:
-            text += f" ({self.what}: {show(self.a)} and {show(self.b)})"  # type: ignore[arg-type]
+        if what:
+            text += f" ({what}: {show(self.a)} and {show(self.b)})"  # type: ignore[arg-type]
         hint = ""
         if "Elemwise" in name:
             hint = (
@@ -143,12 +141,14 @@ def find_checks(outputs: Sequence[Variable], sizes: Sizes) -> list[SizeCheck]:
     return found
 
 
-def unify(checks: Sequence[SizeCheck], sizes: Sizes) -> dict[tuple[Variable, int], Any]:
-    """Dimensions that are equal in every call that passes the checks.
+def unify(
+    checks: Sequence[SizeCheck], sizes: Sizes, known: Mapping[tuple[Variable, int], Any]
+) -> dict[tuple[Variable, int], Any]:
+    """Dimensions that are equal in every call that passes the checks, and those ``known`` to be.
 
     Maps (variable, axis) to the (variable, axis) or the number that stands for it.
     """
-    parent: dict[Any, Any] = {}
+    parent: dict[Any, Any] = dict(known)
 
     def find(x: Any) -> Any:
         while x in parent:

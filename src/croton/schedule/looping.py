@@ -1,0 +1,284 @@
+"""Scans: the instructions of a step between those that repeat them.
+
+A step reads rows of sequences and states as views of what lies in memory, and computes its
+results into the rows that they go to.  A state of which only the last rows are wanted has a ring
+of one row more than the step looks back to; any other lies in the memory of its whole history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from croton.graph import trace
+from croton.graph.printing import details
+from croton.graph.variable import Variable
+from croton.kernel.nodes import Buffer, For, Function, Store, Var
+from croton.loop.layout import State, Target
+from croton.runtime import program as p
+from croton.schedule.assembly import Assembly, Emitter
+from croton.schedule.emission import escape
+from croton.schedule.group import Group
+from croton.schedule.sizes import Size, product
+
+
+def emit_scan(assembly: Assembly, group: Group, emitters: Mapping[str, Emitter]) -> None:
+    """The instructions of a scan, whose inputs are in memory."""
+    _Steps(assembly, group.members[0].owner, emitters).emit()
+
+
+class _Rows:
+    """Memory for rows of ``size`` elements, and the places of those that a step deals with."""
+
+    def __init__(self, steps: _Steps, v: Any, buffer: int, row: Sequence[Size]) -> None:
+        self.steps = steps
+        self.dtype: str = v.type.dtype
+        self.buffer = buffer
+        self.size = steps.outer.size.of(product(row))
+
+    def view(self, row: int) -> int:
+        """A view of the row whose number is in register ``row``."""
+        view = self.steps.emission.buffer("view", self.dtype)
+        self.show(view, row)
+        return view
+
+    def show(self, view: int, row: int, count: int | None = None) -> None:
+        """Let ``view`` be the row (or ``count`` elements from there on)."""
+        offset = self.steps.compute("mul", row, self.size)
+        count = self.size if count is None else count
+        self.steps.emission.emit(p.View(view, self.buffer, offset, count))
+
+
+class _State(_Rows):
+    """A state's rows.  ``depth`` of them come from outside."""
+
+    def __init__(self, steps: _Steps, k: int, state: State) -> None:
+        node = steps.node
+        self.result: Any = node.outputs[k]
+        self.initial: Any = node.inputs[steps.layout.state_input(k)]
+        self.depth = state.depth
+        self.is_wanted = steps.is_wanted(self.result)
+        self.has_history = state.history and self.is_wanted
+        outer = steps.outer
+        row = outer.sizes.shape(self.initial)[1:]
+        buffer = self._memory(steps, row)
+        super().__init__(steps, self.result, buffer, row)
+        self._begin()
+
+    def _memory(self, steps: _Steps, row: Sequence[Size]) -> int:
+        if not self.has_history:
+            shape = (Size.of(self.depth + 1), *row)
+            return steps.outer.new_buffer(object(), self.result.type.dtype, shape, False)
+        depth = steps.compute("add", steps.n, steps.number(self.depth))
+        return steps.allocate(self.result, depth, row)
+
+    def _begin(self) -> None:
+        """The initial rows, where the first steps look for them."""
+        steps = self.steps
+        given = steps.outer.memory_number(self.initial)
+        source = _Rows(steps, self.initial, given, steps.outer.sizes.shape(self.initial)[1:])
+        if steps.layout.backwards and not self.has_history:
+            # A ring is filled in the order of the steps.
+            for k in range(self.depth):
+                self._copy(self.view(steps.number(self.depth - 1 - k)), source, k)
+            return
+        first = steps.n if steps.layout.backwards else steps.number(0)
+        whole = steps.compute("mul", self.size, steps.number(self.depth))
+        view = steps.emission.buffer("view", self.dtype)
+        self.show(view, first, whole)
+        steps.emission.emit(p.Copy(view, given, whole))
+
+    def _copy(self, target: int, source: _Rows, row: int) -> None:
+        view = source.view(self.steps.number(row))
+        self.steps.emission.emit(p.Copy(target, view, self.size))
+
+    def place(self, lag: int) -> int:
+        """The register with the number of the row of ``lag`` steps ago; 0 is the new one."""
+        steps = self.steps
+        if self.has_history:
+            if steps.layout.backwards:
+                return steps.compute("add", steps.time, steps.number(lag))
+            return steps.compute("add", steps.time, steps.number(self.depth - lag))
+        return self._in_ring(steps.step, self.depth - lag)
+
+    def _in_ring(self, step: int, ahead: int) -> int:
+        steps = self.steps
+        row = steps.compute("add", step, steps.number(ahead))
+        return steps.compute("mod", row, steps.number(self.depth + 1))
+
+    def finish(self) -> None:
+        """Hand out the last rows, in the order of time."""
+        steps = self.steps
+        if not self.is_wanted or self.has_history:
+            return
+        row = steps.outer.sizes.shape(self.initial)[1:]
+        last = steps.allocate(self.result, steps.number(self.depth), row)
+        target = _Rows(steps, self.result, last, row)
+        for k in range(self.depth):
+            ahead = self.depth - 1 - k if steps.layout.backwards else k
+            source = self.view(self._in_ring(steps.step, ahead))
+            view = target.view(steps.number(k))
+            steps.emission.emit(p.Copy(view, source, self.size))
+
+
+class _Steps:
+    """The loop of one scan."""
+
+    def __init__(self, outer: Assembly, node: Any, emitters: Mapping[str, Emitter]) -> None:
+        self.outer = outer
+        self.node = node
+        self.layout = node.op.layout
+        self.graph = node.op.inner
+        self.emission = outer.emission
+        self.compute = outer.registers.compute
+        self.number = outer.registers.number
+        self.n = outer.size.of(outer.sizes.of(node.inputs[0]))
+        self.targets = [
+            (v, t)
+            for v, t in zip(self.graph.outputs, self.layout.targets, strict=True)
+            if t.kind != "collected" or self.is_wanted(node.outputs[t.outer])
+        ]
+        self.inner = Assembly(
+            self.emission, [v for v, _ in self.targets], [], self._known(), emitters, False
+        )
+        self.step = self.time = -1
+
+    def is_wanted(self, v: Variable) -> bool:
+        """Whether anybody reads ``v``."""
+        return v in self.outer.storage.stored
+
+    def _known(self) -> dict[tuple[Variable, int], Any]:
+        """Sizes of a step's inputs that are numbers, or equal to others of them."""
+        known: dict[tuple[Variable, int], Any] = {}
+        first: dict[Size, tuple[Variable, int]] = {}
+        for source, v in zip(self.layout.sources, self.graph.inputs, strict=True):
+            shape = self.outer.sizes.shape(self.node.inputs[source.outer])
+            for d, size in enumerate(shape if source.kind == "non_sequence" else shape[1:]):
+                if v.type.shape[d] is not None:
+                    continue
+                if size.value is not None:
+                    known[v, d] = size.value
+                elif first.setdefault(size, (v, d)) != (v, d):
+                    known[v, d] = first[size]
+        return known
+
+    def allocate(self, v: Any, rows: int, row: Sequence[Size]) -> int:
+        """Memory for the scan's output ``v``, of so many rows (a register)."""
+        outer = self.outer
+        result = outer.is_result(v)
+        number = self.emission.buffer("output" if result else "temporary", v.type.dtype)
+        outer.number[v] = number
+        dims = (rows, *(outer.size.of(s) for s in row))
+        count = self.compute("mul", rows, outer.size.of(product(row)))
+        self.emission.emit(p.Allocate(number, count, dims if result else ()))
+        return number
+
+    def emit(self) -> None:
+        """All of the loop."""
+        self.states = [_State(self, k, s) for k, s in enumerate(self.layout.states)]
+        collected = {t.outer: self._collected(t) for _, t in self.targets if t.kind == "collected"}
+        views = self._bind()
+        self.step = self.outer.registers.new()
+        self.emission.emit(p.Loop(self.step, self.n))
+        self.time = self.step
+        if self.layout.backwards:
+            last = self.compute("sub", self.n, self.number(1))
+            self.time = self.compute("sub", last, self.step)
+        for view, rows, source in views:
+            if source.kind == "state":
+                rows.show(view, self.states[source.entry].place(source.offset))
+            else:
+                rows.show(view, self.compute("add", self.time, self.number(source.offset)))
+        rows_of = [
+            (self.states[t.entry], self.states[t.entry].place(0))
+            if t.kind == "state"
+            else (collected[t.outer], self.time)
+            for _, t in self.targets
+            if t.kind != "until"
+        ]
+        self._results(rows_of)
+        stop = -1
+        if self.layout.until:
+            stop = self.outer.registers.new()
+            ends = self.inner.memory_number(self.graph.outputs[-1])
+            self.emission.emit(p.Item(stop, ends, self.number(0)))
+        self.emission.emit(p.Next(stop))
+        if self.layout.until:
+            self._count_steps()
+        for state in self.states:
+            state.finish()
+
+    def _collected(self, target: Target) -> _Rows:
+        v = self.node.outputs[target.outer]
+        row = self.outer.sizes.shape(v)[1:]
+        return _Rows(self, v, self.allocate(v, self.n, row), row)
+
+    def _bind(self) -> list[tuple[int, _Rows, Any]]:
+        """Give the step its inputs; the views that each step moves, and what they are of."""
+        moving: list[tuple[int, _Rows, Any]] = []
+        outer = self.outer
+        for source, v in zip(self.layout.sources, self.graph.inputs, strict=True):
+            whole: Any = self.node.inputs[source.outer]
+            registers = outer.shape_registers(whole)
+            if source.kind == "non_sequence":
+                self.inner.bind(v, outer.memory_number(whole), registers)
+                continue
+            view = self.emission.buffer("view", v.type.dtype)
+            self.inner.bind(v, view, registers[1:])
+            if source.kind == "state":
+                rows: _Rows = self.states[source.entry]
+            else:
+                row = outer.sizes.shape(whole)[1:]
+                rows = _Rows(self, whole, outer.memory_number(whole), row)
+            moving.append((view, rows, source))
+        self.inner.bind_constants()
+        return moving
+
+    def _results(self, rows: Sequence[tuple[_Rows, int]]) -> None:
+        """Compute the step, each result in the row that it goes to."""
+        views = [memory.view(place) for memory, place in rows]
+        for (v, _), view in zip(self.targets, views, strict=False):
+            if v.owner is not None:
+                self.inner.placed.setdefault(v, view)
+        self.inner.emit()
+        for (v, target), view, (memory, _) in zip(self.targets, views, rows, strict=False):
+            if target.kind == "state":
+                self._check_row(v, target.entry)
+            number = self.inner.memory_number(v)
+            if number != view:
+                self.emission.emit(p.Copy(view, number, memory.size))
+
+    def _check_row(self, v: Any, k: int) -> None:
+        """A state's new row must have the shape of the row before."""
+        old = self.graph.inputs[self.layout.first_of_state(k)]
+        sizes, size = self.inner.sizes, self.inner.size
+        pairs = list(zip(sizes.shape(old), sizes.shape(v), strict=True))
+        for a, b in pairs:
+            if a == b:
+                continue
+            expected = ", ".join(f"{{{d}}}" for d in range(len(pairs)))
+            given = ", ".join(f"{{{d}}}" for d in range(len(pairs), 2 * len(pairs)))
+            text = f"state {k} changes its shape: expected ({expected}), a step gave ({given})"
+            registers = tuple(size.of(s) for s in (*sizes.shape(old), *sizes.shape(v)))
+            where = escape(details(self.node) + trace.describe(v.made_at or self.node.made_at))
+            error = self.emission.error(
+                ("state", self.node, k),
+                lambda text=text, where=where, registers=registers: p.Error(  # type: ignore[misc]
+                    "ValueError", escape(f"{self.node.op}: ") + text + where, registers
+                ),
+            )
+            fits = self.compute("eq", size.of(a), size.of(b))
+            self.emission.emit(p.Check(fits, error))
+
+    def _count_steps(self) -> None:
+        """Hand out how many steps there were."""
+        v = self.node.outputs[-1]
+        if not self.is_wanted(v):
+            return
+        count = self.outer.new_buffer(v, "int64", (), self.outer.is_result(v))
+        buffer, size = Buffer("b0", "int64"), Var("s0")
+        store = Store(buffer, Var("item"), size)
+        body = (For(Var("item"), Var("lo"), Var("hi"), (store,), "parallel"),)
+        one = self.number(1)
+        kernel = self.emission.kernel(Function("store_size", (buffer,), (size,), body))
+        self.emission.emit(p.Launch(kernel, (count,), (self.step,), one, one, self.number(64)))
