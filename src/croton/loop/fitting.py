@@ -39,6 +39,9 @@ def fit(new: Any, began: TensorType, what: str) -> Any:
                 f"{what} changes its shape from step to step: it begins with "
                 f"{began.shape_text()}, and the step makes {kind.shape_text()} of it" + line
             )
-    if began.is_super(kind):
-        return new
-    return new.specify_shape(began.shape)
+    return promise(new, began)
+
+
+def promise(v: Any, kind: Any) -> Any:
+    """``v`` as one of ``kind``, of which more sizes may be known."""
+    return v if kind.is_super(v.type) else v.specify_shape(kind.shape)

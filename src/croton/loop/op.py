@@ -8,6 +8,9 @@ from typing import Any
 from croton.graph import trace
 from croton.graph.apply import Apply
 from croton.graph.op import Op
+from croton.loop.backward import pull_back
+from croton.loop.connection import pattern
+from croton.loop.forward import push_forward
 from croton.loop.inner import Inner
 from croton.loop.layout import Layout
 from croton.loop.reference import run
@@ -138,6 +141,18 @@ class Scan(Op):
             if whole:
                 values[u] = node.inputs[source.outer]
         return sizes_outside(self.inner, v, sizes, values)
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        """As steps connect their inputs and outputs, through any number of them."""
+        return pattern(self.inner, self.layout)
+
+    def L_op(self, inputs: Sequence[Any], outputs: Sequence[Any], gradients: Sequence[Any]) -> Any:
+        """A scan the other way round."""
+        return pull_back(self, inputs, outputs, gradients)
+
+    def R_op(self, inputs: Sequence[Any], directions: Sequence[Any]) -> Any:
+        """A scan that carries changes beside the values."""
+        return push_forward(self, inputs, directions)
 
     def __str__(self) -> str:
         return "Scan" if self.name is None else f"Scan{{{self.name}}}"

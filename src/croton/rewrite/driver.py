@@ -106,6 +106,8 @@ class Pass:
         # What a variable has become for good, and what a rule has put in its place so far.
         self._final: dict[int, Variable] = {}
         self._forward: dict[int, Variable] = {}
+        # Those that wait for what was put in their place.
+        self._waiting: set[int] = set()
         self._by: dict[int, str] = {}
         self._rewrites = 0
         self._uses: dict[int, int] = {}
@@ -165,6 +167,7 @@ class Pass:
                     final[id(v)] = final[id(became)]
                     stack.pop()
                 else:
+                    self._waiting.add(id(v))
                     self._enter(became, stack)
                 continue
             waiting = [i for i in node.inputs if id(i) not in final]
@@ -190,7 +193,7 @@ class Pass:
         return final[id(root)]
 
     def _enter(self, v: Variable, stack: list[Variable]) -> None:
-        if id(v) in self._forward and id(v) not in self._final:
+        if id(v) in self._waiting and id(v) not in self._final:
             names = {self._by[id(u)] for u in stack if id(u) in self._by}
             raise RewriteError(
                 f"the rules {', '.join(sorted(names))} lead from {v} back to itself"
