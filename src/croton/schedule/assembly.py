@@ -96,7 +96,7 @@ class Assembly:
 
     def emit(self) -> None:
         """All steps in order."""
-        self._emit_checks()
+        self.emit_checks()
         late = {v for _, v in self.updates}
         order = order_groups(self.storage.groups, lambda g: any(v in late for v in g.members))
         self.target = plan_in_place(
@@ -107,7 +107,7 @@ class Assembly:
         self.overwriting = {*self.target, *self.reused}
         for group in order:
             self._emit_group(group)
-            self._emit_checks()
+            self.emit_checks()
         if self.pending:
             raise AssertionError(f"checks of sizes that nobody computes: {self.pending}")
 
@@ -168,26 +168,31 @@ class Assembly:
 
     # Checks.
 
-    def _emit_checks(self) -> None:
+    def emit_checks(self, unless: int | None = None) -> None:
+        """The checks of sizes that are known by now; ``unless`` a register is not 0."""
         left = []
         for check in self.pending:
-            if any(self._unknown(s) for s in check.needs):
+            if not all(map(self.is_known, check.needs)):
                 left.append(check)
                 continue
             condition = check.condition(self.raw)
             if condition is None:
                 continue
+            if unless is not None:
+                condition = self.registers.compute("or", unless, condition)
             error = self.emission.error(check, lambda check=check: check.error(self.raw))  # type: ignore[misc]
             self.emission.emit(p.Check(condition, error))
         self.pending = left
 
-    def _unknown(self, size: Size) -> bool:
-        """Whether the size hangs on a value that is not computed yet."""
-        sizes = self.raw.sizes
+    def is_known(self, size: Size) -> bool:
+        """Whether no value that is still to be computed tells the size."""
+        return not self._unknown(size, self.raw.sizes)
+
+    def _unknown(self, size: Size, sizes: Sizes) -> bool:
         for monomial, _ in size.terms:
             for factor in monomial:
                 if isinstance(factor, Size):
-                    if self._unknown(factor):
+                    if self._unknown(factor, sizes):
                         return True
                     continue
                 atom = sizes.atoms[factor]
@@ -198,7 +203,7 @@ class Assembly:
                 elif atom.kind == "dimension":
                     if atom.what not in self.dimensions:
                         return True
-                elif any(self._unknown(a) for a in atom.args):
+                elif any(self._unknown(a, sizes) for a in atom.args):
                     return True
         return False
 

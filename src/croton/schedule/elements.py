@@ -132,6 +132,11 @@ class Elements:
             return self.load(memory, dtype, self.flat(v, index))
         if not self.may_compute(v):
             raise KeyError(f"{v} is neither in memory nor computed here")
+        return self.compute(v, index)
+
+    def compute(self, v: Variable, index: Index) -> Expr:
+        """What the op that computes ``v`` makes of its inputs' elements for ``v[index]``."""
+        node: Any = v.owner
         inputs = [_Element(self, u) for u in node.inputs]
         return node.op.lower(node, inputs, index, _Context(self, node))  # type: ignore[no-any-return]
 

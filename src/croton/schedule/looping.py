@@ -19,6 +19,7 @@ from croton.runtime import program as p
 from croton.schedule.assembly import Assembly, Emitter
 from croton.schedule.emission import escape
 from croton.schedule.group import Group
+from croton.schedule.recurrence import Recurrence, recurrence
 from croton.schedule.sizes import Size, product
 
 
@@ -175,6 +176,14 @@ class _Steps:
 
     def emit(self) -> None:
         """All of the loop."""
+        self._check_sizes()
+        tiny = None if self.inner.pending or self.unsure else self._tiny()
+        if tiny is None:
+            self._emit_loop()
+        else:
+            self._launch(tiny)
+
+    def _emit_loop(self) -> None:
         self.states = [_State(self, k, s) for k, s in enumerate(self.layout.states)]
         collected = {t.outer: self._collected(t) for _, t in self.targets if t.kind == "collected"}
         views = self._bind()
@@ -207,6 +216,38 @@ class _Steps:
             self._count_steps()
         for state in self.states:
             state.finish()
+
+    def _check_sizes(self) -> None:
+        """Check before the first step, if there is one, what is known of sizes by then."""
+        for source, v in zip(self.layout.sources, self.graph.inputs, strict=True):
+            registers = self.outer.shape_registers(self.node.inputs[source.outer])
+            for d, register in enumerate(registers[source.kind != "non_sequence" :]):
+                self.inner.dimensions[v, d] = register
+        none = self.compute("eq", self.n, self.number(0))
+        self.inner.emit_checks(none)
+        #: The states whose rows must be checked in every step.
+        self.unsure = {k for k in range(len(self.layout.states)) if not self._check_row(k, none)}
+
+    def _tiny(self) -> Recurrence | None:
+        return recurrence(self.node, self.inner.sizes, self.is_wanted)
+
+    def _launch(self, tiny: Recurrence) -> None:
+        """One launch of a kernel that goes through all steps."""
+        for v in self.node.outputs:
+            if not self.is_wanted(v):
+                continue
+            shape = self.outer.sizes.shape(v)
+            self.outer.new_buffer(v, v.type.dtype, shape, self.outer.is_result(v))
+        buffers = [
+            self.outer.memory_number(self.node.inputs[k])
+            if kind == "input"
+            else self.outer.number[self.node.outputs[k]]
+            for kind, k in tiny.buffers
+        ]
+        one = self.number(1)
+        kernel = self.emission.kernel(tiny.function)
+        launch = p.Launch(kernel, tuple(buffers), (self.n,), one, one, self.number(64))
+        self.emission.emit(launch)
 
     def _collected(self, target: Target) -> _Rows:
         v = self.node.outputs[target.outer]
@@ -242,33 +283,38 @@ class _Steps:
                 self.inner.placed.setdefault(v, view)
         self.inner.emit()
         for (v, target), view, (memory, _) in zip(self.targets, views, rows, strict=False):
-            if target.kind == "state":
-                self._check_row(v, target.entry)
+            if target.kind == "state" and target.entry in self.unsure:
+                self._check_row(target.entry)
             number = self.inner.memory_number(v)
             if number != view:
                 self.emission.emit(p.Copy(view, number, memory.size))
 
-    def _check_row(self, v: Any, k: int) -> None:
-        """A state's new row must have the shape of the row before."""
-        old = self.graph.inputs[self.layout.first_of_state(k)]
-        sizes, size = self.inner.sizes, self.inner.size
-        pairs = list(zip(sizes.shape(old), sizes.shape(v), strict=True))
-        for a, b in pairs:
-            if a == b:
-                continue
-            expected = ", ".join(f"{{{d}}}" for d in range(len(pairs)))
-            given = ", ".join(f"{{{d}}}" for d in range(len(pairs), 2 * len(pairs)))
-            text = f"state {k} changes its shape: expected ({expected}), a step gave ({given})"
-            registers = tuple(size.of(s) for s in (*sizes.shape(old), *sizes.shape(v)))
-            where = escape(details(self.node) + trace.describe(v.made_at or self.node.made_at))
-            error = self.emission.error(
-                ("state", self.node, k),
-                lambda text=text, where=where, registers=registers: p.Error(  # type: ignore[misc]
-                    "ValueError", escape(f"{self.node.op}: ") + text + where, registers
-                ),
-            )
+    def _check_row(self, k: int, unless: int | None = None) -> bool:
+        """Check that a state's new row has the shape of the row before; False if it is early."""
+        old, new = self.graph.inputs[self.layout.first_of_state(k)], self.graph.outputs[k]
+        sizes, size = self.inner.raw.sizes, self.inner.raw
+        expected, given = sizes.shape(old), sizes.shape(new)
+        if self.inner.sizes.shape(old) == self.inner.sizes.shape(new):
+            return True
+        if unless is not None and not all(map(self.inner.is_known, given)):
+            return False
+        for a, b in zip(expected, given, strict=True):
             fits = self.compute("eq", size.of(a), size.of(b))
+            if unless is not None:
+                fits = self.compute("or", unless, fits)
+            error = self.emission.error(("state", self.node, k), lambda: self._row_error(k))
             self.emission.emit(p.Check(fits, error))
+        return True
+
+    def _row_error(self, k: int) -> p.Error:
+        old, new = self.graph.inputs[self.layout.first_of_state(k)], self.graph.outputs[k]
+        sizes, of = self.inner.raw.sizes, self.inner.raw.of
+        rank = len(sizes.shape(old))
+        shown = [", ".join(f"{{{d + part}}}" for d in range(rank)) for part in (0, rank)]
+        text = f"state {k} changes its shape: expected ({shown[0]}), a step gave ({shown[1]})"
+        where = escape(details(self.node) + trace.describe(new.made_at or self.node.made_at))
+        registers = tuple(of(s) for s in (*sizes.shape(old), *sizes.shape(new)))
+        return p.Error("ValueError", escape(f"{self.node.op}: ") + text + where, registers)
 
     def _count_steps(self) -> None:
         """Hand out how many steps there were."""
