@@ -274,6 +274,7 @@ def test_installing_twice_changes_nothing():
 
 def test_loops_are_where_theano_had_them(theano):
     import theano.gradient
+    import theano.ifelse
     import theano.tensor as T
     from theano import foldl, foldr, reduce, scan, scan_checkpoints
     from theano.scan_module import scan_utils, until
@@ -286,6 +287,7 @@ def test_loops_are_where_theano_had_them(theano):
     assert theano.scan_module.scan is not None and scan_utils.until is until
     assert (theano.map, scan_map, reduce) == (loop.map, loop.map, loop.reduce)
     assert (foldl, foldr, scan_checkpoints) == (loop.foldl, loop.foldr, loop.scan_checkpoints)
+    assert theano.ifelse.ifelse is loop.ifelse is croton.ifelse
     assert theano.gradient.jacobian is T.jacobian is loop.jacobian
     assert theano.gradient.hessian is T.hessian is loop.hessian
     assert theano.updates.OrderedUpdates is theano.OrderedUpdates is loop.OrderedUpdates

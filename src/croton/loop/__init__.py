@@ -1,5 +1,6 @@
 """Loops: what repeats a step."""
 
+from croton.loop.choosing import IfElse, ifelse
 from croton.loop.inner import Inner
 from croton.loop.iterating import fori_loop, while_loop
 from croton.loop.jacobians import hessian, jacobian
@@ -11,6 +12,7 @@ from croton.loop.updates import OrderedUpdates
 from croton.loop.views import foldl, foldr, map, reduce, scan_checkpoints
 
 __all__ = [
+    "IfElse",
     "Inner",
     "Layout",
     "OrderedUpdates",
@@ -19,6 +21,7 @@ __all__ = [
     "foldr",
     "fori_loop",
     "hessian",
+    "ifelse",
     "jacobian",
     "map",
     "reduce",
