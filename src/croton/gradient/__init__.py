@@ -1,7 +1,5 @@
 """Derivatives of expressions: reverse mode, forward mode, and numeric checks."""
 
-from typing import TYPE_CHECKING, Any
-
 from croton.gradient.forward import Rop
 from croton.gradient.markers import (
     DisconnectedGrad,
@@ -51,8 +49,3 @@ __all__ = [
     "verify_grad",
     "zero_grad",
 ]
-
-if TYPE_CHECKING:
-    # What ``import croton`` adds: jacobian and hessian, which are loops.
-    jacobian: Any
-    hessian: Any

@@ -275,7 +275,7 @@ class Assembly:
         plain = is_plain(group, stored)
         make = product_steps if group.kind == "product" else convolution_steps
         tiled = make(
-            group.members[0].owner, self.sizes, self.storage.memory, self.emission.machine, plain,
+            group, self.sizes, self.storage.memory, self.emission.machine, plain,
             lambda key: self.emission.fixed(self.number[key]) is not None,
         )  # fmt: skip
         for v in stored:

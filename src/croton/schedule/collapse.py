@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from croton.kernel import build
 from croton.kernel.nodes import Const, Expr, Load, Op, Var
 from croton.schedule.elements import Arguments, Index
-from croton.schedule.sizes import ZERO, Size
+from croton.schedule.sizes import ZERO, Size, Sizes
 
 if TYPE_CHECKING:
     from croton.schedule.loops import LoopKernel
@@ -21,22 +21,63 @@ def merge_axes(kernel: LoopKernel) -> list[list[int]]:
     separate = [[a] for a in range(rank)]
     if rank < 2 or (rank == 2 and group.split == 1) or group.serial:
         return separate
-    accesses, fixed = _accesses(kernel)
+    accesses = _accesses(kernel)
     runs: list[list[int]] = []
     for a in range(rank):
-        if runs and _joins(a - 1, a, group.domain, accesses, fixed) and a != group.split:
+        if runs and accesses.join(a - 1, group.domain) and a != group.split:
             runs[-1].append(a)
         else:
             runs.append([a])
     return runs
 
 
-def _joins(
-    a: int, b: int, domain: list[Size], accesses: list[dict[int, Size]], fixed: set[int]
-) -> bool:
-    if a in fixed or b in fixed:
-        return False
-    return all(access.get(a, ZERO) == access.get(b, ZERO) * domain[b] for access in accesses)
+class Accesses:
+    """How each load and store moves along the axes, by coefficients; the axes used otherwise.
+
+    ``loops`` are the numbers of the axes by the names of their variables.
+    """
+
+    def __init__(self, loops: dict[str, int], sizes: Sizes, arguments: Arguments) -> None:
+        self._loops = loops
+        self._sizes = sizes
+        self._arguments = arguments
+        self._fixed: set[int] = set()
+        self._moves: list[dict[int, Size]] = []
+
+    def join(self, a: int, domain: Sequence[Size]) -> bool:
+        """Whether axis ``a`` and the one that follows can be one."""
+        b = a + 1
+        if a in self._fixed or b in self._fixed:
+            return False
+        return all(m.get(a, ZERO) == m.get(b, ZERO) * domain[b] for m in self._moves)
+
+    def take(self, place: Expr) -> None:
+        """What is at ``place`` is loaded or stored."""
+        found = self._sizes.affine(place, self._loops, self._arguments.params)
+        if found is None:
+            self._fixed.update(_axes_in(place, self._loops))
+        else:
+            self._moves.append(found[0])
+
+    def read(self, expressions: Sequence[Expr]) -> None:
+        """All that ``expressions`` load."""
+        done: set[int] = set()
+        stack = list(expressions)
+        while stack:
+            e = stack.pop()
+            if id(e) in done:
+                continue
+            done.add(id(e))
+            if isinstance(e, Load):
+                self.take(e.index)
+                if e.mask is not None:
+                    stack.append(e.mask)
+                if self._sizes.affine(e.index, self._loops, self._arguments.params) is None:
+                    stack.append(e.index)
+            elif isinstance(e, Op):
+                stack.extend(e.args)
+            elif isinstance(e, Var) and e.name in self._loops:
+                self._fixed.add(self._loops[e.name])
 
 
 def _reduced(r: Any) -> Callable[[Index], Expr]:
@@ -44,8 +85,8 @@ def _reduced(r: Any) -> Callable[[Index], Expr]:
     return lambda _: reduced
 
 
-def _accesses(kernel: LoopKernel) -> tuple[list[dict[int, Size]], set[int]]:
-    """How each load and store moves along the axes; the axes used in any other way."""
+def _accesses(kernel: LoopKernel) -> Accesses:
+    """The loads and stores of the kernel."""
     group = kernel.group
     arguments = Arguments()
     elements = kernel._elements(arguments)
@@ -74,36 +115,11 @@ def _accesses(kernel: LoopKernel) -> tuple[list[dict[int, Size]], set[int]]:
         if split and group.rank > split:
             places.append(elements.place(group.domain[split:], axes[split:]))
     expressions.extend(p.bad for p in elements.positions)
-    fixed: set[int] = set()
-    accesses: list[dict[int, Size]] = []
-
-    def take(place: Expr) -> None:
-        found = kernel.sizes.affine(place, loops, arguments.params)
-        if found is None:
-            fixed.update(_axes_in(place, loops))
-        else:
-            accesses.append(found[0])
-
+    found = Accesses(loops, kernel.sizes, arguments)
     for place in places:
-        take(place)
-    done: set[int] = set()
-    stack = list(expressions)
-    while stack:
-        e = stack.pop()
-        if id(e) in done:
-            continue
-        done.add(id(e))
-        if isinstance(e, Load):
-            take(e.index)
-            if e.mask is not None:
-                stack.append(e.mask)
-            if kernel.sizes.affine(e.index, loops, arguments.params) is None:
-                stack.append(e.index)
-        elif isinstance(e, Op):
-            stack.extend(e.args)
-        elif isinstance(e, Var) and e.name in loops:
-            fixed.add(loops[e.name])
-    return accesses, fixed
+        found.take(place)
+    found.read(expressions)
+    return found
 
 
 def _axes_in(e: Expr, loops: dict[str, int]) -> set[int]:

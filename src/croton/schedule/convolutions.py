@@ -10,6 +10,7 @@ from croton.graph.variable import Variable
 from croton.kernel.machine import Machine
 from croton.schedule.convolution import plan as convolution_plan
 from croton.schedule.convolution.names import along
+from croton.schedule.group import Group
 from croton.schedule.products import Factor, Tiled, amounts, factor
 from croton.schedule.sizes import ONE, ZERO, ShapeOf, Size, Sizes
 from croton.schedule.views import promised
@@ -81,17 +82,18 @@ def names(node: Any, sizes: Sizes, filters: Factor | None) -> dict[str, Size]:
 
 
 def convolution_steps(
-    node: Any,
+    group: Group,
     sizes: Sizes,
     memory: Callable[[Variable], Any],
     machine: Machine,
     plain: bool,
     fixed: Callable[[Any], bool],
 ) -> Tiled:
-    """The plan for a convolution; unless it is ``plain``, its blocks go to an epilogue.
+    """The plan for the group's convolution; unless it is ``plain``, its blocks go to an epilogue.
 
     ``fixed`` tells of memory whether it is the same in many calls.
     """
+    node: Any = group.members[0].owner
     filters = filters_of(node, sizes, memory)
     kind = kind_of(node)
     operands = {
@@ -113,6 +115,8 @@ def convolution_steps(
         width=width,
         taps=given["k2"].value,
         outer=given["filters" if kind == "forward" else "channels"].value,
+        turned=group.order is not None and group.order.turned,
+        backwards=group.order is not None and group.order.backwards,
     )
     amount = amounts(given, sizes)
     return Tiled(plan, amount, operands, node.op.parts[2])

@@ -28,10 +28,12 @@ from croton.kernel.nodes import (
     Store,
     Var,
 )
+from croton.schedule.collapse import Accesses
 from croton.schedule.elements import Arguments, Elements, Index
 from croton.schedule.group import Group
 from croton.schedule.inplace import reading_first
 from croton.schedule.product import tile
+from croton.schedule.rows import decode
 from croton.schedule.sizes import ONE, Size, Sizes
 
 
@@ -50,8 +52,7 @@ def epilogue_kernel(
 ) -> tuple[Function, tuple[Any, ...], tuple[Size, ...]]:
     """The kernel, the keys of its buffers, and its sizes."""
     arguments = Arguments()
-    members = set(group.members)
-    elements = Elements(sizes, arguments, lambda v: None if v in members else memory(v))
+    elements = _elements(group, sizes, arguments, memory)
     p = group.members[0]
     dtype: str = p.type.dtype  # type: ignore[attr-defined]
     row, column = Var("row"), Var("column")
@@ -59,18 +60,28 @@ def epilogue_kernel(
     axes: list[Expr] = list((batch, row, column)[3 - group.rank :])
     first: list[Stmt] = []
     following: list[Stmt] = []
+    inside: list[Stmt] = []
     if group.kind == "convolution":
-        # Rows are places in the images, one after the other.
-        places = [Var(f"place{d}") for d in range(group.rank - 1)]
-        extents = [arguments.size(s) for s in group.domain[:-1]]
-        axes = [*places, column]
-        first, following = _decode(places, extents), _next(places, extents)
+        count = group.rank - 1 if group.order is None else group.order.rows
+        # Rows are places in the images, or in filters, one after the other.
+        places = [Var(f"place{d}") for d in range(count)]
+        extents = [arguments.size(s) for s in group.domain[:count]]
+        axes = [*places]
+        if places:
+            first, following = _decode(places, extents), _next(places, extents)
+        across = group.rank - count
+        if _is_one_run(group, sizes, memory, stored, count):
+            axes += [*(build.index(0) for _ in range(across - 1)), *(column,)[:across]]
+        else:
+            names = [Var(f"along{d}") for d in range(across)]
+            inside = decode(column, names, [arguments.size(s) for s in group.domain[count:]])
+            axes += names
     block = Buffer("tile", dtype, 64)
     place = build.add(
         build.mul(build.sub(row, Var("lo")), build.index(tile.LEADING[dtype])),
         build.sub(column, n0),
     )
-    elements.bind(p, lambda _: Load(block, place))
+    elements.bind(_given(group), lambda _: Load(block, place))
 
     def index_of(v: Variable) -> Index:
         zero = build.index(0)
@@ -88,7 +99,6 @@ def epilogue_kernel(
         store = Store(target, elements.flat(v, index), value)
         (overwriting if v in in_place else plain).append(store)
     before: list[Stmt] = []
-    inside: list[Stmt] = []
     after: list[Stmt] = []
     for k, position in enumerate(elements.positions):
         bad, worst = Var(f"bad{k}", "bool"), Var(f"worst{k}", "int64")
@@ -101,7 +111,7 @@ def epilogue_kernel(
         after.append(If(bad, (fail,)))
     header = Buffer("header", "int64", 64)
     start: Expr = Load(header, build.index(tile.N0))
-    if getattr(p.owner.op, "groups", 1) == 1:  # type: ignore[union-attr]
+    if group.order is not None or getattr(p.owner.op, "groups", 1) == 1:  # type: ignore[union-attr]
         # Blocks begin at multiples of their width, which random numbers make use of.
         width = build.index(tile.LEADING[dtype])
         start = build.mul(build.op("floordiv", start, width), width)
@@ -125,6 +135,46 @@ def epilogue_kernel(
         True,
     )
     return function, tuple(arguments.buffers), tuple(arguments.sizes)
+
+
+def _given(group: Group) -> Variable:
+    """What blocks hold."""
+    return group.members[0] if group.order is None else group.order.views[-1]
+
+
+def _elements(
+    group: Group, sizes: Sizes, arguments: Arguments, memory: Callable[[Variable], Any]
+) -> Elements:
+    members = set(group.members)
+    return Elements(sizes, arguments, lambda v: None if v in members else memory(v))
+
+
+def _is_one_run(
+    group: Group,
+    sizes: Sizes,
+    memory: Callable[[Variable], Any],
+    stored: Sequence[Variable],
+    rows: int,
+) -> bool:
+    """Whether all that is read and stored lies as the columns of blocks do, one after the other.
+
+    The axes of the domain behind the first ``rows`` are what the columns go through.
+    """
+    if group.rank - rows < 2:
+        return True
+    arguments = Arguments()
+    elements = _elements(group, sizes, arguments, memory)
+    given = _given(group)
+    element = Var("element", given.type.dtype)  # type: ignore[attr-defined]
+    elements.bind(given, lambda _: element)
+    axes = [Var(f"a{k}") for k in range(group.rank)]
+    accesses = Accesses({v.name: k for k, v in enumerate(axes)}, sizes, arguments)
+    for v in stored:
+        index = tuple(build.index(0) if a is None else axes[a] for a in group.align[v])
+        accesses.take(elements.flat(v, index))
+        accesses.read([elements.element(v, index)])
+    accesses.read([p.bad for p in elements.positions])
+    return all(accesses.join(a, group.domain) for a in range(rows, group.rank - 1))
 
 
 def _decode(places: Sequence[Var], extents: Sequence[Expr]) -> list[Stmt]:

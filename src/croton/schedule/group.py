@@ -14,7 +14,8 @@ which it runs (None for a dimension of size 1).  A value is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from croton.graph.variable import Variable
 from croton.schedule.sizes import Size
@@ -23,6 +24,23 @@ Alignment = tuple[int | None, ...]
 
 #: Kinds whose kernels hand blocks of the result on to what is computed from it.
 TILED = ("product", "convolution")
+
+
+class Order(NamedTuple):
+    """The order in which the kernels of a gradient by filters give it.
+
+    ``views``: the gradient, and what is computed in its place, up to the last one, which is in
+    this order.  ``domain`` are the sizes of that but those of 1, of which the first ``rows`` are
+    rows of blocks (see :mod:`croton.schedule.convolution.filters_end`, also for ``turned`` and
+    ``backwards``); ``align`` says how the views run along them.
+    """
+
+    views: tuple[Variable, ...]
+    domain: tuple[Size, ...]
+    align: Mapping[Variable, Alignment]
+    rows: int
+    turned: bool
+    backwards: bool
 
 
 class Group:
@@ -43,6 +61,8 @@ class Group:
         self.stage = 0
         #: It computes a size, which nothing that runs at the same time may need.
         self.closed = False
+        #: Of a gradient by filters.
+        self.order: Order | None = None
         #: Its kernels compute what it began with and nothing else.
         self.alone = False
 

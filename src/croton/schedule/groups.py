@@ -13,6 +13,7 @@ from croton.graph.traversal import toposort
 from croton.graph.variable import Constant, Variable
 from croton.schedule.depth import stages
 from croton.schedule.group import TILED, Alignment, Group
+from croton.schedule.orders import makes_filters, orders, turned
 from croton.schedule.scan import is_native
 from croton.schedule.sizes import ONE, ShapeOf, Size, Sizes
 from croton.schedule.views import (
@@ -54,7 +55,17 @@ class Grouping:
         self.order = toposort(wanted)
         sizes.learn(self.order)
         self._mark_forced(wanted)
-        self._stages = stages(self.order, sizes, self.is_tiled, self.forced)
+        made = [n for n in self.order if makes_filters(n) and self.is_tiled(n)]
+        self._orders = orders(made, self.order, self.forced, sizes)
+        self._in_order = {v for order in self._orders.values() for v in order.views}
+        self._turned = turned(self.order, self._orders, self._in_order)
+        self.forced |= self._turned
+        self._stages = stages(
+            self.order,
+            sizes,
+            lambda node: self.is_tiled(node) or node.outputs[0] in self._in_order,
+            self.forced,
+        )
         for node in self.order:
             self._stage = self._stages.get(node.outputs[0], 0)
             self._place(node)
@@ -100,8 +111,6 @@ class Grouping:
                 self.forced.add(node.inputs[0])
             elif self.is_tiled(node):
                 self.forced.update(self.operands(node))
-            elif self._is_turned_filters(node):
-                self.forced.add(node.outputs[0])
 
     def is_tiled(self, node: Apply) -> bool:
         """Whether kernels for products or convolutions compute the node, block by block."""
@@ -116,19 +125,6 @@ class Grouping:
         if loop == "convolution" and not self.is_tiled(node):
             return None
         return None if loop == "scan" and not is_native(node) else loop
-
-    def _is_turned_filters(self, node: Apply) -> bool:
-        """Whether the node brings computed filters into the order that others read them in.
-
-        Turning them at once is cheaper than reading them in a far order, element by element.
-        """
-        if not isinstance(node.op, DimShuffle):
-            return False
-        x: Any = node.inputs[0]
-        if x.owner is None or not self.is_tiled(x.owner):
-            return False
-        parts = getattr(x.owner.op, "parts", ("",))
-        return parts[-1] == "w" and x.type.ndim == len(node.op.new_order)
 
     def operands(self, node: Apply) -> list[Variable]:
         """What must be in memory for the kernels of a tiled node to read its inputs.
@@ -147,6 +143,8 @@ class Grouping:
     def _place(self, node: Apply) -> None:
         loop = self._loop(node)
         v = node.outputs[0]
+        if v in self.home:
+            return
         if _is_size_op(node):
             # A size is an argument of every kernel; one that is handed out is stored as well.
             if v in self.forced:
@@ -157,8 +155,14 @@ class Grouping:
         if loop in (None, "scan"):
             self._new(loop or "host", (), node.outputs)
         elif self.is_tiled(node):
-            group = self._new(loop, self.sizes.shape(v), [v])
-            group.align[v] = tuple(range(v.type.ndim))  # type: ignore[attr-defined]
+            order = self._orders.get(v)
+            if order is None:
+                group = self._new(loop, self.sizes.shape(v), [v])
+                group.align[v] = tuple(range(v.type.ndim))  # type: ignore[attr-defined]
+            else:
+                group = self._new(loop, order.domain, order.views)
+                group.align.update(order.align)
+                group.order = order
             group.alone = not getattr(node.op, "takes_more", True)
         elif loop == "scatter":
             self._new("scatter", (), [v])
@@ -169,8 +173,8 @@ class Grouping:
                 self._place_pointwise(v)
         elif is_free(node.op):
             if v in self.forced:
-                if self._is_turned_filters(node):
-                    self._place_alone(v)
+                if v in self._turned:
+                    self._begin(v).alone = True
                 else:
                     self._place_pointwise(v)
         elif isinstance(node.op, PoolingOp) and node.op.runs:
@@ -414,22 +418,18 @@ class Grouping:
                 self._join(group, v, alignment)
                 self._align_leaves(group, v, alignment)
                 return
-        domain = [s for s in shape if s != ONE]
-        group = self._new("loop", domain, [])
-        place = iter(range(len(domain)))
-        alignment = tuple(None if s == ONE else next(place) for s in shape)
-        self._join(group, v, alignment)
-        self._align_leaves(group, v, alignment)
+        self._begin(v)
 
-    def _place_alone(self, v: Variable) -> None:
+    def _begin(self, v: Variable) -> Group:
+        """A group of its own for the pointwise value ``v``."""
         shape = self.sizes.shape(v)
         domain = [s for s in shape if s != ONE]
         group = self._new("loop", domain, [])
-        group.alone = True
         place = iter(range(len(domain)))
         alignment = tuple(None if s == ONE else next(place) for s in shape)
         self._join(group, v, alignment)
         self._align_leaves(group, v, alignment)
+        return group
 
     def _align_leaves(self, group: Group, v: Variable, alignment: Alignment) -> None:
         """Note how values in memory that ``v`` reads run along the axes."""

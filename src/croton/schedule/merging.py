@@ -108,6 +108,7 @@ def _merge(
     merged.kind = a.kind if a.kind in TILED else b.kind
     merged.split = a.split if a.split is not None else b.split
     merged.align = {**a.align, **b.align}
+    merged.order = a.order or b.order
     members = sorted({*a.members, *b.members}, key=lambda v: position[v])
     if merged.kind in TILED:
         first = (a if a.kind in TILED else b).members[0]
@@ -165,6 +166,8 @@ def _still_aligned(grouping: Grouping, group: Group, v: Variable) -> bool:
     """Whether ``v`` reads what the merged group computes only at its own element."""
     node: Any = v.owner
     if v in group.finishes or node is None:
+        return True
+    if group.order is not None and v in group.order.views[1:]:
         return True
     loop = getattr(node.op, "loop", None)
     if v in group.row_reductions or v in group.terminals:

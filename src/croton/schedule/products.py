@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from croton.graph.variable import Variable
 from croton.kernel.machine import Machine
 from croton.schedule.counts import Count
+from croton.schedule.group import Group
 from croton.schedule.product import plan as product_plan
 from croton.schedule.sizes import ONE, ZERO, Size, Sizes
 from croton.schedule.steps import Plan
@@ -72,17 +73,18 @@ class Tiled(NamedTuple):
 
 
 def product_steps(
-    node: Any,
+    group: Group,
     sizes: Sizes,
     memory: Callable[[Variable], Any],
     machine: Machine,
     plain: bool,
     fixed: Callable[[Any], bool],
 ) -> Tiled:
-    """The plan for a product; unless it is ``plain``, its blocks go to an epilogue.
+    """The plan for the group's product; unless it is ``plain``, its blocks go to an epilogue.
 
     ``fixed`` tells of memory whether it is the same in many calls.
     """
+    node: Any = group.members[0].owner
     a, b = (factor(v, sizes, memory) for v in node.inputs)
     assert a.start == b.start == ZERO
     plan = product_plan(node.outputs[0].type.dtype, machine, epilogue=not plain)

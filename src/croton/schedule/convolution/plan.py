@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from croton.kernel.machine import Machine
@@ -11,6 +12,7 @@ from croton.schedule.convolution import (
     depthwise,
     direct,
     direct_filters,
+    filters_end,
     planes,
     pointwise,
     winograd_filters,
@@ -35,15 +37,18 @@ def plan(
     width: int | None = None,
     taps: int | None = None,
     outer: int | None = None,
+    turned: bool = False,
+    backwards: bool = False,
 ) -> Plan:
     """How to compute a convolution of ``kind`` ("forward", "inputs" or "filters").
 
     With ``epilogue`` blocks of the result go to a kernel instead of being stored (see
-    :mod:`croton.schedule.product.tile`): rows are its places, one after the other.  ``accurate``:
-    only by algorithms that add up the products of the definition.  ``constant``: the filters are
-    the same in every call.  ``width``: how many channels and filters each group has (0: not as
-    many of both), if that is known; ``taps``: how many a filter has in its last dimension;
-    ``outer``: how many channels the result has in each group.
+    :mod:`croton.schedule.product.tile`): rows are its places, one after the other, or what
+    :mod:`croton.schedule.convolution.filters_end` says, ``turned`` and ``backwards`` or not.
+    ``accurate``: only by algorithms that add up the products of the definition.  ``constant``:
+    the filters are the same in every call.  ``width``: how many channels and filters each group
+    has (0: not as many of both), if that is known; ``taps``: how many a filter has in its last
+    dimension; ``outer``: how many channels the result has in each group.
     """
     t = tiling(dtype, machine)
     narrow = outer is None or 0 < outer % t.panel <= t.lanes
@@ -57,6 +62,10 @@ def plan(
         narrow=narrow,
         widths=[n for n in SHARED_LANES if n <= t.lanes // 2 and width in (None, n)],
     )
+    if kind == "filters" and epilogue:
+        return filters_end.plan(
+            machine, dtype, _sums(when, machine, dtype, taps), turned, backwards
+        )
     plans: dict[str, Plan] = {}
     for name, condition in when.items():
         if condition == 0:
@@ -85,6 +94,25 @@ def plan(
                 kind, t, epilogue, condition, reach=reach, taps=known, narrow=narrow
             )
     return _together(plans)
+
+
+def _sums(
+    when: Mapping[str, Count], machine: Machine, dtype: str, taps: int | None
+) -> list[filters_end.Sums]:
+    """What the algorithms leave to the last step of the kind "filters"."""
+    found: list[filters_end.Sums] = []
+    for name, condition in when.items():
+        if condition == 0:
+            continue
+        if name.startswith("lanes"):
+            group = int(name.removeprefix("lanes"))
+            found.append(depthwise.sums_of(machine, dtype, condition, group=group))
+        elif name == "direct":
+            found.append(direct_filters.sums_of(machine, dtype, condition))
+        else:
+            known = taps if taps in TAPS[6] else None
+            found.append(winograd_filters.sums_of(machine, dtype, condition, taps=known))
+    return found
 
 
 def _together(plans: dict[str, Plan]) -> Plan:

@@ -10,6 +10,6 @@ brought into all lanes of the group, and multiplied with a row of the filters, s
 computes for nothing.  Larger groups fill vectors by themselves.
 """
 
-from croton.schedule.convolution.depthwise.plan import steps
+from croton.schedule.convolution.depthwise.plan import steps, sums_of
 
-__all__ = ["steps"]
+__all__ = ["steps", "sums_of"]

@@ -26,6 +26,7 @@ from croton.schedule.convolution.depthwise.gradient import (
 )
 from croton.schedule.convolution.depthwise.kernel import SIZES, kernel
 from croton.schedule.convolution.depthwise.walk import WALK_SIZES
+from croton.schedule.convolution.filters_end import SUMS, Sums
 from croton.schedule.convolution.names import KINDS
 from croton.schedule.counts import Count, count
 from croton.schedule.product import tile
@@ -113,19 +114,8 @@ def _lines(t: Tiling, forward: bool, epilogue: bool, when: Count, spare: int) ->
 
 def _filters(t: Tiling, when: Count) -> Plan:
     functions = _gradient_functions(t)
-    c = cut_sums(t)
-    names = ("lines", "span", "width", "down", "pieces", "across")
-    values: dict[str, Count] = dict(zip(names, c, strict=False))
-    values["all_channels"] = all_channels(t)
-    parts, elements = mul(c.down, c.pieces), mul("k0", "k1", "k2", t.group, all_channels(t))
-    sums = Step(
-        functions[0].name,
-        ("x", "y", PARTS),
-        tuple(values.get(name, name) for name in WALK_SIZES),
-        count("select", when, mul(parts, c.across), 0),
-        count("add", 1, count("floordiv", LEAST, count("add", 1, c.work))),
-        count("add", count("add", 64, table_bytes(True)), mul("k2", LISTED)),
-    )
+    sums, parts = _sums(t, when, PARTS)
+    elements = mul("k0", "k1", "k2", t.group, all_channels(t))
     total = Step(
         functions[1].name,
         (PARTS, "w"),
@@ -136,6 +126,31 @@ def _filters(t: Tiling, when: Count) -> Plan:
     )
     size = count("select", when, mul(parts, elements), 0)
     return Plan(t.dtype, functions, ((PARTS, size),), (sums, total))
+
+
+def sums_of(machine: Machine, dtype: str, when: Count, *, group: int = 1) -> Sums:
+    """The first step of the kind "filters", where ``when`` holds, for an epilogue."""
+    t = tiling(dtype, machine, group)
+    step, parts = _sums(t, when, SUMS)
+    return Sums(when, _gradient_functions(t)[0], step, parts)
+
+
+def _sums(t: Tiling, when: Count, to: str) -> tuple[Step, Count]:
+    """The step that sums up parts of the filters' gradient, and how many these are."""
+    c = cut_sums(t)
+    names = ("lines", "span", "width", "down", "pieces", "across")
+    values: dict[str, Count] = dict(zip(names, c, strict=False))
+    values["all_channels"] = all_channels(t)
+    parts = mul(c.down, c.pieces)
+    step = Step(
+        _gradient_functions(t)[0].name,
+        ("x", "y", to),
+        tuple(values.get(name, name) for name in WALK_SIZES),
+        count("select", when, mul(parts, c.across), 0),
+        count("add", 1, count("floordiv", LEAST, count("add", 1, c.work))),
+        count("add", count("add", 64, table_bytes(True)), mul("k2", LISTED)),
+    )
+    return step, parts
 
 
 @lru_cache(maxsize=32)

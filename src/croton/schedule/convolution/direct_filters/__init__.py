@@ -13,12 +13,13 @@ from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
 from croton.schedule.convolution.direct_filters import kernel as sums
 from croton.schedule.convolution.direct_filters import parts
-from croton.schedule.convolution.direct_filters.cut import cut, product
+from croton.schedule.convolution.direct_filters.cut import Cut, cut, product
 from croton.schedule.convolution.direct_filters.shape import Shape, shape
+from croton.schedule.convolution.filters_end import SUMS, Sums
 from croton.schedule.counts import Count, count
 from croton.schedule.steps import Plan, Step
 
-__all__ = ["steps"]
+__all__ = ["steps", "sums_of"]
 
 #: What the sums of the pieces are called.
 PARTS = "filters_parts"
@@ -38,20 +39,8 @@ def steps(kind: str, machine: Machine, dtype: str, epilogue: bool, when: Count) 
     t = shape(dtype, machine)
     c = cut(t)
     functions = _functions(t)
-    values: dict[str, Count] = c._asdict()
-    items = product(c.group_groups, c.pieces, c.tap_groups, c.panel_groups)
     several = count("and", when, count("lt", 1, c.pieces))
-    band = count("mul", t.itemsize, count("mul", c.chunk, c.pitch))
-    slack = (t.highest + 2 * t.lanes) * t.itemsize
-    own = count("add", count("add", sums.scratch_bytes(t) + slack, c.kept_bytes), band)
-    first = Step(
-        functions[0].name,
-        ("x", "y", "w", PARTS),
-        tuple(values.get(name, name) for name in sums.SIZES),
-        count("select", when, items, 0),
-        1,
-        own,
-    )
+    first = _first(t, c, when, "w", PARTS)
     second = Step(
         functions[1].name,
         (PARTS, "w"),
@@ -62,6 +51,29 @@ def steps(kind: str, machine: Machine, dtype: str, epilogue: bool, when: Count) 
     )
     size = count("select", several, count("mul", c.result, c.pieces), 0)
     return Plan(dtype, functions, ((PARTS, size),), (first, second))
+
+
+def sums_of(machine: Machine, dtype: str, when: Count) -> Sums:
+    """The first of the steps, where ``when`` holds, for an epilogue."""
+    t = shape(dtype, machine)
+    c = cut(t)
+    return Sums(when, _functions(t)[0], _first(t, c, when, SUMS, SUMS), c.pieces)
+
+
+def _first(t: Shape, c: Cut, when: Count, whole: str, pieces: str) -> Step:
+    """The step that sums up, into ``whole`` if that is one piece, or into ``pieces``."""
+    values: dict[str, Count] = c._asdict()
+    items = product(c.group_groups, c.pieces, c.tap_groups, c.panel_groups)
+    band = count("mul", t.itemsize, count("mul", c.chunk, c.pitch))
+    slack = (t.highest + 2 * t.lanes) * t.itemsize
+    return Step(
+        _functions(t)[0].name,
+        ("x", "y", whole, pieces),
+        tuple(values.get(name, name) for name in sums.SIZES),
+        count("select", when, items, 0),
+        1,
+        count("add", count("add", sums.scratch_bytes(t) + slack, c.kept_bytes), band),
+    )
 
 
 @lru_cache(maxsize=32)

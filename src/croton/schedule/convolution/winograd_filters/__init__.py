@@ -13,13 +13,14 @@ from croton.kernel.nodes import Function
 from croton.schedule.convolution.direct_filters import parts
 from croton.schedule.convolution.direct_filters.cut import product
 from croton.schedule.convolution.direct_filters.shape import Shape, shape
+from croton.schedule.convolution.filters_end import SUMS, Sums
 from croton.schedule.convolution.winograd.matrices import TAPS
 from croton.schedule.convolution.winograd_filters import kernel as sums
-from croton.schedule.convolution.winograd_filters.cut import cut
+from croton.schedule.convolution.winograd_filters.cut import Cut, cut
 from croton.schedule.counts import Count, count
 from croton.schedule.steps import Plan, Step
 
-__all__ = ["steps"]
+__all__ = ["steps", "sums_of"]
 
 #: What the sums of the pieces are called.
 PARTS = "winograd_filters_parts"
@@ -47,24 +48,10 @@ def steps(
     if kind != "filters" or epilogue:
         raise ValueError("this computes the gradient by the filters, without an epilogue")
     t = shape(dtype, machine)
-    points = sums.points(reach)
-    c = cut(t, reach, points, machine.l2)
+    c = _cut(t, reach, machine)
     functions = _functions(t, reach, taps)
-    values: dict[str, Count] = c._asdict()
     several = count("and", when, count("lt", 1, c.pieces))
-    spare = sums.spare_elements(t)
-    tiles = count("add", count("mul", c.chunk, count("add", c.wide, c.broad)), 2 * spare)
-    held = count("add", tiles, count("mul", count("add", c.wide, t.highest), c.broad))
-    most = count("minimum", "k1", max(TAPS[reach]))
-    kept = product(most, most, c.wide, c.broad)
-    first = Step(
-        functions[0].name,
-        ("x", "y", "w", PARTS),
-        tuple(values.get(name, name) for name in sums.SIZES),
-        count("select", when, product(c.pieces, "groups", c.blocks, c.panels), 0),
-        1,
-        count("add", 256, count("mul", t.itemsize, count("add", count("mul", points, held), kept))),
-    )
+    first = _first(t, c, when, reach, functions[0].name, ("w", PARTS))
     second = Step(
         functions[1].name,
         (PARTS, "w"),
@@ -75,6 +62,40 @@ def steps(
     )
     temporary = count("select", several, count("mul", c.result, c.pieces), 0)
     return Plan(dtype, functions, ((PARTS, temporary),), (first, second))
+
+
+def sums_of(
+    machine: Machine, dtype: str, when: Count, *, reach: int = 6, taps: int | None = None
+) -> Sums:
+    """The first of the steps, where ``when`` holds, for an epilogue (see :func:`steps`)."""
+    t = shape(dtype, machine)
+    c = _cut(t, reach, machine)
+    function = _functions(t, reach, taps)[0]
+    return Sums(when, function, _first(t, c, when, reach, function.name, (SUMS, SUMS)), c.pieces)
+
+
+def _cut(t: Shape, reach: int, machine: Machine) -> Cut:
+    return cut(t, reach, sums.points(reach), machine.l2)
+
+
+def _first(
+    t: Shape, c: Cut, when: Count, reach: int, kernel: str, results: tuple[str, str]
+) -> Step:
+    """The step that sums up, into the first of ``results`` if that is one piece."""
+    values: dict[str, Count] = c._asdict()
+    points, spare = sums.points(reach), sums.spare_elements(t)
+    tiles = count("add", count("mul", c.chunk, count("add", c.wide, c.broad)), 2 * spare)
+    held = count("add", tiles, count("mul", count("add", c.wide, t.highest), c.broad))
+    most = count("minimum", "k1", max(TAPS[reach]))
+    kept = product(most, most, c.wide, c.broad)
+    return Step(
+        kernel,
+        ("x", "y", *results),
+        tuple(values.get(name, name) for name in sums.SIZES),
+        count("select", when, product(c.pieces, "groups", c.blocks, c.panels), 0),
+        1,
+        count("add", 256, count("mul", t.itemsize, count("add", count("mul", points, held), kept))),
+    )
 
 
 @lru_cache(maxsize=32)

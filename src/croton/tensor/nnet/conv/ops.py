@@ -54,7 +54,7 @@ class _Convolving(Op):
     @property
     def takes_more(self) -> bool:
         """Whether what is computed from the result may be computed along with it."""
-        return False
+        return True
 
     def __init__(
         self,
@@ -267,11 +267,6 @@ class Convolution(_Convolving):
 
     names = ("input", "filters")
     parts = ("x", "w", "y")
-
-    @property
-    def takes_more(self) -> bool:
-        """Blocks of the result are handed on."""
-        return True
 
     def _roles(self, a: Sequence[Any], b: Sequence[Any], sizes: Sequence[Any]) -> Any:
         return a, b, [a[0], b[0], *self._positions(a[2:], b[2:])]
