@@ -67,8 +67,10 @@ def with_croton(threads: int, dtype: str) -> Prepare:
 
 
 def with_openblas(threads: int, dtype: str) -> Prepare:
-    """By scipy-openblas32, with the core type that fits AVX-512, into given memory."""
-    os.environ["OPENBLAS_CORETYPE"] = "SKYLAKEX"
+    """By scipy-openblas32, with the core type that fits the CPU, into given memory."""
+    core_type = importlib.import_module("croton.runtime.blas").core_type()
+    if core_type:
+        os.environ["OPENBLAS_CORETYPE"] = core_type
     package = importlib.import_module("scipy_openblas32")
     name = package.get_library(fullname=True)
     library = ctypes.CDLL(os.path.join(package.get_lib_dir(), name))

@@ -65,6 +65,7 @@ def render(functions: Sequence[Function], target: Target) -> str:
     parts.extend(f"{line}\n" for line in sorted(declarations.values()))
     if outlined:
         parts.append(f"attributes #1 = {{ nounwind cold noinline {target.attributes} }}\n")
+        parts.append(f"attributes #2 = {{ nounwind noinline {target.attributes} }}\n")
     parts.append(f"attributes #0 = {{ nounwind {target.attributes} }}\n!0 = !{{i32 1}}\n")
     parts.append('!1 = !{!"branch_weights", i32 1, i32 1000}\n')
     return "\n".join(parts)

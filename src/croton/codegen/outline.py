@@ -43,6 +43,10 @@ class Outline:
         """The functions that were called."""
         return [f"define internal {k} @{name}{text}\n" for (k, text), name in self._names.items()]
 
+    def part(self, text: str) -> str:
+        """The name of a function without a result, from its parameters on ``text``."""
+        return self._names.setdefault(("void", text), f"{self.prefix}.part{len(self._names)}")
+
     def call(self, values: Values, op: Op) -> Value:
         """The second argument of the choice ``op`` by calls of its function, or in its place."""
         _, slow, fast = op.args

@@ -8,12 +8,14 @@ becomes a phi at its head and another one behind it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
+from croton.codegen.changes import ANY, Changes
 from croton.codegen.outline import Outline
 from croton.codegen.types import SIZE, memory_type, suffix_of, type_of
 from croton.codegen.values import Expansion, Rule, Value, Values
 from croton.kernel.build import best_assignments
+from croton.kernel.free import free_names
 from croton.kernel.nodes import (
     Aligned,
     Allocate,
@@ -31,20 +33,12 @@ from croton.kernel.nodes import (
     Let,
     Local,
     Op,
+    Outlined,
+    Part,
     Prefetch,
     Stmt,
     Store,
 )
-
-#: Stands for every buffer: a call may write to any of them.
-ANY = "*"
-
-
-class Effects(NamedTuple):
-    """What a statement changes: variables and buffers, by name, in order of appearance."""
-
-    assigned: tuple[str, ...]
-    stored: tuple[str, ...]
 
 
 class Statements:
@@ -61,6 +55,7 @@ class Statements:
         self.function = function
         self.values = Values(rules, expansions, features)
         self.values.branch = self.rarely
+        self.vector = vector
         self.outline = Outline(function.name, vector)
         self.block = "entry"
         self.ended = False
@@ -70,7 +65,7 @@ class Statements:
         self.dtypes: dict[str, str] = {}
         #: Conditions that are true where the current block runs.
         self.holds: list[Value | None] = []
-        self._effects: dict[int, Effects] = {}
+        self.effects = Changes()
         self._methods: dict[type[Stmt], Callable[[Any], None]] = {
             For: self.loop,
             If: self.condition,
@@ -82,7 +77,9 @@ class Statements:
             Prefetch: self.prefetch,
             Allocate: self.allocate,
             Choose: self.choose,
+            Part: self.part,
             Aligned: self.aligned,
+            Outlined: self.outlined,
             Call: self.call,
             Fail: self.fail,
             Barrier: self.barrier,
@@ -159,46 +156,6 @@ class Statements:
             if method is None:
                 raise KernelError(f"not a statement of the kernel language: {statement!r}")
             method(statement)
-
-    def effects(self, statement: Stmt) -> Effects:
-        """What running ``statement`` may change."""
-        known = self._effects.get(id(statement))
-        if known is not None:
-            return known
-        inner: Body = ()
-        if isinstance(statement, For):
-            inner = statement.body
-        elif isinstance(statement, If):
-            inner = statement.body + statement.orelse
-        assigned: dict[str, None] = {}
-        stored: dict[str, None] = {}
-        choices: list[Choose] = []
-        own: list[str] = []
-        for child in inner:
-            kind = child.__class__
-            if isinstance(child, Local):
-                own.append(child.var.name)
-            elif kind is Assign:
-                assigned[child.var.name] = None  # type: ignore[attr-defined]
-            elif isinstance(child, Best):
-                assigned[child.where.name] = assigned[child.var.name] = None
-            elif kind is Store:
-                stored[child.buffer.name] = None  # type: ignore[attr-defined]
-            elif isinstance(child, Choose):
-                choices.append(child)
-            elif kind is Call or kind is Barrier:
-                stored[ANY] = None
-            elif kind is For or kind is If:
-                found = self.effects(child)
-                assigned.update(dict.fromkeys(found.assigned))
-                stored.update(dict.fromkeys(found.stored))
-        for name in own:
-            assigned.pop(name, None)
-        for choice in reversed(choices):
-            if choice.buffer.name in stored:
-                stored[choice.first.name] = stored[choice.second.name] = None
-        result = self._effects[id(statement)] = Effects(tuple(assigned), tuple(stored))
-        return result
 
     def touch(self, stored: tuple[str, ...]) -> None:
         """Forget what was loaded from buffers that are written to."""
@@ -313,6 +270,14 @@ class Statements:
         values.alias(s.buffer.name, s.first.name, s.second.name)
         values.memo = {}
 
+    def part(self, s: Part) -> None:
+        """Give a buffer a further name, from some element on."""
+        values = self.values
+        pointer = values.address(s.source, s.offset)
+        values.pointers[s.buffer.name] = str(values.name_last(pointer, s.buffer.name))
+        values.alias(s.buffer.name, s.source.name)
+        values.memo = {}
+
     def aligned(self, s: Aligned) -> None:
         """Name whether a buffer is aligned."""
         values = self.values
@@ -320,6 +285,39 @@ class Statements:
         low = values.emit(f"and i64 {address}, {s.size - 1}")
         found = values.name_last(values.emit(f"icmp eq i64 {low}, 0"), s.var.name)
         values.environment[s.var.name] = found
+        values.memo = {}
+
+    def outlined(self, s: Outlined) -> None:
+        """Call a function that is made of a body, with what that needs from outside."""
+        values, outer = self.values, self.values.environment
+        inner = Statements(
+            self.function, values.rules, values.expansions, values.features, self.vector
+        )
+        inner.outline = self.outline
+        found = inner.values
+        found.fast, found.declarations = values.fast, values.declarations
+        found.names.add("entry")
+        found.lines.append("entry:")
+        heads, arguments = [], []
+        variables, buffers = free_names(s.body)
+        for buffer in buffers:
+            found.pointers[buffer] = name = found.fresh(buffer)
+            heads.append(f"ptr {name}")
+            arguments.append(f"ptr {values.pointers[buffer]}")
+        for var in variables:
+            value, kind = outer[var.name], type_of(var.dtype, var.lanes)
+            if str(value).startswith("%"):
+                found.environment[var.name] = name = found.fresh(var.name)
+                heads.append(f"{kind} {name}")
+                arguments.append(f"{kind} {value}")
+            else:
+                found.environment[var.name] = value
+        inner.body(s.body)
+        self.streams |= inner.streams
+        head = f"({', '.join(heads)}) #2 {{"
+        text = "\n".join([head, *found.lines, "  ret void", "}"])
+        self.line(f"call void @{self.outline.part(text)}({', '.join(arguments)})")
+        self.touch(self.effects.of(s).stored)
         values.memo = {}
 
     def fail(self, s: Fail) -> None:
@@ -381,7 +379,7 @@ class Statements:
         if test in ("true", "false"):
             self.scope(s.body if test == "true" else s.orelse)
             return
-        effects = self.effects(s)
+        effects = self.effects.of(s)
         carried = [n for n in effects.assigned if n in self.local_types]
         before = {n: values.environment[n] for n in carried}
         then, end = self.label("then"), self.label("end")
@@ -499,7 +497,7 @@ class Statements:
     def repeat(self, s: For, start: Value, stop: Value, step: Value) -> None:
         """A loop with a phi for its variable and for each variable that it assigns."""
         values, lines = self.values, self.values.lines
-        effects = self.effects(s)
+        effects = self.effects.of(s)
         carried = [n for n in effects.assigned if n in self.local_types]
         test: Value | None = None
         if not (isinstance(start, int) and isinstance(stop, int)):

@@ -33,6 +33,8 @@ from croton.kernel.nodes import (
     Load,
     Local,
     Op,
+    Outlined,
+    Part,
     Prefetch,
     Stmt,
     Store,
@@ -125,6 +127,9 @@ class _Run:
             self.names[s.var.name] = np.int64(number)
             self.body(s.body)
 
+    def outlined(self, s: Outlined) -> None:
+        self.body(s.body)
+
     def condition(self, s: If) -> None:
         self.body(s.body if self.value(s.condition) else s.orelse)
 
@@ -149,6 +154,9 @@ class _Run:
     def choose(self, s: Choose) -> None:
         source = s.first if self.value(s.condition) else s.second
         self.buffers[s.buffer.name] = self.buffers[source.name]
+
+    def part(self, s: Part) -> None:
+        self.buffers[s.buffer.name] = self.buffers[s.source.name][int(self.value(s.offset)) :]
 
     def aligned(self, s: Aligned) -> None:
         self.names[s.var.name] = np.bool_(self.buffers[s.buffer.name].ctypes.data % s.size == 0)
@@ -292,9 +300,11 @@ _STATEMENTS: dict[type, Callable[[_Run, Any], None]] = {
     Assign: _Run.bind,
     Best: _Run.best,
     Store: _Run.store,
+    Outlined: _Run.outlined,
     Prefetch: _Run.nothing,
     Allocate: _Run.allocate,
     Choose: _Run.choose,
+    Part: _Run.part,
     Aligned: _Run.aligned,
     Call: _Run.call,
     Fail: _Run.fail,

@@ -6,7 +6,8 @@ particular machine.  In short::
 
     function  = Function(name, buffers, sizes, body)
     statement = For | If | Let | Local | Assign | Best | Store | Prefetch
-              | Allocate | Choose | Aligned | Call | Fail | Barrier
+              | Allocate | Choose | Part | Aligned | Outlined | Call | Fail
+              | Barrier
     expr      = Const | Var | Op | Load
 
 Every expression has a ``dtype`` (a NumPy name; ``"bool"`` is one bit in a
@@ -284,6 +285,17 @@ class Choose(Stmt):
         self.second = second
 
 
+class Part(Stmt):
+    """Let ``buffer`` stand for ``source`` from its element ``offset`` on; both have one dtype."""
+
+    __slots__ = ("buffer", "offset", "source")
+
+    def __init__(self, buffer: Buffer, source: Buffer, offset: Expr) -> None:
+        self.buffer = buffer
+        self.source = source
+        self.offset = offset
+
+
 class Aligned(Stmt):
     """Let the bool ``var`` say whether ``buffer`` begins at a multiple of ``size`` bytes."""
 
@@ -293,6 +305,19 @@ class Aligned(Stmt):
         self.var = var
         self.buffer = buffer
         self.size = size
+
+
+class Outlined(Stmt):
+    """Run ``body``, whose code is a function of its own where a target has those.
+
+    So its innermost loops have the registers to themselves.  It assigns to variables of its
+    own only, and neither allocates scratch memory nor calls or fails.
+    """
+
+    __slots__ = ("body",)
+
+    def __init__(self, body: Body) -> None:
+        self.body = body
 
 
 class Call(Stmt):
@@ -359,7 +384,7 @@ def walk_statements(body: Body) -> Iterator[Stmt]:
     """Every statement of ``body``, outermost first, in program order."""
     for statement in body:
         yield statement
-        if isinstance(statement, For):
+        if isinstance(statement, For | Outlined):
             yield from walk_statements(statement.body)
         elif isinstance(statement, If):
             yield from walk_statements(statement.body)

@@ -33,6 +33,8 @@ from croton.kernel.nodes import (
     Load,
     Local,
     Op,
+    Outlined,
+    Part,
     Prefetch,
     Stmt,
     Store,
@@ -138,6 +140,10 @@ class _Writer:
                 yield f"{pad}}} else {{"
                 yield from self.block(s.orelse, depth + 1)
             yield f"{pad}}}"
+        elif isinstance(s, Outlined):
+            yield f"{pad}outlined {{"
+            yield from self.block(s.body, depth + 1)
+            yield f"{pad}}}"
         else:
             yield f"{pad}{self.simple(s)};"
 
@@ -188,6 +194,8 @@ class _Writer:
         if isinstance(s, Choose):
             chosen = f"{show(s.condition)} ? {s.first.name} : {s.second.name}"
             return f"{s.buffer.dtype} *{s.buffer.name} = {chosen}"
+        if isinstance(s, Part):
+            return f"{s.buffer.dtype} *{s.buffer.name} = {s.source.name} + {show(s.offset)}"
         if isinstance(s, Aligned):
             return f"const bool {s.var.name} = aligned({s.buffer.name}, {s.size})"
         if isinstance(s, Call):

@@ -19,6 +19,7 @@ from croton.kernel.nodes import (
     Best,
     Body,
     Call,
+    Choose,
     Const,
     Expr,
     Fail,
@@ -28,6 +29,7 @@ from croton.kernel.nodes import (
     Load,
     Local,
     Op,
+    Part,
     Prefetch,
     Stmt,
     Store,
@@ -90,8 +92,10 @@ def statement_expressions(s: Stmt) -> tuple[Expr, ...]:
         return (s.index, s.value) if s.mask is None else (s.index, s.value, s.mask)
     if isinstance(s, For):
         return (s.start, s.stop, s.step)
-    if isinstance(s, If):
+    if isinstance(s, If | Choose):
         return (s.condition,)
+    if isinstance(s, Part):
+        return (s.offset,)
     if isinstance(s, Best):
         return (s.value, s.index)
     if isinstance(s, Prefetch):

@@ -33,6 +33,7 @@ from croton.kernel.nodes import (
     Let,
     Local,
     Op,
+    Outlined,
     Stmt,
     Store,
     Var,
@@ -95,6 +96,8 @@ def _body(body: Body, names: _Names, machine: Machine, interleave: int, report: 
             then = _body(s.body, names, machine, interleave, report)
             otherwise = _body(s.orelse, names, machine, interleave, report)
             result.append(If(s.condition, then, otherwise))
+        elif isinstance(s, Outlined):
+            result.append(Outlined(_body(s.body, names, machine, interleave, report)))
         elif isinstance(s, For):
             kind = s.kind
             if kind == "vector":

@@ -25,10 +25,13 @@ from croton.kernel.nodes import (
     Load,
     Local,
     Op,
+    Outlined,
+    Part,
     Prefetch,
     Stmt,
     Store,
     Var,
+    walk_statements,
 )
 from croton.kernel.ops import OPS
 from croton.kernel.text import expression_text, statement_text, type_text
@@ -119,6 +122,8 @@ class _Checker:
             self.expect(s.condition, "bool", 1, "the condition")
             self.body(s.body)
             self.body(s.orelse)
+        elif isinstance(s, Outlined):
+            self.outlined(s)
         elif isinstance(s, Let | Local):
             self.expect(s.value, s.var.dtype, s.var.lanes, f"the value of {s.var.name!r}")
             kind = "let" if isinstance(s, Let) else "local"
@@ -149,6 +154,12 @@ class _Checker:
             if not s.buffer.dtype == s.first.dtype == s.second.dtype:
                 raise self.error("a choice between buffers of different types")
             self.bind_buffer(s.buffer)
+        elif isinstance(s, Part):
+            self.known_buffer(s.source)
+            self.expect(s.offset, "int64", 1, "the offset")
+            if s.buffer.dtype != s.source.dtype:
+                raise self.error("a part of a buffer of another type")
+            self.bind_buffer(s.buffer)
         elif isinstance(s, Aligned):
             self.known_buffer(s.buffer)
             if s.size < 1 or s.size & (s.size - 1):
@@ -166,6 +177,19 @@ class _Checker:
                 self.expect(detail, "int64", 1, "a detail")
         elif not isinstance(s, Barrier):
             raise self.error(f"not a statement of the kernel language: {s!r}")
+
+    def outlined(self, s: Outlined) -> None:
+        names = dict(self.names)
+        self.names = {
+            name: known._replace(kind="let") if known.kind == "local" else known
+            for name, known in names.items()
+        }
+        for inner in walk_statements(s.body):
+            if isinstance(inner, Allocate | Call | Fail | Barrier):
+                self.statement = inner
+                raise self.error("this cannot be outlined")
+        self.body(s.body)
+        self.names = names
 
     def assign(self, var: Var, value: Expr) -> None:
         known = self.names.get(var.name)

@@ -36,6 +36,7 @@ from croton.kernel.nodes import (
     KernelError,
     Load,
     Op,
+    Outlined,
     Prefetch,
     Store,
     walk_statements,
@@ -315,6 +316,10 @@ class NvptxStatements(Statements):
         super().allocate(s)
         pointers = self.values.pointers
         pointers[s.buffer.name] = self._global(pointers[s.buffer.name])
+
+    def outlined(self, s: Outlined) -> None:
+        """Run a body here: registers are many."""
+        self.scope(s.body)
 
     def barrier(self, s: Barrier) -> None:
         """Wait for the threads of the block."""

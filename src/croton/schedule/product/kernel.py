@@ -26,6 +26,8 @@ from croton.kernel.nodes import (
     Let,
     Load,
     Local,
+    Outlined,
+    Part,
     Prefetch,
     Stmt,
     Store,
@@ -33,7 +35,7 @@ from croton.kernel.nodes import (
 )
 from croton.schedule.product import tile
 from croton.schedule.product.dot import COLUMNS, Lines, dot_block
-from croton.schedule.product.micro import STEP, Keep, Left, Right, Shape, Target, block
+from croton.schedule.product.micro import STEP, Keep, Left, Right, Rows, Shape, Target, block
 from croton.schedule.product.pack import Copy, Source, below, pack
 from croton.schedule.product.strips import (
     BATCH,
@@ -111,7 +113,7 @@ class _Product:
         self.c = Buffer("tile" if epilogue else "c", t.dtype)
         self.sums = Buffer("sums", t.dtype)
         self.panel = Buffer("panel", t.dtype)
-        self.keep = Keep(FRESH, self.panel, t.panel)
+        self.keep = Keep(FRESH, self.panel, t.panel, t.few)
         self.callee = Buffer("epilogue", "int64")
         self.below = Buffer("below", "int64")
         #: The sizes, with those of the factors in the roles that they have.
@@ -461,10 +463,19 @@ class _Product:
         groups = tuple((start, reach[: height - len(reach) * g]) for g, start in enumerate(starts))
         # All vectors but the last are whole.
         right = right._replace(masks=right.masks[vectors - 1 : vectors])
+        along = self.size["a_inner"]
+        body = self.block(vectors, Left(self.a, groups, along), right, target)
+        if self.t.few and vectors == self.t.vectors:
+            # Elements of a row that are neighbours are reached without a sum of their own.
+            rows = [Buffer(f"row{i}", self.t.dtype) for i in range(height)]
+            at = [add(start, offset) for start, offsets in groups for offset in offsets]
+            parts = [Part(r, self.a, place) for r, place in zip(rows, at, strict=True)]
+            near = (*parts, *self.block(vectors, Rows(tuple(rows)), right, target))
+            body = (If(op("eq", along, ONE), near, body),)
         return (
             Let(triple, mul(row, index(3))),
             *(Let(start, place) for start, place in zip(starts, places, strict=True)),
-            *self.block(vectors, Left(self.a, groups, self.size["a_inner"]), right, target),
+            *body,
         )
 
     def few(self, height: int, right: Right, target: Target) -> Body:
@@ -485,14 +496,16 @@ class _Product:
         s = self.size
         return total((BATCH, s["a_batch"]), (add(M0, AT), s["a_row"]), (K0, s["a_inner"]))
 
-    def block(self, vectors: int, left: Left, right: Right, target: Target) -> Body:
+    def block(self, vectors: int, left: Left | Rows, right: Right, target: Target) -> Body:
         """A block of the result."""
         sums = left.height * vectors
         room = self.t.registers - vectors - 1
         shape = Shape(vectors, self.t.lanes, 2 if sums <= 8 and 2 * sums <= room else 1)
         if vectors < self.t.vectors:
-            return block(shape, PIECE, left, right, target)
-        return block(shape, PIECE, left, right, target, self.keep, self.prefetch())
+            body = block(shape, PIECE, left, right, target)
+        else:
+            body = block(shape, PIECE, left, right, target, self.keep, self.prefetch())
+        return (Outlined(body),) if self.t.few else body
 
     def finish(self, masks: Sequence[Var], where: Expr, pitch: int, turns: bool) -> Body:
         """Bring the sums of a block, ``pitch`` in a row, to where they belong."""
@@ -525,17 +538,17 @@ class _Product:
     def line_ahead(self) -> Body:
         """Which lines of the panel that comes next this block asks for, one at a step.
 
-        Three blocks ask for all of it: the first, the middle and the last line of each row.
-        If there are six, each does so for half of the rows, at every other step: no more
-        are under way at once.
+        Blocks share the first, the middle and the last line of each row; if there are enough,
+        each asks for half of the rows, at every other step: no more are under way at once.
         """
         s, t = self.size, self.t
-        many = op("ge", add(MANY, add(SOME, FEW)), index(6))
-        half = select(op("and", many, op("ge", BLOCK, index(3))), ONE, ZERO)
-        line = mul(sub(BLOCK, mul(half, index(3))), index(t.panel // 2))
+        lines = -(-t.panel * t.itemsize // 64) + 1
+        many = op("ge", add(MANY, add(SOME, FEW)), index(2 * lines))
+        half = select(op("and", many, op("ge", BLOCK, index(lines))), ONE, ZERO)
+        line = mul(sub(BLOCK, mul(half, index(lines))), index(t.panel // (lines - 1)))
         column = op("minimum", line, index(t.panel - 1))
         row = mul(half, op("shr", PIECE, ONE))
-        asks = op("lt", BLOCK, select(many, index(6), index(3)))
+        asks = op("lt", BLOCK, select(many, index(2 * lines), index(lines)))
         return (
             Let(LINE, add(AHEAD, total((row, s["b_inner"]), (column, s["b_column"])))),
             Let(LINE_PITCH, select(asks, s["b_inner"], ZERO)),

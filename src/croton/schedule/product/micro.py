@@ -45,6 +45,17 @@ class Left(NamedTuple):
         return sum(len(rows) for _, rows in self.groups)
 
 
+class Rows(NamedTuple):
+    """Element (i, k) of the left factor is ``buffers[i][k]``: each row has a pointer."""
+
+    buffers: tuple[Buffer, ...]
+
+    @property
+    def height(self) -> int:
+        """How many rows there are."""
+        return len(self.buffers)
+
+
 class Right(NamedTuple):
     """Element (k, j) is ``buffer[start + k * pitch + j]``; ``masks``: of the last vectors."""
 
@@ -69,12 +80,14 @@ class Target(NamedTuple):
 class Keep(NamedTuple):
     """Where ``when`` holds, rows of the right factor are kept in ``buffer``, ``pitch`` apart.
 
-    The block that reads them first so makes the copy that the next ones read.
+    The block that reads them first so makes the copy that the next ones read.  If it is
+    ``apart``, it has a loop of its own, and the others' loop no condition.
     """
 
     when: Expr
     buffer: Buffer
     pitch: int
+    apart: bool
 
 
 class Shape(NamedTuple):
@@ -92,7 +105,7 @@ class Shape(NamedTuple):
 def block(
     shape: Shape,
     depth: Expr,
-    left: Left,
+    left: Left | Rows,
     right: Right,
     target: Target,
     keep: Keep | None = None,
@@ -100,7 +113,7 @@ def block(
 ) -> Body:
     """One block of the product; ``every_step`` runs along with the inner index."""
     vectors, lanes, phases = shape
-    dtype, height = left.buffer.dtype, left.height
+    dtype, height = right.buffer.dtype, left.height
     sums = [
         [[Var(f"s{i}_{v}_{p}", dtype, lanes) for v in range(vectors)] for i in range(height)]
         for p in range(phases)
@@ -119,50 +132,58 @@ def block(
     if target.add is not None:
         present = tuple(Assign(s, Load(target.buffer, at, lanes)) for s, at in places)
         body.append(If(target.add, present))
-    starts = [Var(f"x_at{g}") for g in range(len(left.groups))]
+    groups = left.groups if isinstance(left, Left) else ()
+    starts = [Var(f"x_at{g}") for g in range(len(groups))]
     y_at = Var("y_at")
-    body += [Local(at, start) for at, (start, _) in zip(starts, left.groups, strict=True)]
+    body += [Local(at, start) for at, (start, _) in zip(starts, groups, strict=True)]
     body.append(Local(y_at, right.start))
-    rows = [
-        add(at, row) for at, (_, group) in zip(starts, left.groups, strict=True) for row in group
-    ]
     masks = (*[None] * (vectors - len(right.masks)), *right.masks)
 
-    def step(phase: int, number: Expr) -> list[Stmt]:
+    def elements(number: Expr) -> list[Load]:
+        if isinstance(left, Rows):
+            return [Load(row, number) for row in left.buffers]
+        pairs = zip(starts, left.groups, strict=True)
+        return [Load(left.buffer, add(at, row)) for at, (_, group) in pairs for row in group]
+
+    def step(phase: int, number: Expr, keeps: bool) -> list[Stmt]:
         columns = [Var(f"y{v}_{phase}", dtype, lanes) for v in range(vectors)]
         found: list[Stmt] = [
             Let(y, Load(right.buffer, add(y_at, index(v * lanes)), lanes, mask))
             for v, (y, mask) in enumerate(zip(columns, masks, strict=True))
         ]
-        if keep is not None:
+        if keep is not None and keeps:
             kept = mul(number, index(keep.pitch))
-            found.append(
-                If(
-                    keep.when,
-                    tuple(
-                        Store(keep.buffer, add(kept, index(v * lanes)), y)
-                        for v, y in enumerate(columns)
-                    ),
-                )
+            stores = tuple(
+                Store(keep.buffer, add(kept, index(v * lanes)), y) for v, y in enumerate(columns)
             )
-        for row, row_sums in zip(rows, sums[phase], strict=True):
-            x = broadcast(Load(left.buffer, row), lanes)
+            found += stores if keep.apart else (If(keep.when, stores),)
+        for element, row_sums in zip(elements(number), sums[phase], strict=True):
+            x = broadcast(element, lanes)
             found += [
                 Assign(s, op("add", op("mul", x, y), s))
                 for s, y in zip(row_sums, columns, strict=True)
             ]
-        return [
-            *found,
-            *(Assign(at, add(at, left.pitch)) for at in starts),
-            Assign(y_at, add(y_at, right.pitch)),
-        ]
+        if isinstance(left, Left):
+            found += [Assign(at, add(at, left.pitch)) for at in starts]
+        return [*found, Assign(y_at, add(y_at, right.pitch))]
 
     whole = sub(depth, index(phases - 1))
-    steps = tuple(s for phase in range(phases) for s in step(phase, add(STEP, index(phase))))
-    body.append(For(STEP, index(0), whole, (*every_step, *steps), step=index(phases)))
+
+    def loop(keeps: bool) -> For:
+        numbers = [add(STEP, index(phase)) for phase in range(phases)]
+        steps = [s for phase, number in enumerate(numbers) for s in step(phase, number, keeps)]
+        return For(STEP, index(0), whole, (*every_step, *steps), step=index(phases))
+
+    if keep is not None and keep.apart:
+        body.append(If(keep.when, (loop(True),), (loop(False),)))
+    else:
+        body.append(loop(True))
     if phases == 2:
         odd = op("ne", op("and", depth, index(1)), index(0))
-        body.append(If(odd, tuple(step(0, whole))))
+        last = tuple(step(0, whole, True))
+        if keep is not None and keep.apart:
+            last = (If(keep.when, last, tuple(step(0, whole, False))),)
+        body.append(If(odd, last))
         body += [
             Assign(s, op("add", s, other))
             for row, others in zip(*sums, strict=True)

@@ -19,6 +19,7 @@ class Tiling(NamedTuple):
     ``depth`` is how much of the inner index is taken at a time.  ``second`` is the size of
     the second cache; ``large`` is what does not stay in any.  ``masks``: loads and stores of
     some lanes are as fast as of all.  ``dots`` are the rows of a block of dot products.
+    ``few``: there are so few registers that innermost loops are functions of their own.
     """
 
     dtype: str
@@ -32,6 +33,7 @@ class Tiling(NamedTuple):
     large: int
     masks: bool
     dots: int
+    few: bool
 
     @property
     def panel(self) -> int:
@@ -59,12 +61,12 @@ def tiling(dtype: str, machine: Machine) -> Tiling:
     size = ITEMSIZE[dtype]
     lanes = machine.lanes(size)
     # All sums, one row of a panel and one element of the left factor stay in registers.
-    many = machine.registers >= 32
-    strips, blocks, dots = ((14, 8), (8, 4), 4) if many else ((6, 4), (6, 2), 2)
+    few = machine.registers < 32
+    strips, blocks, dots = ((6, 4), (6, 2), 2) if few else ((14, 8), (8, 4), 4)
     panel = 2 * lanes
     depth = min(512, machine.l1 * 4 // 3 // (panel * size) // lanes * lanes)
     masks = machine.vector >= 64
     second, large = machine.l2, machine.l3 // 4
     return Tiling(
-        dtype, lanes, 2, machine.registers, strips, blocks, depth, second, large, masks, dots
+        dtype, lanes, 2, machine.registers, strips, blocks, depth, second, large, masks, dots, few
     )
