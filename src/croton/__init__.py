@@ -29,7 +29,19 @@ from croton.config import config
 from croton.gradient import Lop, Rop, grad
 from croton.graph import Apply, Constant, Op, Type, Variable
 from croton.graph.traversal import clone_graph
-from croton.loop import scan
+from croton.loop import (
+    foldl,
+    foldr,
+    fori_loop,
+    hessian,
+    ifelse,
+    jacobian,
+    map,
+    reduce,
+    scan,
+    scan_checkpoints,
+    while_loop,
+)
 from croton.printing import pp
 from croton.tensor import as_tensor_variable
 from croton.tensor.variable import TensorOperators
@@ -43,6 +55,8 @@ tensor.Rop = Rop
 tensor.Lop = Lop
 tensor.verify_grad = gradient.verify_grad
 tensor.shared = shared
+tensor.jacobian = gradient.jacobian = jacobian
+tensor.hessian = gradient.hessian = hessian
 
 __all__ = [
     "FAST_COMPILE",
@@ -66,15 +80,23 @@ __all__ = [
     "as_tensor_variable",
     "clone_graph",
     "config",
+    "foldl",
+    "foldr",
+    "fori_loop",
     "function",
     "get_mode",
     "grad",
     "gradient",
+    "ifelse",
     "install_as_theano",
     "loop",
+    "map",
     "pp",
     "printing",
+    "reduce",
     "scan",
+    "scan_checkpoints",
     "shared",
     "tensor",
+    "while_loop",
 ]

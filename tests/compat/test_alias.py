@@ -270,3 +270,24 @@ def test_installing_twice_changes_nothing():
     before = list(sys.meta_path)
     compat.install_as_theano()
     assert sys.meta_path == before
+
+
+def test_loops_are_where_theano_had_them(theano):
+    import theano.gradient
+    import theano.ifelse
+    import theano.tensor as T
+    from theano import foldl, foldr, reduce, scan, scan_checkpoints
+    from theano.scan_module import scan_utils, until
+    from theano.scan_module.scan_op import Scan
+    from theano.scan_module.scan_views import map as scan_map
+
+    from croton import loop
+
+    assert (scan, until, Scan) == (loop.scan, loop.until, loop.Scan)
+    assert theano.scan_module.scan is not None and scan_utils.until is until
+    assert (theano.map, scan_map, reduce) == (loop.map, loop.map, loop.reduce)
+    assert (foldl, foldr, scan_checkpoints) == (loop.foldl, loop.foldr, loop.scan_checkpoints)
+    assert theano.ifelse.ifelse is loop.ifelse is croton.ifelse
+    assert theano.gradient.jacobian is T.jacobian is loop.jacobian
+    assert theano.gradient.hessian is T.hessian is loop.hessian
+    assert theano.updates.OrderedUpdates is theano.OrderedUpdates is loop.OrderedUpdates

@@ -29,6 +29,9 @@ class AliasModule(types.ModuleType):
         full = f"{self.__name__}.{name}"
         if name == "__all__":
             return self._public()
+        if self.__name__ == ROOT and full in MODULES:
+            # A module there, though Croton has a function of the name (ifelse).
+            return importlib.import_module(full)
         if not (name.startswith("__") and name.endswith("__")) or name == "__version__":
             for module in _modules(self._places):
                 try:
@@ -47,7 +50,8 @@ class AliasModule(types.ModuleType):
     def __setattr__(self, name: str, value: Any) -> None:
         # Importing a submodule sets it here, but Theano had functions of the same names
         # (theano.compile.function, theano.tensor.sort), and those are what people call.
-        if isinstance(value, AliasModule) and value.__name__ == f"{self.__name__}.{name}":
+        inner = isinstance(value, AliasModule) and value.__name__ == f"{self.__name__}.{name}"
+        if inner and self.__name__ != ROOT:
             for module in _modules(self._places):
                 found = getattr(module, name, value)
                 if not isinstance(found, types.ModuleType):

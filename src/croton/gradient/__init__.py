@@ -1,5 +1,7 @@
 """Derivatives of expressions: reverse mode, forward mode, and numeric checks."""
 
+from typing import TYPE_CHECKING, Any
+
 from croton.gradient.forward import Rop
 from croton.gradient.markers import (
     DisconnectedGrad,
@@ -49,3 +51,8 @@ __all__ = [
     "verify_grad",
     "zero_grad",
 ]
+
+if TYPE_CHECKING:
+    # What ``import croton`` adds: jacobian and hessian, which are loops.
+    jacobian: Any
+    hessian: Any

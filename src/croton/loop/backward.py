@@ -166,7 +166,8 @@ class _Backward:
             for source, v in zip(sources, inner.inputs, strict=True)
             if source.kind != "non_sequence"
         ]
-        kept = choose(results, varying, self.coming)
+        again = self.op.for_gradient == "recompute"
+        kept = [] if again else choose(results, varying, self.coming)
         used = needed(results, kept, inner.inputs)
         read = {
             source.entry
@@ -210,9 +211,7 @@ class _Backward:
         at = len(states) + self.layout.collected
         outputs[at:at] = extra
         layout = self.layout._replace(states=states, collected=self.layout.collected + len(extra))
-        op = type(self.op)(
-            Inner(self.inner.inputs, outputs), layout, self.op.name, self.op.truncate_gradient
-        )
+        op = type(self.op)(Inner(self.inner.inputs, outputs), layout, self.op.name)
         return op.make_node(*self.inputs).outputs  # type: ignore[no-any-return]
 
     # The results, as the scan's inputs are.

@@ -26,6 +26,9 @@ class Scan(Op):
 
     ``layout`` says what the inputs and outputs of both are (:mod:`croton.loop.layout`).
     ``name`` is for messages; gradients flow back through ``truncate_gradient`` steps (-1: all).
+    ``for_gradient``: what is expensive in a step is collected for its gradient (``"keep"``), is
+    computed again (``"recompute"``), or there is none (``"none"``: nobody knows beforehand how many
+    steps there may be).
 
     >>> import croton.tensor as T
     >>> from croton.loop.layout import State
@@ -44,6 +47,7 @@ class Scan(Op):
         layout: Layout,
         name: str | None = None,
         truncate_gradient: int = -1,
+        for_gradient: str = "keep",
     ) -> None:
         layout.check()
         if truncate_gradient < -1 or isinstance(truncate_gradient, float):
@@ -60,6 +64,7 @@ class Scan(Op):
         self.layout = layout
         self.name = name
         self.truncate_gradient = truncate_gradient
+        self.for_gradient = for_gradient
 
     def make_node(self, *inputs: Any) -> Apply:
         """Inputs whose rows have the types of the step's inputs."""
@@ -148,6 +153,11 @@ class Scan(Op):
 
     def L_op(self, inputs: Sequence[Any], outputs: Sequence[Any], gradients: Sequence[Any]) -> Any:
         """A scan the other way round."""
+        if self.for_gradient == "none":
+            raise NotImplementedError(
+                "going back through a loop takes memory for all of its steps, and this one may "
+                "have any number: give while_loop max_steps, or differentiate forwards with Rop"
+            )
         return pull_back(self, inputs, outputs, gradients)
 
     def R_op(self, inputs: Sequence[Any], directions: Sequence[Any]) -> Any:

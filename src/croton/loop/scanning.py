@@ -8,18 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from croton.graph import trace
 from croton.graph.apply import next_serial
-from croton.graph.shared import SharedVariable
-from croton.graph.traversal import graph_inputs, replace
-from croton.graph.variable import Constant, Variable
-from croton.loop.closing import default_updates, outside
-from croton.loop.fitting import fit
-from croton.loop.given import GivenSequence, GivenState, as_list, sequence, state
-from croton.loop.inner import Inner
-from croton.loop.layout import Layout, Sequence, State
-from croton.loop.op import Scan
-from croton.loop.returned import Returned, take_apart
+from croton.graph.variable import Constant
+from croton.loop.body import Body
+from croton.loop.given import GivenSequence, as_list, sequence, state
+from croton.loop.returned import take_apart
 from croton.loop.updates import OrderedUpdates
 from croton.tensor import dtypes
 from croton.tensor.convert import as_tensor_variable
@@ -75,6 +68,26 @@ def scan(
     >>> sums.eval({x: [1.0, 2.0, 3.0]})
     array([1., 3., 6.])
     """
+    return repeat(
+        fn, sequences, outputs_info, non_sequences, n_steps, truncate_gradient, go_backwards,
+        name, strict, return_list, "keep",
+    )  # fmt: skip
+
+
+def repeat(
+    fn: Callable[..., Any],
+    sequences: Any,
+    outputs_info: Any,
+    non_sequences: Any,
+    n_steps: Any,
+    truncate_gradient: int,
+    go_backwards: bool,
+    name: str | None,
+    strict: bool,
+    return_list: bool,
+    for_gradient: str,
+) -> tuple[Any, OrderedUpdates]:
+    """:func:`scan`; ``for_gradient`` is the op's argument of this name."""
     if not callable(fn):
         raise TypeError(f"the first argument of scan is a function of one step, got {fn!r}")
     n_steps, turned = _as_steps(n_steps)
@@ -94,10 +107,17 @@ def scan(
             f"the step function returned {len(returned.outputs)} outputs, but outputs_info tells "
             f"of {len(infos)}: give None for each output that steps do not read"
         )
-    body = _Body(returned, read, fed or [None] * len(returned.outputs), own, mark)
+    body = Body(returned, read, fed or [None] * len(returned.outputs), own, mark)
     if strict:
         body.check_given(whole)
-    return body.scan(n_steps, truncate_gradient, name, return_list)
+    found, updates = body.loop(n_steps, name, truncate_gradient, for_gradient)
+    outputs = [
+        v if given is None else v[max(given.lags) :]
+        for v, given in zip(found, body.fed, strict=True)
+    ]
+    if return_list or len(outputs) > 1:
+        return outputs, updates
+    return outputs[0] if outputs else None, updates
 
 
 def _as_steps(given: Any) -> tuple[Any, bool]:
@@ -125,108 +145,3 @@ def _fewest(read: list[GivenSequence]) -> Any:
         if s.steps is not steps:
             steps = minimum(steps, s.steps)
     return steps
-
-
-class _Body:
-    """A step that was taken apart: its states, what it collects, and what it takes from outside."""
-
-    def __init__(
-        self,
-        returned: Returned,
-        read: list[GivenSequence],
-        fed: list[GivenState | None],
-        own: list[Any],
-        mark: int,
-    ) -> None:
-        self.read = read
-        self.fed = fed
-        self.own = own
-        self.outputs = [
-            new if given is None else fit(new, given.rows[0].type, given.what)
-            for new, given in zip(returned.outputs, fed, strict=True)
-        ]
-        self.condition = None if returned.condition is None else returned.condition.boolean
-        self.updates = [(_target(s, returned), new) for s, new in returned.updates]
-        wanted = [*self._results(), *(_as_new(s, new) for s, new in self.updates)]
-        defaults = default_updates(wanted, own, mark, self.updates)
-        #: Those whose draws were made by the step function, which nobody else can advance.
-        self.streams = {s for s, new in defaults if new.owner and new.owner.serial > mark}
-        self.updates = [
-            (s, fit(_as_new(s, new), s.type, f"the shared variable {s}"))
-            for s, new in (*self.updates, *defaults)
-        ]
-        wanted = [*self._results(), *(new for _, new in self.updates)]
-        self.outside = outside(wanted, own, mark, [s for s, _ in self.updates])
-
-    def _results(self) -> list[Any]:
-        return self.outputs if self.condition is None else [*self.outputs, self.condition]
-
-    def check_given(self, whole: list[Any]) -> None:
-        """ValueError if the step uses a shared variable that is not among ``whole``."""
-        for v in graph_inputs([u for u in self.outside if u not in whole], whole):
-            if isinstance(v, SharedVariable) and v not in whole:
-                raise ValueError(
-                    f"the step function uses the shared variable {v}, which is not among "
-                    "non_sequences, as strict=True demands" + trace.describe(v.made_at)
-                )
-
-    def scan(
-        self, n_steps: Any, truncate_gradient: int, name: str | None, return_list: bool
-    ) -> tuple[Any, OrderedUpdates]:
-        """The loop, and what it gives."""
-        states = [(k, given) for k, given in enumerate(self.fed) if given is not None]
-        collected = [k for k, given in enumerate(self.fed) if given is None]
-        layout = Layout(
-            tuple(Sequence(s.taps) for s in self.read),
-            (
-                *(State(given.lags) for _, given in states),
-                *(State(history=False) for _ in self.updates),
-            ),
-            len(collected),
-            len(self.outside),
-            self.condition is not None,
-        )
-        shared = [s.type(s.name) for s, _ in self.updates]
-        taken = [v.type(v.name) for v in self.outside]
-        results = [
-            *(self.outputs[k] for k, _ in states),
-            *(new for _, new in self.updates),
-            *(self.outputs[k] for k in collected),
-            *([] if self.condition is None else [self.condition]),
-        ]
-        swaps = zip([*(s for s, _ in self.updates), *self.outside], [*shared, *taken], strict=True)
-        inner = Inner([*self.own, *shared, *taken], replace(results, list(swaps)))
-        op = Scan(inner, layout, name, truncate_gradient)
-        found = op.make_node(
-            n_steps,
-            *(s.whole for s in self.read),
-            *(given.initial for _, given in states),
-            *(s.dimshuffle("x", *range(s.type.ndim)) for s, _ in self.updates),
-            *self.outside,
-        ).outputs
-        outputs: list[Any] = [None] * len(self.fed)
-        for place, (k, given) in enumerate(states):
-            outputs[k] = found[place][max(given.lags) :]  # type: ignore[index]
-        first = len(states) + len(self.updates)
-        for place, k in enumerate(collected):
-            outputs[k] = found[first + place]
-        updates = OrderedUpdates()
-        for place, (s, _) in enumerate(self.updates):
-            updates[s] = found[len(states) + place][0]  # type: ignore[index]
-            if s in self.streams:
-                s.default_update = updates[s]
-        if return_list or len(outputs) > 1:
-            return outputs, updates
-        return outputs[0] if outputs else None, updates
-
-
-def _target(s: Any, returned: Returned) -> Any:
-    if not isinstance(s, SharedVariable):
-        raise TypeError(f"a step updates shared variables, not {s!r}")
-    if sum(t is s for t, _ in returned.updates) > 1:
-        raise ValueError(f"the shared variable {s} is updated twice")
-    return s
-
-
-def _as_new(s: Any, new: Any) -> Any:
-    return new if isinstance(new, Variable) else s.type.make_constant(new)
