@@ -166,3 +166,28 @@ def _resnet18(d: Data) -> Step:
 
 resnet18_b1 = resnet18_b8 = _resnet18
 NAMES += "resnet18_b1", "resnet18_b8"
+
+
+def rnn_scan_step(d: Data) -> Step:
+    """A training step of an LSTM of 128 over 100 steps; the input's part of the gates is one product."""
+    x, target = T.ftensor3("x"), T.fmatrix("t")
+    of_input, of_state, bias = parameters = [croton.shared(p) for p in d["P"]]
+    steps, batch, _ = d["x"].shape
+    width = d["P"][1].shape[0]
+
+    def cell(gates: Any, h: Any, c: Any, w: Any) -> Any:
+        gates = gates + T.dot(h, w)
+        i, f, g, o = (gates[:, k * width : (k + 1) * width] for k in range(4))
+        c = T.nnet.sigmoid(f) * c + T.nnet.sigmoid(i) * T.tanh(g)
+        return T.nnet.sigmoid(o) * T.tanh(c), c
+
+    gates = (T.dot(x.reshape((steps * batch, -1)), of_input) + bias).reshape((steps, batch, -1))
+    start = T.zeros((batch, width), dtype="float32")
+    (hs, _), _ = croton.scan(cell, [gates], [start, start], [of_state])
+    loss = ((hs[-1] - target) ** 2).mean()
+    updates = [(p, p - d["lr"] * T.grad(loss, p)) for p in parameters]
+    f = croton.function([x, target], loss, updates=updates)
+    return lambda: float(f(d["x"], d["t"]))
+
+
+NAMES += ("rnn_scan_step",)
