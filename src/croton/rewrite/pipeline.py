@@ -10,16 +10,21 @@ from typing import Any
 from croton.config import config
 from croton.graph import Variable, trace
 from croton.graph.traversal import toposort
+from croton.loop.op import Scan
 from croton.rewrite.driver import Knowledge, Pass
 from croton.rewrite.intern import Table
+from croton.rewrite.loops import LOOP_RULES, Loops
 from croton.rewrite.report import Report
 from croton.rewrite.rules import RULES
 from croton.rewrite.ruleset import RuleSet, select
 from croton.rewrite.steps import Steps
 
+#: The phase that applies the rules for scans, and then all phases to their steps.
+LOOPS = "loops"
 #: Phases: each is the groups whose rules are applied together until none applies.
 FAST_RUN: tuple[str, ...] = (
     "canonicalise+shapes+indexing+stabilise",
+    LOOPS,
     "convolution:layout+canonicalise+shapes+indexing",
     "expand+canonicalise+shapes+indexing+specialise",
     "select:canonicalise+shapes+indexing",
@@ -52,18 +57,30 @@ def rewrite(
     report = Report()
     table = Table()
 
-    def of_step(step: Sequence[Variable]) -> list[Variable]:
-        new, inner = rewrite(step, groups, excluding, None, including)
-        report.include(inner)
-        return new
+    def steps(phases: Sequence[str]) -> Steps:
+        def simplify(step: Sequence[Variable]) -> list[Variable]:
+            new, inner = rewrite(step, phases, excluding, None, including)
+            report.include(inner)
+            return new
 
-    steps = Steps(of_step)
+        return Steps(simplify)
+
     with trace.made_by(()):
-        current = steps(table.copy(outputs, replacements or {}), table)
+        current = table.copy(outputs, replacements or {})
+        # Rules for loops look for what is simple already, and not yet fit for the machine.
+        early = groups[: groups.index(LOOPS)] if LOOPS in groups else groups
+        current = steps(early)(current, table)
         report.nodes_before = len(toposort(current))
         knowledge = Knowledge(table)
         for k, phase in enumerate(groups):
             begin = perf_counter()
+            if phase == LOOPS and not any(isinstance(n.op, Scan) for n in toposort(current)):
+                continue
+            if phase == LOOPS:
+                current = Loops(LOOP_RULES, without, report)(current, table)
+                current = steps(groups)(current, table)
+                report.phases.append((phase, perf_counter() - begin))
+                continue
             decisive, colon, rest = phase.partition(":")
             if colon and not _rules(decisive, without).may_apply(toposort(current)):
                 continue
@@ -72,7 +89,6 @@ def rewrite(
             run.count_uses(current)
             current = [run.simplify(v) for v in current]
             report.phases.append((phase, perf_counter() - begin))
-        current = steps(current, table)
     report.nodes_after = len(toposort(current))
     report.total = perf_counter() - start
     return current, report

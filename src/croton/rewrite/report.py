@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from croton.rewrite.rule import Rule
+
+class Named(Protocol):
+    """A rule, of whatever kind."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def group(self) -> str:
+        """The group that it belongs to."""
 
 
 @dataclass
@@ -19,7 +30,7 @@ class Report:
     nodes_after: int = 0
     total: float = 0.0
 
-    def add(self, rule: Rule, seconds: float, hit: bool) -> None:
+    def add(self, rule: Named, seconds: float, hit: bool) -> None:
         """Count one try of ``rule``."""
         name = rule.name
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds

@@ -1,0 +1,168 @@
+"""Scans put together anew: from some of the parts of one, or from those of several."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from croton.graph import Apply, Variable
+from croton.graph.traversal import replace
+from croton.loop.building import Builder
+from croton.loop.fitting import promise
+from croton.loop.op import Scan
+from croton.rewrite.intern import Table
+
+
+class Key(NamedTuple):
+    """What makes a state: where it starts, and how far a step looks back."""
+
+    initial: Variable
+    lags: tuple[int, ...]
+    kind: Any
+
+
+class StatePart(NamedTuple):
+    """State ``k`` of the scan ``node``."""
+
+    node: Apply
+    k: int
+
+    @property
+    def key(self) -> Key:
+        """What states that may be one have in common."""
+        layout = self._op.layout
+        row = self._op.inner.inputs[layout.first_of_state(self.k)]
+        state = layout.states[self.k]
+        return Key(self.node.inputs[layout.state_input(self.k)], state.lags, row.type)
+
+    @property
+    def _op(self) -> Any:
+        return self.node.op
+
+    @property
+    def rows(self) -> Sequence[Variable]:
+        """The step's inputs that are rows of it."""
+        inputs: Sequence[Variable] = self._op.inner.inputs
+        first = self._op.layout.first_of_state(self.k)
+        return inputs[first : first + len(self._op.layout.states[self.k].lags)]
+
+    @property
+    def new(self) -> Variable:
+        """What a step makes of it."""
+        return self._op.inner.outputs[self.k]  # type: ignore[no-any-return]
+
+    @property
+    def result(self) -> Variable:
+        """The scan's output."""
+        return self.node.outputs[self.k]
+
+
+class Assembled:
+    """A scan of states and collected values that other scans have, each once.
+
+    ``states`` go by classes: those of one class are the same.  ``wanted`` are the results (of
+    states and collected) that are handed out.  Only inputs of steps that are ``used`` are bound,
+    if that is given.  Of the states ``only_last`` the last rows are handed out, of others what
+    was.  A step reads rows of the sequences ``instead`` of computing these variables.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Apply],
+        classes: Sequence[Sequence[StatePart]],
+        wanted: Iterable[Variable],
+        used: Collection[Variable] | None = None,
+        only_last: Collection[StatePart] = (),
+        instead: Mapping[Variable, Variable] | None = None,
+    ) -> None:
+        self.nodes = nodes
+        self.classes = classes
+        self.wanted = set(wanted)
+        self.used = used
+        self.only_last = only_last
+        self.instead = instead or {}
+        first: Any = nodes[0]
+        self.layout = first.op.layout
+        self.builder = Builder(first.inputs[0], self.layout.backwards)
+        self.rows: list[list[Any]] = []
+        self.mapping: dict[Variable, Variable] = {}
+        self.table = Table()
+        self._bind()
+        self.news = [[self.inside(part.new) for part in parts] for parts in classes]
+
+    def _bind(self) -> None:
+        for parts in self.classes:
+            history = any(self.has_history(part) for part in parts)
+            key = parts[0].key
+            rows = self.builder.state(key.initial, key.lags, history)
+            self.rows.append(rows)
+            for part in parts:
+                self.mapping.update(zip(part.rows, rows, strict=True))
+        for node in self.nodes:
+            op: Any = node.op
+            for source, v in zip(op.layout.sources, op.inner.inputs, strict=True):
+                outer = node.inputs[source.outer]
+                if self.used is not None and v not in self.used:
+                    continue
+                if source.kind == "sequence":
+                    self.mapping[v] = self.builder.row(outer, source.offset)
+                elif source.kind == "non_sequence":
+                    self.mapping[v] = self.builder.whole(outer)
+
+        for v, sequence in self.instead.items():
+            self.mapping[v] = self.builder.row(sequence, 0)
+
+    def has_history(self, part: StatePart) -> bool:
+        """Whether all rows of a state are wanted."""
+        op: Any = part.node.op
+        if part in self.only_last:
+            return False
+        return op.layout.states[part.k].history and part.result in self.wanted
+
+    def inside(self, v: Variable) -> Variable:
+        """The value of a step of one of the scans, in the new step; equal ones are the same."""
+        return self.table.adopt(replace([v], self.mapping)[0])
+
+    def make(self, extra: Sequence[Variable] = ()) -> dict[Variable, Variable]:
+        """The new scan; for each of the old results that are wanted, what it is now.
+
+        Variables of steps that are ``extra`` are collected as well.
+        """
+        collected: dict[Variable, list[Variable]] = {}
+        for v in extra:
+            collected.setdefault(self.inside(v), []).append(v)
+        for node in self.nodes:
+            op: Any = node.op
+            for target, v in zip(op.layout.targets, op.inner.outputs, strict=True):
+                result = node.outputs[target.outer]
+                if target.kind == "collected" and result in self.wanted:
+                    collected.setdefault(self.inside(v), []).append(result)
+        first: Any = self.nodes[0]
+        until = self.inside(first.op.inner.outputs[-1]) if self.layout.until else None
+        news = [
+            promise(new[0], rows[0].type) for new, rows in zip(self.news, self.rows, strict=True)
+        ]
+        step = self.builder.step(news, list(collected), until)
+        name = next((n.op.name for n in self.nodes if n.op.name), None)  # type: ignore[attr-defined]
+        made = Scan(step.inner, step.layout, name).make_node(*step.inputs).outputs
+        found: dict[Variable, Variable] = {}
+        for k, parts in enumerate(self.classes):
+            for part in parts:
+                if part.result in self.wanted:
+                    found[part.result] = self._rows(made[k], step.layout.states[k], part)
+        for k, results in enumerate(collected.values(), len(self.classes)):
+            found.update((result, made[k]) for result in results)
+        if self.layout.until and first.outputs[-1] in self.wanted:
+            found[first.outputs[-1]] = made[-1]
+        return found
+
+    def _rows(self, made: Any, state: Any, part: StatePart) -> Any:
+        """What a scan had of a state, from what the new one has."""
+        if state.history == self.has_history(part):
+            return made
+        return made[: state.depth] if self.layout.backwards else made[-state.depth :]
+
+
+def states_of(nodes: Iterable[Apply]) -> list[StatePart]:
+    """All states of scans."""
+    return [StatePart(node, k) for node in nodes for k in range(len(node.op.layout.states))]  # type: ignore[attr-defined]

@@ -1,0 +1,211 @@
+"""The rules for scans: what becomes of them, and that it means the same."""
+
+import numpy as np
+import pytest
+
+import croton
+import croton.tensor as T
+from croton.config import config
+from croton.gradient.numeric import evaluate
+from croton.graph.traversal import toposort
+from croton.loop import Scan, until
+from croton.rewrite import rewrite
+from croton.tensor.product import Dot
+
+RNG = np.random.default_rng(0)
+
+
+def rewritten(outputs, *calls):
+    """The graph after rewriting, which gives what the program as it was written gives."""
+    new, report = rewrite(outputs)
+    for known in calls:
+        for a, b in zip(evaluate(new, known), evaluate(outputs, known), strict=True):
+            assert a.shape == b.shape
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
+    return new, report
+
+
+def scans(outputs):
+    return [n for n in toposort(outputs) if isinstance(n.op, Scan)]
+
+
+def products(nodes):
+    return [n for n in nodes if isinstance(n.op, Dot)]
+
+
+def rows(*shape):
+    return RNG.standard_normal(shape)
+
+
+def network(steps=None):
+    x, w, u = T.dtensor3("x"), T.dmatrix("w"), T.dmatrix("u")
+    hs, _ = croton.scan(
+        lambda xt, h: T.tanh(T.dot(xt, w) + T.dot(h, u)), [x], [T.zeros((2, 4))], n_steps=steps
+    )
+    known = {x: rows(6, 2, 3), w: rows(3, 4), u: rows(4, 4) / 3}
+    return hs, known
+
+
+def test_products_with_rows_of_sequences_come_before_the_loop():
+    hs, known = network()
+    new, report = rewritten([hs], known, {**known, next(iter(known)): rows(0, 2, 3)})
+    (scan,) = scans(new)
+    assert len(products(scan.op.inner.nodes)) == 1
+    assert report.hits["products_before_loop"] == 1
+    # A vector by a matrix, a matrix by a vector, and what is computed of a row before.
+    x, w = T.dmatrix("x"), T.dmatrix("w")
+    for step in (
+        lambda xt, s: s + T.dot(xt, w),
+        lambda xt, s: s + T.dot(w, xt),
+        lambda xt, s: s * T.dot(w, T.exp(xt) * 2 + w[0]),
+    ):
+        ss, _ = croton.scan(step, [x], [T.zeros(3)])
+        new, report = rewritten([ss], {x: rows(5, 3), w: rows(3, 3)})
+        assert not products(scans(new)[0].op.inner.nodes)
+
+
+def test_taps_and_fewer_steps_than_rows():
+    x, w, n = T.dmatrix("x"), T.dmatrix("w"), T.lscalar("n")
+    ss, _ = croton.scan(
+        lambda a, b, s: s + T.dot(a, w) * T.dot(b, w),
+        [{"input": x, "taps": [-2, 1]}], [T.zeros(3)], n_steps=n,
+    )  # fmt: skip
+    for k in (1, 3):
+        new, _ = rewritten([ss], {x: rows(8, 3), w: rows(3, 3), n: k})
+    assert not products(scans(new)[0].op.inner.nodes)
+
+
+def test_the_gradient_of_a_weight_is_one_product_after_the_loop():
+    hs, known = network()
+    wanted = T.grad((hs**2).sum(), list(known))
+    new, report = rewritten([hs, *wanted], known)
+    forward, backward = scans(new)
+    assert report.hits["sum_of_products_after_loop"] >= 1
+    assert len(products(forward.op.inner.nodes)) == 1
+    assert len(products(backward.op.inner.nodes)) == 1
+    assert not any(s.history for s in backward.op.layout.states)
+    assert len(backward.op.layout.states) == 1
+
+
+def test_products_that_no_step_reads_come_after_the_loop():
+    x, u, v = T.dtensor3("x"), T.dmatrix("u"), T.dmatrix("v")
+
+    def step(xt, h):
+        h = T.tanh(xt + T.dot(h, u))
+        return h, T.nnet.sigmoid(T.dot(h, v) + xt[:, :2]), T.dot(v.T, h.T * 2)
+
+    (hs, ys, zs), _ = croton.scan(step, [x], [T.zeros((4, 3)), None, None])
+    known = {x: rows(6, 4, 3), u: rows(3, 3), v: rows(3, 2)}
+    for wanted in ([hs, ys], [ys], [ys, zs], [T.grad((ys**2).sum(), u)]):
+        new, report = rewritten(wanted, known)
+        assert report.hits["products_after_loop"] >= 1
+        assert len(products(scans(new)[0].op.inner.nodes)) == 1
+    # A step that reads it computes it.
+    (_, ys), _ = croton.scan(
+        lambda xt, h: (lambda y: (T.tanh(y.sum() + h), y))(T.dot(h, u) * xt),
+        [x],
+        [T.zeros((4, 3)), None],
+    )
+    _, report = rewritten([ys], known)
+    assert "products_after_loop" not in report.hits
+
+
+def test_the_gradient_of_a_weight_of_a_vector():
+    x, u = T.dmatrix("x"), T.dmatrix("u")
+    hs, _ = croton.scan(lambda xt, h: T.tanh(xt + T.dot(h, u)), [x], [T.zeros(3)])
+    _, report = rewritten([T.grad((hs**2).sum(), u)], {x: rows(6, 3), u: rows(3, 3)})
+    assert report.hits["sum_of_products_after_loop"] == 1
+
+
+def test_a_state_of_which_the_last_is_wanted_has_no_history():
+    hs, known = network()
+    for wanted in (hs[-1], hs[-1].sum(), 2 * hs[-1] + hs[-1] ** 2):
+        new, report = rewritten([wanted], known)
+        (scan,) = scans(new)
+        assert not scan.op.layout.states[0].history
+        assert report.hits["last_of_loop"] == 1
+    for wanted in (hs[-2:].sum(), hs[0], hs):
+        new, _ = rewritten([wanted], known)
+        assert scans(new)[0].op.layout.states[0].history
+
+
+def test_the_last_of_no_steps_is_an_error_all_the_same():
+    n = T.lscalar("n")
+    xs, _ = croton.scan(lambda x: x * 2, outputs_info=[T.ones(())], n_steps=n)
+    new, _ = rewritten([xs[-1]], {n: 3}, {n: 1})
+    assert not scans(new)[0].op.layout.states[0].history
+    f = croton.function([n], xs[-1])
+    assert f(4) == 16
+    for call in (f, lambda k: evaluate(new, {n: k})):
+        with pytest.raises(IndexError):
+            call(0)
+
+
+def test_two_states_back():
+    n = T.lscalar("n")
+    start = T.constant(np.array([1.0, 1.0]))
+    xs, _ = croton.scan(
+        lambda a, b: a + b, outputs_info=[{"initial": start, "taps": [-2, -1]}], n_steps=n
+    )
+    new, _ = rewritten([xs[-1], xs[-2]], {n: 2}, {n: 7})
+    assert not scans(new)[0].op.layout.states[0].history
+
+
+def test_loops_over_the_same_steps_are_one():
+    x = T.dvector("x")
+    up, _ = croton.scan(lambda v, s: s + v, [x], [T.zeros(())])
+    again, _ = croton.scan(lambda v, s: s + v, [x], [T.zeros(())])
+    other, _ = croton.scan(lambda v, s: s * v, [x], [T.ones(())])
+    down, _ = croton.scan(lambda v, s: s + v, [x], [T.zeros(())], go_backwards=True)
+    new, _ = rewritten([up, again, other, down], {x: rows(7)})
+    (scan,) = scans(new)
+    assert len(scan.op.layout.states) == 3
+    # One that needs another stays apart.
+    later, _ = croton.scan(lambda v, s: s + v, [up], [T.zeros(())])
+    new, _ = rewritten([up, later], {x: rows(7)})
+    assert len(scans(new)) == 2
+
+
+def test_states_that_only_begin_alike_stay_apart():
+    n, start = T.lscalar("n"), T.dscalar("start")
+    (a, b, c), _ = croton.scan(
+        lambda a, b, c: (a * 2, b * 2, c * a), outputs_info=[start, start, start], n_steps=n
+    )
+    new, _ = rewritten([a, b, c], {n: 4, start: 1.5})
+    (scan,) = scans(new)
+    assert len(scan.op.layout.states) == 2
+
+
+def test_what_nobody_needs_is_not_computed():
+    x, w = T.dvector("x"), T.dscalar("w")
+    (a, _, c), _ = croton.scan(
+        lambda v, a, b: (a + v, b * a + w, T.exp(b)), [x], [T.zeros(()), T.ones(()), None]
+    )
+    new, _ = rewritten([a], {x: rows(5), w: 2.0})
+    (scan,) = scans(new)
+    assert (len(scan.inputs), len(scan.outputs)) == (3, 1)
+    new, _ = rewritten([c], {x: rows(5), w: 2.0})
+    (scan,) = scans(new)
+    assert [s.history for s in scan.op.layout.states] == [False, False]
+
+
+def test_conditions_keep_their_steps():
+    x, w = T.dmatrix("x"), T.dmatrix("w")
+    hs, _ = croton.scan(lambda xt, h: (T.dot(xt, w) + h, until(h.sum() > 3)), [x], [T.ones(2)])
+    rewritten([hs, hs[-1]], {x: rows(9, 2), w: rows(2, 2)})
+    rewritten([hs[-1]], {x: rows(9, 2), w: rows(2, 2)})
+
+
+def test_each_can_be_left_out():
+    hs, known = network()
+    wanted = [hs[-1], *T.grad(hs[-1].sum(), list(known))]
+    want = evaluate(wanted, known)
+    for name in ("loops", "trim_loop", "join_loops", "last_of_loop", "products_before_loop",
+                 "products_after_loop", "sum_of_products_after_loop"):  # fmt: skip
+        with config.change_flags(optimizer_excluding=name):
+            new, report = rewrite(wanted)
+        assert name not in report.hits
+        if name == "loops":
+            assert len(scans(new)) > 2
+        for a, b in zip(evaluate(new, known), want, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9)
