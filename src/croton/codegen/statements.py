@@ -229,9 +229,11 @@ class Statements:
             values.declarations.setdefault(
                 name, f"declare void @llvm.{name}({kind}, ptr, i32, {bits})"
             )
-            self.line(
-                f"call void @llvm.{name}({kind} {value}, ptr {pointer}, i32 {align}, {bits} {mask})"
-            )
+            text = f"@llvm.{name}({kind} {value}, ptr {pointer}, i32 {align}, {bits} {mask})"
+            if lanes > 1 and "slow.masks" in values.features:
+                self.whole(mask, lanes, f"store {kind} {value}, ptr {pointer}, align {align}", text)
+            else:
+                self.line(f"call void {text}")
         else:
             pointer = values.address(s.buffer, s.index)
             after = f"align {align}"
@@ -241,6 +243,18 @@ class Statements:
             self.line(f"store {kind} {value}, ptr {pointer}, {after}")
         values.touch(s.buffer.name)
         values.memo = {}
+
+    def whole(self, mask: Value, lanes: int, store: str, masked: str) -> None:
+        """Store under a mask, plainly where it holds for all lanes."""
+        name = f"vector.reduce.and.{suffix_of('bool', lanes)}"
+        test = self.values.call("bool", 1, name, (type_of("bool", lanes), mask))
+        whole, part, end = self.label("whole"), self.label("partial"), self.label("stored")
+        self.line(f"br i1 {test}, label %{whole}, label %{part}")
+        for label, text in ((whole, store), (part, f"call void {masked}")):
+            self.start(label)
+            self.line(text)
+            self.line(f"br label %{end}")
+        self.start(end)
 
     def prefetch(self, s: Prefetch) -> None:
         """Ask for a cache line."""

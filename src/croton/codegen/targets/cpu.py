@@ -100,6 +100,9 @@ def _lowering(triple: str, instructions: frozenset[str]) -> frozenset[str]:
             features.add("ldexp")
     elif triple.startswith(("aarch64", "arm64")):
         features.update(("extreme.nan", "half"))
+    if "ldexp" not in features:
+        # Stores under a mask take many cycles with AVX, and are done lane by lane without it.
+        features.add("slow.masks")
     return frozenset(features)
 
 
