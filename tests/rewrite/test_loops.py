@@ -10,6 +10,7 @@ from croton.gradient.numeric import evaluate
 from croton.graph.traversal import toposort
 from croton.loop import Scan, until
 from croton.rewrite import rewrite
+from croton.rewrite.loops import LOOP_RULES
 from croton.tensor.product import Dot
 
 RNG = np.random.default_rng(0)
@@ -196,12 +197,26 @@ def test_conditions_keep_their_steps():
     rewritten([hs[-1]], {x: rows(9, 2), w: rows(2, 2)})
 
 
+def test_what_is_the_same_in_every_step_comes_before_the_loop():
+    n, a, w = T.lscalar("n"), T.dscalar("a"), T.dmatrix("w")
+    hs, _ = croton.scan(
+        lambda h: T.tanh(T.dot(h, w.T) * T.exp(a)) + w[0], outputs_info=[T.ones((2, 3))], n_steps=n
+    )
+    new, report = rewritten([hs], {n: 4, a: 0.3, w: rows(3, 3)}, {n: 0, a: 0.3, w: rows(3, 3)})
+    (scan,) = scans(new)
+    names = [str(m.op) for m in scan.op.inner.nodes]
+    assert not any("exp" in name or "DimShuffle{1,0}" in name for name in names)
+    assert report.hits["invariants_before_loop"] >= 1
+    # What is only looked at stays: its memory is there.
+    assert any("Subtensor" in name for name in names)
+
+
 def test_each_can_be_left_out():
     hs, known = network()
     wanted = [hs[-1], *T.grad(hs[-1].sum(), list(known))]
     want = evaluate(wanted, known)
-    for name in ("loops", "trim_loop", "join_loops", "last_of_loop", "products_before_loop",
-                 "products_after_loop", "sum_of_products_after_loop"):  # fmt: skip
+    names = [rule.name for rule in LOOP_RULES]
+    for name in ("loops", *names):
         with config.change_flags(optimizer_excluding=name):
             new, report = rewrite(wanted)
         assert name not in report.hits

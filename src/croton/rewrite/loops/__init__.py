@@ -3,12 +3,13 @@
 from croton.rewrite.loops.accumulation import ACCUMULATION
 from croton.rewrite.loops.afterwards import AFTERWARDS
 from croton.rewrite.loops.driver import Graph, LoopRule, Loops
+from croton.rewrite.loops.invariants import INVARIANTS
 from croton.rewrite.loops.join import JOIN
 from croton.rewrite.loops.last import LAST
 from croton.rewrite.loops.products import PRODUCTS
 from croton.rewrite.loops.trim import TRIM
 
 #: In the order in which they are tried.
-LOOP_RULES = (TRIM, JOIN, LAST, ACCUMULATION, PRODUCTS, AFTERWARDS)
+LOOP_RULES = (TRIM, JOIN, LAST, INVARIANTS, ACCUMULATION, PRODUCTS, AFTERWARDS)
 
 __all__ = ["LOOP_RULES", "Graph", "LoopRule", "Loops"]

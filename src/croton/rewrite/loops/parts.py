@@ -63,7 +63,8 @@ class Assembled:
     ``states`` go by classes: those of one class are the same.  ``wanted`` are the results (of
     states and collected) that are handed out.  Only inputs of steps that are ``used`` are bound,
     if that is given.  Of the states ``only_last`` the last rows are handed out, of others what
-    was.  A step reads rows of the sequences ``instead`` of computing these variables.
+    was.  A step reads rows of the sequences ``instead`` of computing these variables, and those
+    that are ``fixed``, the same in every step, it takes from outside.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Assembled:
         used: Collection[Variable] | None = None,
         only_last: Collection[StatePart] = (),
         instead: Mapping[Variable, Variable] | None = None,
+        fixed: Mapping[Variable, Variable] | None = None,
     ) -> None:
         self.nodes = nodes
         self.classes = classes
@@ -81,6 +83,7 @@ class Assembled:
         self.used = used
         self.only_last = only_last
         self.instead = instead or {}
+        self.fixed = fixed or {}
         first: Any = nodes[0]
         self.layout = first.op.layout
         self.builder = Builder(first.inputs[0], self.layout.backwards)
@@ -109,6 +112,8 @@ class Assembled:
                 elif source.kind == "non_sequence":
                     self.mapping[v] = self.builder.whole(outer)
 
+        for v, outer in self.fixed.items():
+            self.mapping[v] = self.builder.whole(outer)
         for v, sequence in self.instead.items():
             self.mapping[v] = self.builder.row(sequence, 0)
 
