@@ -8,6 +8,7 @@ import croton
 import croton.tensor as T
 from croton.gradient import DisconnectedInputError, Lop, NullTypeGradError, Rop, grad, verify_grad
 from croton.gradient.numeric import evaluate
+from croton.graph.traversal import replace
 from croton.loop import Scan, scan, until
 from croton.loop.layout import State
 from croton.tensor.shared_randomstreams import RandomStreams
@@ -344,15 +345,40 @@ def test_what_is_expensive_is_kept_for_the_way_back():
     # The state is the hyperbolic tangent, and the only thing that is needed.
     assert forward is out.owner.inputs[0].owner
     names = [getattr(node.op, "name", "") for node in backward.op.inner.nodes]
-    assert "tanh" not in names and len(backward.op.layout.sequences) == 2
+    assert "tanh" not in names and len(backward.op.layout.sequences) == 1
     # Weights gather in states of which no history is kept.
     assert all(not s.history for s in backward.op.layout.states)
 
     gate, _ = scan(lambda v, h: h * T.nnet.sigmoid(v + T.dot(h, w)), x, T.ones_like(x[0]))
-    backward, extended, _ = _scans(grad(gate[-1].sum(), w))
-    assert extended.op.layout == gate.owner.inputs[0].owner.op.layout._replace(collected=1)
+    backward, *others = _scans(grad(gate[-1].sum(), w))
+    layout = gate.owner.inputs[0].owner.op.layout
+    assert layout._replace(collected=1) in [node.op.layout for node in others]
     names = [getattr(node.op, "name", "") for node in backward.op.inner.nodes]
     assert "sigmoid" not in names
+
+
+def test_what_comes_by_the_last_row_alone_is_no_history():
+    x, h, g = T.dmatrix("x"), T.dmatrix("h"), T.dvector("g")
+    out, _ = scan(lambda v, a, b: T.tanh(v + a) - b, x, dict(initial=h, taps=[-2, -1]))
+    for cost, histories in (
+        ((out[-1] * g).sum(), 0),
+        ((out[-1] * g).sum() + (out[-1] ** 2).sum(), 0),
+        ((out[-1] * g).sum() + (out**2).sum(), 1),
+        ((out[-2] * g).sum(), 1),
+    ):
+        backward = _scans(grad(cost, x))[0]
+        # What the hyperbolic tangent was, and the gradient by the whole history.
+        assert len(backward.op.layout.sequences) == 1 + histories
+        verify_grad(
+            lambda x, h, g, cost=cost, names=(x, h, g): _on(cost, names, (x, h, g)),
+            [_normal(4, 2), _normal(2, 2), _normal(2)],
+            n_tests=1,
+        )
+
+
+def _on(v, old, new):
+    (found,) = replace([v], list(zip(old, new, strict=True)))
+    return found
 
 
 def test_only_what_is_asked_for_is_carried():

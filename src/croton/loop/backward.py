@@ -20,8 +20,10 @@ from croton.graph.traversal import replace
 from croton.graph.variable import Variable
 from croton.loop.building import Builder
 from croton.loop.connection import live_targets, reached
+from croton.loop.ends import split
 from croton.loop.fitting import fit, promise
 from croton.loop.inner import Inner
+from croton.loop.layout import State
 from croton.loop.stash import choose, needed
 from croton.tensor import dtypes
 from croton.tensor.creation import zeros_like
@@ -52,6 +54,11 @@ class _Backward:
             for k, (v, g) in enumerate(zip(outputs, gradients, strict=True))
             if _is_float(v) and not is_disconnected(g)
         }
+        #: What comes in by the last rows of states: it comes as what is carried does.
+        self.last: dict[int, Any] = {}
+        for k, state in enumerate(self.layout.states):
+            if k in self.gradients:
+                self._split(k, state)
         steps = outputs[-1] if self.layout.until else inputs[0]
         #: How many of the first steps gradients do not flow back to (None: there are none).
         self.skipped: Any = None
@@ -64,6 +71,18 @@ class _Backward:
         self.coming: list[Any] = []
         self.carried: dict[int, Any] = {}
         self._cut: dict[Variable, Any] = {}
+
+    def _split(self, k: int, state: State) -> None:
+        """Take what the gradient by state ``k`` says of last rows from what it says of all."""
+        before = self.inputs[self.layout.state_input(k)]
+        if not state.history:
+            self.last[k] = self.gradients.pop(k)
+        elif not self.layout.backwards:
+            whole, last = split(self.gradients.pop(k))
+            if whole is not None:
+                self.gradients[k] = whole
+            if last is not None:
+                self.last[k] = inc_subtensor(zeros_like(before)[-1], last)
 
     def results(self) -> list[Any]:
         """For each of the scan's inputs the gradient, or a marker."""
@@ -93,7 +112,7 @@ class _Backward:
     def _terms(self) -> list[Any]:
         """For each inner input what a step adds to its gradient, or None."""
         inside = reached(self.inner)
-        live = sorted(live_targets(self.inner, self.layout, self.gradients))
+        live = sorted(live_targets(self.inner, self.layout, {*self.gradients, *self.last}))
         useful = {i for j in live for i in inside[j]}
         known: dict[Variable, Any] = {}
         for j in live:
@@ -125,15 +144,15 @@ class _Backward:
             return [promise(self._row(self.gradients[j], 0), v.type)]
         parts = []
         state = self.layout.states[j]
-        if j in self.gradients and state.history:
+        if j in self.gradients:
             row = self._row(self.gradients[j], self._own_row(j))
             parts.append(promise(row, v.type))
         first = self.layout.first_of_state(j)
         for i, lag in enumerate(state.lags, first):
-            from_outside = j in self.gradients and not state.history and lag == state.depth
+            from_outside = j in self.last and lag == state.depth
             if i in useful or from_outside:
                 before = self.inputs[self.layout.state_input(j)][:lag]
-                initial = self.gradients[j] if from_outside else zeros_like(before)
+                initial = self.last[j] if from_outside else zeros_like(before)
                 (self.carried[i],) = self.builder.state(initial, (lag,), False)
                 parts.append(promise(self.carried[i], v.type))
         return parts
@@ -252,8 +271,8 @@ class _Backward:
     def _by_initial(self, outer: int, whole: Any, mine: list[Any]) -> Any:
         """What the first steps gave to the initial rows, and what came for these directly."""
         k = outer - self.layout.state_input(0)
-        state, depth = self.layout.states[k], self.layout.states[k].depth
-        direct = self.gradients.get(k) if state.history else None
+        depth = self.layout.states[k].depth
+        direct = self.gradients.get(k)
         if direct is None and not mine:
             return disconnected()
         if direct is None:
