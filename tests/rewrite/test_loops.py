@@ -211,6 +211,23 @@ def test_what_is_the_same_in_every_step_comes_before_the_loop():
     assert any("Subtensor" in name for name in names)
 
 
+def test_the_way_forwards_is_gone_once_if_it_ends_early():
+    x, w = T.dvector("x"), T.dscalar("w")
+    hs, _ = croton.scan(lambda v, h: (T.exp(h * w) + v, until(h > 2)), x, T.ones((), "float64"))
+    calls = [{x: np.zeros(6), w: np.array(0.2)}, {x: np.ones(3), w: np.array(0.2)}]
+    new, _ = rewritten([hs, T.grad(hs.sum(), w)], *calls)
+    assert len(scans(new)) == 2
+
+
+def test_loops_that_end_by_different_conditions_stay_apart():
+    x = T.dvector("x")
+    one, _ = croton.scan(lambda v, h: (h + v, until(h > 2)), x, T.ones((), "float64"))
+    two, _ = croton.scan(lambda v, h: (h + v, until(h > 3)), x, T.ones((), "float64"))
+    same, _ = croton.scan(lambda v, h: (h + v, until(h > 2)), x, T.ones((), "float64"))
+    new, _ = rewritten([one, two, same, same.shape[0]], {x: np.ones(5)})
+    assert len(scans(new)) == 2
+
+
 def test_each_can_be_left_out():
     hs, known = network()
     wanted = [hs[-1], *T.grad(hs[-1].sum(), list(known))]

@@ -82,7 +82,12 @@ class _Backward:
             if whole is not None:
                 self.gradients[k] = whole
             if last is not None:
-                self.last[k] = inc_subtensor(zeros_like(before)[-1], last)
+                # It came at the last step, the last of those that are carried into it.
+                self.last[k] = (
+                    last.dimshuffle("x", *range(last.type.ndim))
+                    if state.depth == 1
+                    else inc_subtensor(zeros_like(before)[-1], last)
+                )
 
     def results(self) -> list[Any]:
         """For each of the scan's inputs the gradient, or a marker."""

@@ -28,9 +28,16 @@ def _go_together(a: Apply, b: Apply) -> bool:
     return (
         a.inputs[0] is b.inputs[0]
         and first.layout.backwards == second.layout.backwards
-        and not first.layout.until
-        and not second.layout.until
+        and first.layout.until == second.layout.until
+        and (not first.layout.until or _end_together(a, b))
     )
+
+
+def _end_together(a: Apply, b: Apply) -> bool:
+    """Whether the same condition ends both."""
+    step = Assembled([a, b], _classes([a, b]), ())
+    first, second = (step.inside(node.op.inner.outputs[-1]) for node in (a, b))  # type: ignore[attr-defined]
+    return first is second
 
 
 def _merged(graph: Graph, nodes: Sequence[Apply]) -> Swaps:

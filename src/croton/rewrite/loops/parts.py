@@ -157,8 +157,9 @@ class Assembled:
                     found[part.result] = self._rows(made[k], step.layout.states[k], part)
         for k, results in enumerate(collected.values(), len(self.classes)):
             found.update((result, made[k]) for result in results)
-        if self.layout.until and first.outputs[-1] in self.wanted:
-            found[first.outputs[-1]] = made[-1]
+        if self.layout.until:
+            counts = [node.outputs[-1] for node in self.nodes if node.outputs[-1] in self.wanted]
+            found.update((count, made[-1]) for count in counts)
         return found
 
     def _rows(self, made: Any, state: Any, part: StatePart) -> Any:
