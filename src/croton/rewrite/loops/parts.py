@@ -90,6 +90,7 @@ class Assembled:
         self.rows: list[list[Any]] = []
         self.mapping: dict[Variable, Variable] = {}
         self.table = Table()
+        self._inside: dict[Variable, Variable] = {}
         self._bind()
         self.news = [[self.inside(part.new) for part in parts] for parts in classes]
 
@@ -126,7 +127,12 @@ class Assembled:
 
     def inside(self, v: Variable) -> Variable:
         """The value of a step of one of the scans, in the new step; equal ones are the same."""
-        return self.table.adopt(replace([v], self.mapping)[0])
+        if v not in self._inside:
+            results = [r for node in self.nodes for r in node.op.inner.outputs]  # type: ignore[attr-defined]
+            results = [r for r in dict.fromkeys((v, *results)) if r not in self._inside]
+            moved = replace(results, self.mapping)
+            self._inside.update(zip(results, map(self.table.adopt, moved), strict=True))
+        return self._inside[v]
 
     def make(self, extra: Sequence[Variable] = ()) -> dict[Variable, Variable]:
         """The new scan; for each of the old results that are wanted, what it is now.
