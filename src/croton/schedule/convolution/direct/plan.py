@@ -97,9 +97,11 @@ def _box(
     if not epilogue:
         # Of few places the channels are shared out: then each reads its own filters only.
         few = count("le", _mul("batch", *places), direct.PLACES)
+        # An item copies its part of the source: the narrower panels are, the more use that copy.
+        most = t.panel * (16 if t.few else 4)
         eighth = _mul(t.panel, count("ceildiv", outer, 8 * t.panel))
-        some = count("minimum", count("maximum", eighth, t.panel), 4 * t.panel)
-        columns = count("select", few, some, 4 * t.panel)
+        some = count("minimum", count("maximum", eighth, t.panel), most)
+        columns = count("select", few, some, most)
     chunks = count("ceildiv", outer, columns)
     total = _mul("batch", "groups", chunks, *places)
     # So few places that there are about eight items, but at least two blocks.

@@ -59,7 +59,9 @@ def shape(dtype: str, machine: Machine) -> Shape:
     lanes = machine.lanes(ITEMSIZE[dtype])
     many = machine.registers >= 32
     heights, singles = ((14, 10, 8), (16, 8, 8)) if many else ((6, 4, 2), (6, 4, 4))
-    depth = machine.l1 * 2 // 3 // (2 * lanes * ITEMSIZE[dtype])
+    # At each place the image's elements are in another line, often in few sets of the caches.
+    share = (2, 3) if many else (3, 16)
+    depth = machine.l1 * share[0] // share[1] // (2 * lanes * ITEMSIZE[dtype])
     return Shape(dtype, lanes, heights, singles, depth)
 
 
