@@ -14,7 +14,7 @@ from croton.kernel.machine import Machine
 from croton.kernel.nodes import Allocate, Buffer, Fail, For, Function, If, Let, Load, Store, Var
 from croton.kernel.verify import verify
 from croton.schedule.convolution.run import run_convolution, sizes_of
-from croton.schedule.convolution.winograd.choice import cost, fits
+from croton.schedule.convolution.winograd.choice import fits
 from croton.schedule.convolution.winograd.matrices import POINTS, TAPS, matrices
 from croton.schedule.convolution.winograd.plan import steps
 from croton.schedule.counts import evaluate
@@ -272,29 +272,6 @@ def test_few_tiles_are_cut_by_columns_and_many_by_tiles():
     many = Case("forward", "float32", 8, 8, 64, (56, 56), (1, 1), "last")
     assert evaluate(product.items, few.names) == 8
     assert evaluate(product.items, many.names) == 28
-
-
-def test_the_cost_says_where_tiles_are_worth_it():
-    t = tiling("float32", MACHINES["wide"])
-
-    def shares(batch, channels, filters, x, before):
-        """Costs for tiles of 4 and 2, as shares of a direct convolution's."""
-        case = Case("forward", "float32", batch, channels, filters, x, before, "last")
-        direct = 2 * 9 * channels * filters * np.prod(case.shape[:-1]) / 0.85
-        found = [evaluate(cost("forward", t, reach=reach), case.names) for reach in (6, 4)]
-        ready = evaluate(cost("forward", t, prepared=True), case.names)
-        assert ready < found[0]
-        return [value / direct for value in found]
-
-    # Many tiles: nearly as much less as there are fewer products.
-    four, two = shares(8, 64, 64, (56, 56), (1, 1))
-    assert 0.25 < four < 0.33 < two < 0.5
-    # Four tiles in all: to make the points of the filters costs more than all else.
-    four, two = shares(1, 512, 512, (7, 7), (1, 1))
-    assert four > 1
-    # Tiles that stick out.
-    four, two = shares(64, 64, 64, (7, 7), (0, 0))
-    assert two < four < 1
 
 
 @pytest.mark.parametrize("kind", KINDS)

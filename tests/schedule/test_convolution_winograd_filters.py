@@ -15,11 +15,9 @@ from schedule.filter_gradients import (
 from croton.codegen.targets.cpu import host
 from croton.kernel.verify import verify
 from croton.schedule.convolution import winograd_filters
-from croton.schedule.convolution.direct_filters.shape import shape
 from croton.schedule.convolution.run import sizes_of
 from croton.schedule.convolution.winograd.choice import fits
 from croton.schedule.convolution.winograd.matrices import TAPS as winograd_taps
-from croton.schedule.convolution.winograd_filters.cut import cheaper
 from croton.schedule.counts import evaluate
 
 ONES, TAPS = (1, 1), (3, 3)
@@ -148,21 +146,6 @@ def test_what_it_is_not_meant_for():
     ):
         w = np.zeros((*kernel, 16 // groups, 16))
         assert not evaluate(fits(), sizes_of(x, w, y, strides, ONES, dilation, groups))
-
-
-@pytest.mark.parametrize("reach", [4, 6])
-def test_it_is_chosen_where_products_are_most_of_the_work(reach):
-    def chosen(batch, channels, side, filters):
-        w = np.zeros((*TAPS, channels, filters))
-        image = (batch, side, side)
-        names = sizes_of((*image, channels), w, (*image, filters), ONES, ONES, ONES)
-        return evaluate(cheaper(shape("float32", MACHINES["host"]), reach), names)
-
-    assert chosen(8, 64, 56, 64)
-    assert chosen(8, 256, 14, 256)
-    assert not chosen(8, 3, 56, 64)
-    assert not chosen(1, 512, 3, 512)
-    assert not chosen(0, 64, 56, 64)
 
 
 def test_what_it_does_not_compute():

@@ -112,6 +112,7 @@ def convolution_steps(
         epilogue=not plain,
         accurate=config.convolution == "accurate",
         constant=filters is not None and fixed(filters.memory),
+        settled=all(size.value is not None for size in given.values()),
         width=width,
         taps=given["k2"].value,
         outer=given["filters" if kind == "forward" else "channels"].value,

@@ -45,6 +45,22 @@ def count(name: str, *args: Count) -> Count:
     return Operation(name, args)
 
 
+def mul(*factors: Count) -> Count:
+    """The product of ``factors``."""
+    found: Count = 1
+    for factor in factors:
+        found = factor if found == 1 else found if factor == 1 else count("mul", found, factor)
+    return found
+
+
+def add(*terms: Count) -> Count:
+    """The sum of ``terms``."""
+    found: Count = 0
+    for term in terms:
+        found = term if found == 0 else found if term == 0 else count("add", found, term)
+    return found
+
+
 def all_of(*conditions: Count) -> Count:
     """Whether all of ``conditions`` hold."""
     result: Count = 1
@@ -74,8 +90,16 @@ def renamed(names: Mapping[str, Count]) -> Callable[[Count], Count]:
 
 def evaluate(value: Count, names: Mapping[str, int]) -> int:
     """The number that ``value`` stands for."""
-    if isinstance(value, int):
-        return value
-    if isinstance(value, str):
-        return names[value]
-    return _MEANING[value.name](*(evaluate(a, names) for a in value.args))
+    known: dict[int, int] = {}
+
+    def find(value: Count) -> int:
+        if isinstance(value, int):
+            return value
+        if isinstance(value, str):
+            return names[value]
+        found = known.get(id(value))
+        if found is None:
+            found = known[id(value)] = _MEANING[value.name](*map(find, value.args))
+        return found
+
+    return find(value)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from croton.graph.variable import Variable
 from croton.kernel.machine import Machine
-from croton.schedule.counts import Count
+from croton.schedule.counts import Count, Operation
 from croton.schedule.group import Group
 from croton.schedule.product import plan as product_plan
 from croton.schedule.sizes import ONE, ZERO, Size, Sizes
@@ -124,8 +124,17 @@ def amounts(names: Mapping[str, Size], sizes: Sizes) -> Callable[[Count], Size]:
             return names[value]
         found = known.get(id(value))
         if found is None:
-            found = known[id(value)] = apply(value.name, [amount(a) for a in value.args])
+            found = known[id(value)] = decided(value) or apply(
+                value.name, [amount(a) for a in value.args]
+            )
         return found
+
+    def decided(value: Operation) -> Size | None:
+        """What the first argument says alone, as most conditions of a plan do: else None."""
+        first = amount(value.args[0]).value if value.name in ("select", "and") else None
+        if first is None or (value.name == "and" and first):
+            return None
+        return ZERO if value.name == "and" else amount(value.args[1 if first else 2])
 
     def apply(name: str, args: list[Size]) -> Size:
         if name == "add":

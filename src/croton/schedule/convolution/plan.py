@@ -34,6 +34,7 @@ def plan(
     epilogue: bool = False,
     accurate: bool = False,
     constant: bool = False,
+    settled: bool = False,
     width: int | None = None,
     taps: int | None = None,
     outer: int | None = None,
@@ -46,9 +47,10 @@ def plan(
     :mod:`croton.schedule.product.tile`): rows are its places, one after the other, or what
     :mod:`croton.schedule.convolution.filters_end` says, ``turned`` and ``backwards`` or not.
     ``accurate``: only by algorithms that add up the products of the definition.  ``constant``:
-    the filters are the same in every call.  ``width``: how many channels and filters each group
-    has (0: not as many of both), if that is known; ``taps``: how many a filter has in its last
-    dimension; ``outer``: how many channels the result has in each group.
+    the filters are the same in every call.  ``settled``: all sizes are known.  ``width``: how many
+    channels and filters each group has (0: not as many of both), if that is known; ``taps``: how
+    many a filter has in its last dimension; ``outer``: how many channels the result has in each
+    group.
     """
     t = tiling(dtype, machine)
     narrow = outer is None or 0 < outer % t.panel <= t.lanes
@@ -60,6 +62,7 @@ def plan(
         accurate=accurate,
         constant=constant,
         narrow=narrow,
+        settled=settled,
         widths=[n for n in SHARED_LANES if n <= t.lanes // 2 and width in (None, n)],
     )
     if kind == "filters" and epilogue:

@@ -5,11 +5,7 @@ from __future__ import annotations
 from croton.kernel.machine import Machine
 from croton.schedule.counts import Count, all_of, count
 from croton.schedule.product import plan as product_plan
-from croton.schedule.product.tile import ROWS
 from croton.schedule.steps import Plan
-
-#: Products up to which a copy of the filters, made first and for all, costs more than it saves.
-_SMALL = 1 << 24
 
 
 def fits() -> Count:
@@ -19,17 +15,6 @@ def fits() -> Count:
     for d in range(3):
         tests += [count("eq", f"before{d}", 0), count("eq", f"x{d}", f"y{d}")]
     return all_of(*tests)
-
-
-def cheaper() -> Count:
-    """Whether the product takes less time than a direct convolution with its one tap.
-
-    That copies the filters once, the product for each item: which is better for few places,
-    which are one item, and where there is little to do.
-    """
-    places = _places()
-    work = count("mul", count("mul", places, "channels"), "filters")
-    return count("or", count("le", places, ROWS), count("le", work, _SMALL))
 
 
 def _places() -> Count:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from croton.schedule.convolution.winograd.kernel import chunk
 from croton.schedule.convolution.winograd.matrices import TAPS
-from croton.schedule.counts import Count, all_of, count
+from croton.schedule.counts import Count, all_of, count, mul
 from croton.schedule.product import tile
 from croton.schedule.product.tiling import Tiling
 
@@ -42,6 +43,7 @@ class Role(NamedTuple):
     step2: Count
 
 
+@lru_cache
 def role(kind: str) -> Role:
     """The roles of the sizes in a convolution of ``kind``.
 
@@ -100,12 +102,6 @@ MOST, LEAST, FEW = 64, 32, 16
 WANTED = 8
 #: The farthest apart that neighbouring places of a line's tile may be.
 FARTHEST = 32
-#: What it takes to transform one channel of a tile, for each reach, and a filter's products
-#: back, for each number of taps too; to read a number of U from memory, and to compute and
-#: store it.
-FORTH = {4: 150, 6: 750}
-BACK = {(4, 3): 200, (6, 3): 470, (6, 5): 330}
-U_READ, U_MADE = 26, 30
 
 
 class Choice(NamedTuple):
@@ -127,6 +123,7 @@ class Choice(NamedTuple):
     m_point: Count
 
 
+@lru_cache
 def choose(t: Tiling, of: Role, reach: int, epilogue: bool) -> Choice:
     """The choice for any sizes."""
     size = tile_size(reach)
@@ -178,42 +175,3 @@ def choose(t: Tiling, of: Role, reach: int, epilogue: bool) -> Choice:
         count("add", count("mul", room, v_row), t.lanes),
         count("add", count("mul", room, wide), t.lanes),
     )
-
-
-def cost(
-    kind: str, t: Tiling, *, reach: int = 6, prepared: bool = False, narrow: bool = False
-) -> Count:
-    """About what a convolution takes: as many multiplications and additions at peak speed.
-
-    To compare: a direct kernel that reaches 85 % of the peak takes ``2 / 0.85`` for each tap,
-    channel, filter and place of the result.  Products take 4 % more than their number, but no
-    less time than reading U takes; the rest was measured where 64 flops are a cycle.
-    """
-    of = role(kind)
-    way = choose(t, of, reach, False)
-    points, into = reach**2, FORTH[reach]
-    first, *others = TAPS[reach]
-    back: Count = BACK[reach, first]
-    for taps in others:
-        back = count("select", count("eq", of.taps, taps), BACK[reach, taps], back)
-    step = t.lanes if narrow else t.panel
-    columns = count("mul", count("ceildiv", of.filters, step), step)
-    parts = count("ceildiv", of.filters, way.take)
-    each = count("maximum", count("mul", way.tiles, 25 * points // 12), U_READ * points)
-    if not prepared:
-        each = count("add", each, U_MADE * points)
-    products = mul(of.channels, columns, each)
-    # Transforms take whole vectors.
-    vectors, back_vectors = (count("ceildiv", n, t.lanes) for n in (of.channels, of.filters))
-    turning = mul(vectors, parts, into * t.lanes)
-    turning = count("add", turning, mul(back_vectors, t.lanes, back))
-    turning = count("mul", way.tiles, turning)
-    return count("mul", of.groups, count("add", products, turning))
-
-
-def mul(*factors: Count) -> Count:
-    """The product of ``factors``."""
-    total: Count = 1
-    for factor in factors:
-        total = factor if total == 1 else count("mul", total, factor)
-    return total

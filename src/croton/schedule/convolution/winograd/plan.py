@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 
 from croton.kernel.nodes import Function
-from croton.schedule.convolution.winograd.choice import choose, mul, role
+from croton.schedule.convolution.winograd.choice import choose, role
 from croton.schedule.convolution.winograd.filters import FILTER_SIZES, PIECE, filter_kernel
 from croton.schedule.convolution.winograd.filters import scratch_bytes as filter_scratch
 from croton.schedule.convolution.winograd.geometry import SIZES
 from croton.schedule.convolution.winograd.kernel import OWN_SIZES, kernel
-from croton.schedule.counts import Count, count
+from croton.schedule.counts import Count, count, mul
 from croton.schedule.product import tile
 from croton.schedule.product.tiling import Tiling
 from croton.schedule.steps import Plan, Step

@@ -8,6 +8,7 @@ fill the second cache.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from croton.schedule.convolution.direct_filters.cut import product
@@ -26,8 +27,6 @@ FEW, MANY, PIECE = 16, 128, 32
 ITEMS = 32
 TEMPORARY = 1 << 18
 SHARE = 4
-#: Cycles that transforming a vector's tile of 6 x 6 takes.
-VECTOR = 240
 
 
 class Cut(NamedTuple):
@@ -49,6 +48,7 @@ class Cut(NamedTuple):
     result: Count
 
 
+@lru_cache
 def cut(t: Shape | Tiling, reach: int, points: int, second: int) -> Cut:
     """The cut for tiles of this ``reach``, ``points`` at hand, and a second cache in bytes."""
     wide, blocks = _blocks(t, "channels")
@@ -84,24 +84,6 @@ def cut(t: Shape | Tiling, reach: int, points: int, second: int) -> Cut:
         panels,
         result,
     )
-
-
-def cheaper(t: Shape | Tiling, reach: int) -> Count:
-    """Whether this takes less time than going over all places directly, by a rough estimate.
-
-    In cycles, with two products of vectors in each: the products of both ways, transforms
-    before, and back.
-    """
-    c = cut(t, reach, 1, 0)
-    channels, filters = (count("ceildiv", n, t.lanes) for n in ("channels", "filters"))
-    pairs = count("ceildiv", count("mul", "channels", filters), 2)
-    places = product("batch", "y0", "y1", "y2", "k1", "k2")
-    tiles = count("add", count("mul", channels, c.panels), count("mul", filters, c.blocks))
-    each = reach * reach * VECTOR // 36
-    ours = count("add", product(c.tiles, reach * reach, pairs), product(c.tiles, tiles, each))
-    back = product("channels", filters, c.pieces, each)
-    direct = count("floordiv", product(places, pairs, 8), 7)
-    return count("lt", count("add", ours, back), direct)
 
 
 def _blocks(t: Shape | Tiling, extent: str) -> tuple[Count, Count]:
