@@ -18,6 +18,8 @@ from croton.schedule.host import host_function
 from croton.schedule.inplace import plan_in_place, plan_reuse
 from croton.schedule.loops import LoopKernel, Plan
 from croton.schedule.merging import merge_groups
+from croton.schedule.pooled import pooling_kernel
+from croton.schedule.pooling import pool_convolutions
 from croton.schedule.products import Tiled, product_steps
 from croton.schedule.registers import SizeRegisters
 from croton.schedule.scatter import scatter_kernel
@@ -69,6 +71,7 @@ class Assembly:
         tiled = frozenset(("float32", "float64"))
         self.grouping = Grouping(self.wanted, self.sizes, tiled, self.read)
         merge_groups(self.grouping)
+        pool_convolutions(self.grouping, emission.machine, self.wanted)
         self.storage = Storage(self.grouping, self.wanted)
         self.pending = list(checks)
         self.size = SizeRegisters(self.registers, self.sizes, self._dimension, self._buffer_of)
@@ -286,7 +289,8 @@ class Assembly:
         if plain:
             bound[tiled.result] = self.number[group.members[0]]
         else:
-            function, keys, used = epilogue_kernel(
+            following = epilogue_kernel if group.pool is None else pooling_kernel
+            function, keys, used = following(
                 group, self.sizes, self.storage.memory, stored, self.emission.position_error,
                 self.overwriting,
             )  # fmt: skip

@@ -15,6 +15,7 @@ from croton.schedule.products import Factor, Tiled, amounts, factor
 from croton.schedule.sizes import ONE, ZERO, ShapeOf, Size, Sizes
 from croton.schedule.views import promised
 from croton.tensor.nnet.conv import geometry
+from croton.tensor.signal.ops import PoolingOp
 
 KINDS: Mapping[str, str] = {
     "Convolution": "forward",
@@ -81,6 +82,24 @@ def names(node: Any, sizes: Sizes, filters: Factor | None) -> dict[str, Size]:
     return found
 
 
+def pooled_value(group: Group) -> Variable:
+    """The value of the pooling in a group over pooled places."""
+    (found,) = (v for v in group.members if isinstance(v.owner.op, PoolingOp))  # type: ignore[union-attr]
+    return found
+
+
+def pooling_names(pool: Variable, sizes: Sizes) -> dict[str, Size]:
+    """The names of a pooling of a convolution's result (the ``SIZES`` of its regions)."""
+    op: Any = pool.owner.op  # type: ignore[union-attr]
+    counts = sizes.shape(pool)[1:-1]
+    found: dict[str, Size] = {}
+    for d in range(2):
+        numbers = (counts[d], op.strides[d], op.window[d], op.pad[d])
+        for name, number in zip(("pools", "step", "window", "pad"), numbers, strict=True):
+            found[f"{name}{d + 1}"] = Size.of(number) if isinstance(number, int) else number
+    return found
+
+
 def convolution_steps(
     group: Group,
     sizes: Sizes,
@@ -91,7 +110,8 @@ def convolution_steps(
 ) -> Tiled:
     """The plan for the group's convolution; unless it is ``plain``, its blocks go to an epilogue.
 
-    ``fixed`` tells of memory whether it is the same in many calls.
+    ``fixed`` tells of memory whether it is the same in many calls.  Whole windows go to the
+    epilogue if that is a pooling.
     """
     node: Any = group.members[0].owner
     filters = filters_of(node, sizes, memory)
@@ -105,6 +125,8 @@ def convolution_steps(
     width = None if None in known else known[0] if known[0] == known[1] else 0
     if node.op.groups == 1:
         width = 0
+    if group.pool is not None:
+        given |= pooling_names(pooled_value(group.pool), sizes)
     plan = convolution_plan(
         kind,
         node.outputs[0].type.dtype,
@@ -118,6 +140,7 @@ def convolution_steps(
         outer=given["filters" if kind == "forward" else "channels"].value,
         turned=group.order is not None and group.order.turned,
         backwards=group.order is not None and group.order.backwards,
+        pooled=group.pool is not None,
     )
     amount = amounts(given, sizes)
     return Tiled(plan, amount, operands, node.op.parts[2])

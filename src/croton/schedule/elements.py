@@ -148,7 +148,11 @@ class Elements:
 
     def load(self, memory: Any, dtype: str, flat: Expr) -> Expr:
         """A load, masked by what guards this part of the expression."""
-        return Load(self.arguments.buffer(memory, dtype), flat, mask=self._guard)
+        return self.masked(self.arguments.buffer(memory, dtype), flat)
+
+    def masked(self, buffer: Buffer, flat: Expr) -> Expr:
+        """A load from ``buffer``, masked as :meth:`load` does."""
+        return Load(buffer, flat, mask=self._guard)
 
     def flat(self, v: Variable, index: Sequence[Expr]) -> Expr:
         """The place of an element in the row-major memory of ``v``."""

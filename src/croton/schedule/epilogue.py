@@ -15,6 +15,7 @@ from croton.kernel import build
 from croton.kernel.nodes import (
     Allocate,
     Assign,
+    Body,
     Buffer,
     Expr,
     Fail,
@@ -90,32 +91,14 @@ def epilogue_kernel(
             for a, s in zip(group.align[v], sizes.shape(v), strict=True)
         )
 
-    plain: list[Store] = []
-    overwriting: list[Store] = []
-    for v in stored:
-        index = index_of(v)
-        value = elements.element(v, index)
-        target = arguments.buffer(v, v.type.dtype)  # type: ignore[attr-defined]
-        store = Store(target, elements.flat(v, index), value)
-        (overwriting if v in in_place else plain).append(store)
-    before: list[Stmt] = []
-    after: list[Stmt] = []
-    for k, position in enumerate(elements.positions):
-        bad, worst = Var(f"bad{k}", "bool"), Var(f"worst{k}", "int64")
-        least = build.const(-(2**63), "int64")
-        before += [Local(bad, build.const(False, "bool")), Local(worst, least)]
-        inside.append(Assign(bad, build.op("or", bad, position.bad)))
-        here = build.select(position.bad, position.value, least)
-        inside.append(Assign(worst, build.op("maximum", worst, here)))
-        fail = Fail(error_of(position.node) + 1, (worst, position.size))
-        after.append(If(bad, (fail,)))
+    before, storing, after = stores(elements, stored, index_of, error_of, in_place)
     header = Buffer("header", "int64", 64)
     start: Expr = Load(header, build.index(tile.N0))
     if group.order is not None or getattr(p.owner.op, "groups", 1) == 1:  # type: ignore[union-attr]
         # Blocks begin at multiples of their width, which random numbers make use of.
         width = build.index(tile.LEADING[dtype])
         start = build.mul(build.op("floordiv", start, width), width)
-    loop = For(column, n0, n1, (*inside, *reading_first(plain, overwriting)), "vector")
+    loop = For(column, n0, n1, (*inside, *storing), "vector")
     body: list[Stmt] = [
         Allocate(header, build.index(tile.HEADER)),
         Let(n0, start),
@@ -175,6 +158,40 @@ def _is_one_run(
         accesses.read([elements.element(v, index)])
     accesses.read([p.bad for p in elements.positions])
     return all(accesses.join(a, group.domain) for a in range(rows, group.rank - 1))
+
+
+def stores(
+    elements: Elements,
+    stored: Sequence[Variable],
+    index_of: Callable[[Variable], Index],
+    error_of: Callable[[Any], int],
+    in_place: Collection[Variable],
+) -> tuple[list[Stmt], Body, list[Stmt]]:
+    """Statements that store the current element of ``stored``, and those before and after all.
+
+    The latter fail if a position was out of bounds.
+    """
+    plain: list[Store] = []
+    overwriting: list[Store] = []
+    for v in stored:
+        index = index_of(v)
+        value = elements.element(v, index)
+        target = elements.arguments.buffer(v, v.type.dtype)  # type: ignore[attr-defined]
+        store = Store(target, elements.flat(v, index), value)
+        (overwriting if v in in_place else plain).append(store)
+    before: list[Stmt] = []
+    inside: list[Stmt] = []
+    after: list[Stmt] = []
+    for k, position in enumerate(elements.positions):
+        bad, worst = Var(f"bad{k}", "bool"), Var(f"worst{k}", "int64")
+        least = build.const(-(2**63), "int64")
+        before += [Local(bad, build.const(False, "bool")), Local(worst, least)]
+        inside.append(Assign(bad, build.op("or", bad, position.bad)))
+        here = build.select(position.bad, position.value, least)
+        inside.append(Assign(worst, build.op("maximum", worst, here)))
+        fail = Fail(error_of(position.node) + 1, (worst, position.size))
+        after.append(If(bad, (fail,)))
+    return before, (*inside, *reading_first(plain, overwriting)), after
 
 
 def _decode(places: Sequence[Var], extents: Sequence[Expr]) -> list[Stmt]:

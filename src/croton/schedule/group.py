@@ -59,6 +59,8 @@ class Group:
         self.finishes: dict[Variable, Group] = {}  # terminal -> the group that made its parts
         self.needs: set[Group] = set()
         self.stage = 0
+        #: Of a convolution: the group over its pooled places, which its kernels compute as well.
+        self.pool: Group | None = None
         #: It computes a size, which nothing that runs at the same time may need.
         self.closed = False
         #: Of a gradient by filters.

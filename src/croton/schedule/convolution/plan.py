@@ -40,6 +40,7 @@ def plan(
     outer: int | None = None,
     turned: bool = False,
     backwards: bool = False,
+    pooled: bool = False,
 ) -> Plan:
     """How to compute a convolution of ``kind`` ("forward", "inputs" or "filters").
 
@@ -50,7 +51,8 @@ def plan(
     the filters are the same in every call.  ``settled``: all sizes are known.  ``width``: how many
     channels and filters each group has (0: not as many of both), if that is known; ``taps``: how
     many a filter has in its last dimension; ``outer``: how many channels the result has in each
-    group.
+    group.  ``pooled``: the kernel is a pooling (:mod:`croton.schedule.convolution.region`, whose
+    ``SIZES`` are further names).
     """
     t = tiling(dtype, machine)
     narrow = outer is None or 0 < outer % t.panel <= t.lanes
@@ -64,6 +66,7 @@ def plan(
         narrow=narrow,
         settled=settled,
         widths=[n for n in SHARED_LANES if n <= t.lanes // 2 and width in (None, n)],
+        pooled=pooled,
     )
     if kind == "filters" and epilogue:
         return filters_end.plan(
@@ -84,6 +87,8 @@ def plan(
             plans[name] = planes.steps(t, epilogue, condition)
         elif name == "direct" and kind == "filters":
             plans[name] = direct_filters.steps(kind, machine, dtype, False, condition)
+        elif name == "direct" and pooled:
+            plans[name] = direct.pooled_steps(t, condition)
         elif name == "direct":
             plans[name] = direct.steps(kind, t, epilogue=epilogue, when=condition)
         elif kind == "filters":
@@ -94,7 +99,7 @@ def plan(
             reach = 6 if name == "winograd6" else 4
             known = taps if taps in TAPS[reach] else None
             plans[name] = winograd_steps(
-                kind, t, epilogue, condition, reach=reach, taps=known, narrow=narrow
+                kind, t, epilogue, condition, reach=reach, taps=known, narrow=narrow, pooled=pooled
             )
     return _together(plans)
 

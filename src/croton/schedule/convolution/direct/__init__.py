@@ -11,5 +11,6 @@ stride: each goes over the taps that hit its places.
 """
 
 from croton.schedule.convolution.direct.plan import steps
+from croton.schedule.convolution.direct.pooled import steps as pooled_steps
 
-__all__ = ["steps"]
+__all__ = ["pooled_steps", "steps"]

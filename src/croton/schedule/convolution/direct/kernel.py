@@ -44,10 +44,10 @@ SIZES = (
 PLACES = tile.ROWS
 
 _S = {name: Var(name) for name in SIZES}
-_BOX = [Var("item_image"), *(Var(f"item_place{d}") for d in range(3))]
+BOX = [Var("item_image"), *(Var(f"item_place{d}") for d in range(3))]
 #: How many images, and places along each dimension, the item has.
-_HAS = [Var("item_images"), *(Var(f"item_extent{d}") for d in range(3))]
-_GROUP, _N0, _N1 = Var("item_group"), Var("n0"), Var("n1")
+HAS = [Var("item_images"), *(Var(f"item_extent{d}") for d in range(3))]
+GROUP, N0, N1 = Var("item_group"), Var("n0"), Var("n1")
 _COUNT, _TAPS, _RUN = Var("count"), Var("taps"), Var("run")
 _TAP0, _TAP1 = Var("first_tap"), Var("end_tap")
 _K0, _K1 = Var("first_step"), Var("end_step")
@@ -55,17 +55,24 @@ _P0, _WIDE, _AT, _PRESENT = Var("p0"), Var("wide"), Var("at"), Var("present")
 _ADDS, _ASIDE = Var("adds", "bool"), Var("aside", "bool")
 
 
-def scratch_bytes(t: Tiling) -> int:
+def scratch_bytes(t: Tiling, places: int = PLACES) -> int:
     """Bytes of scratch behind the tables of taps and the copy of the source."""
-    return 4 * 8 * PLACES + t.blocks[0] * t.panel * t.itemsize
+    return 4 * 8 * places + t.blocks[0] * t.panel * t.itemsize
 
 
 def kernel(t: Tiling, epilogue: bool) -> Function:
     """The kernel that stores the result, or hands its blocks to an epilogue."""
-    return _Direct(t, epilogue).function()
+    return Direct(t, epilogue).function()
 
 
-class _Direct:
+class Direct:
+    """Makes the kernel."""
+
+    #: What its name ends in, with an epilogue; its sizes; places of a box, at most.
+    ending, sizes, places_held = "_epilogue", SIZES, PLACES
+    #: Bytes before an epilogue's tile.
+    tile_start = tile.TILE
+
     def __init__(self, t: Tiling, epilogue: bool) -> None:
         self.t = t
         self.epilogue = epilogue
@@ -82,16 +89,18 @@ class _Direct:
         self.sums, self.copied = Buffer("sums", t.dtype), Buffer("copy", t.dtype)
         self.read = Buffer("read", t.dtype)
         self.masks = [Var(f"lanes{v}", "bool", t.lanes) for v in range(t.vectors)]
+        #: Where the box begins in what boxes cut.
+        self.begin = BOX[1:]
 
     def function(self) -> Function:
         """All items of ``[lo, hi)``."""
-        name = f"convolution_{self.t.dtype}" + ("_epilogue" if self.epilogue else "")
+        name = f"convolution_{self.t.dtype}" + (self.ending if self.epilogue else "")
         last = self.callee if self.epilogue else self.result
         items = For(Var("item"), Var("lo"), Var("hi"), self.item())
         return Function(
             name,
             (self.source, self.packed, last),
-            tuple(Var(n) for n in SIZES),
+            tuple(Var(n) for n in self.sizes),
             (*self.scratch(), items),
             contract=True,
         )
@@ -99,15 +108,16 @@ class _Direct:
     def scratch(self) -> Body:
         """The parts of the scratch memory."""
         parts: list[Stmt] = []
-        start = 64
+        start, held = 64, self.places_held
         if self.epilogue:
-            parts = [Allocate(self.below, index(64)), Allocate(self.result, index(64 + tile.TILE))]
-            start += tile.FREE
+            at = index(64 + self.tile_start)
+            parts = [Allocate(self.below, index(64)), Allocate(self.result, at)]
+            start += self.tile_start + held * tile.PITCH
         for buffer, size in (
-            (self.places, 8 * PLACES),
-            (self.lines, 8 * PLACES),
-            (self.lowest, 8 * PLACES),
-            (self.highest, 8 * PLACES),
+            (self.places, 8 * held),
+            (self.lines, 8 * held),
+            (self.lowest, 8 * held),
+            (self.highest, 8 * held),
             (self.sums, self.t.blocks[0] * self.t.panel * self.t.itemsize),
         ):
             parts.append(Allocate(buffer, index(start)))
@@ -126,24 +136,24 @@ class _Direct:
         d = DIMENSIONS
         extents = [Var(f"extent{k}") for k in range(3)]
         region = Region(
-            _BOX[0],
-            _HAS[0],
-            [sub(mul(i, x.stride), x.border) for i, x in zip(_BOX[1:], d, strict=True)],
+            BOX[0],
+            HAS[0],
+            [sub(mul(i, x.stride), x.border) for i, x in zip(BOX[1:], d, strict=True)],
             extents,
             [x.source for x in d],
-            mul(_GROUP, _S["inner"]),
+            mul(GROUP, _S["inner"]),
             _S["inner"],
             mul(_S["groups"], _S["inner"]),
         )
         inside, copies = Var("inside", "bool"), Var("copies", "bool")
         reach = [
             Let(e, add(add(mul(sub(h, ONE), x.stride), mul(sub(x.number, ONE), x.reach)), ONE))
-            for e, h, x in zip(extents, _HAS[1:], d, strict=True)
+            for e, h, x in zip(extents, HAS[1:], d, strict=True)
         ]
         pitch, line, plane, image, origin = (
             Var(f"source_{n}") for n in ("pitch", "line", "plane", "image", "origin")
         )
-        there = add(mul(_BOX[0], d[0].source), region.starts[0])
+        there = add(mul(BOX[0], d[0].source), region.starts[0])
         for k in (1, 2):
             there = add(mul(there, d[k].source), region.starts[k])
         strides = (
@@ -165,17 +175,18 @@ class _Direct:
             *self.tables(origin, [image, plane, line, pitch]),
             *self.pieces(),
         )
-        if not self.epilogue:
-            return (*body,)
+        return (*body, *self.hand_over()) if self.epilogue else body
+
+    def hand_over(self) -> Body:
+        """Call the epilogue for the box."""
         header = tile.HEADER // 8
-        first = _BOX[0]
-        for k in range(3):
-            first = add(mul(first, d[k].result), _BOX[k + 1])  # type: ignore[assignment]
-        base = mul(_GROUP, _S["outer"])
+        first: Expr = BOX[0]
+        for k, x in enumerate(DIMENSIONS):
+            first = add(mul(first, x.result), BOX[k + 1])
+        base = mul(GROUP, _S["outer"])
         return (
-            *body,
-            Store(self.below, index(header + tile.N0), add(base, _N0)),
-            Store(self.below, index(header + tile.N1), add(base, _N1)),
+            Store(self.below, index(header + tile.N0), add(base, N0)),
+            Store(self.below, index(header + tile.N1), add(base, N1)),
             Store(self.below, index(header + tile.BATCH), ZERO),
             Call(self.callee, first, add(first, _COUNT), self.below),
         )
@@ -186,12 +197,12 @@ class _Direct:
         found: list[Stmt] = []
         rest: Expr = Var("item")
         places = [Var(f"places{k}") for k in range(3)]
-        found += [Let(p, ceildiv(x.result, x.apart)) for p, x in zip(places, d, strict=True)]
+        found += [Let(p, n) for p, n in zip(places, self.numbers(), strict=True)]
         radices: list[tuple[Var, Expr]] = [
-            *((_BOX[k + 1], ceildiv(places[k], d[k].box)) for k in (2, 1, 0)),
-            (_BOX[0], ceildiv(_S["batch"], _S["images"])),
+            *((self.begin[k], ceildiv(places[k], d[k].box)) for k in (2, 1, 0)),
+            (BOX[0], ceildiv(_S["batch"], _S["images"])),
             *((d[k].first, d[k].apart) for k in (2, 1, 0)),
-            (_GROUP, _S["groups"]),
+            (GROUP, _S["groups"]),
         ]
         steps = [*(d[k].box for k in (2, 1, 0)), _S["images"]]
         for number, (name, radix) in enumerate(radices):
@@ -201,17 +212,26 @@ class _Direct:
             found.append(Let(name, mul(digit, steps[number]) if number < 4 else digit))
             rest = quotient
         found += [
-            Let(_N0, mul(rest, _S["columns"])),
-            Let(_N1, op("minimum", add(_N0, _S["columns"]), _S["outer"])),
+            Let(N0, mul(rest, _S["columns"])),
+            Let(N1, op("minimum", add(N0, _S["columns"]), _S["outer"])),
         ]
         for x in d:
             found += find(x)
-        own = [ceildiv(sub(x.result, x.first), x.apart) for x in d]
-        found.append(Let(_HAS[0], op("minimum", _S["images"], sub(_S["batch"], _BOX[0]))))
-        for k, x in enumerate(d):
+        found.append(Let(HAS[0], op("minimum", _S["images"], sub(_S["batch"], BOX[0]))))
+        return (*found, *self.extents())
+
+    def numbers(self) -> list[Expr]:
+        """What boxes cut, along each dimension: the places of a class, the first one's."""
+        return [ceildiv(x.result, x.apart) for x in DIMENSIONS]
+
+    def extents(self) -> Body:
+        """How many places of its class the box has."""
+        found: list[Stmt] = []
+        for x, first, has in zip(DIMENSIONS, BOX[1:], HAS[1:], strict=True):
+            own = ceildiv(sub(x.result, x.first), x.apart)
             # A class may have one place less than the first one.
-            left = op("maximum", sub(own[k], _BOX[k + 1]), ZERO)
-            found.append(Let(_HAS[k + 1], op("minimum", x.box, left)))
+            left = op("maximum", sub(own, first), ZERO)
+            found.append(Let(has, op("minimum", x.box, left)))
         return tuple(found)
 
     def tables(self, origin: Expr, strides: list[Var]) -> Body:
@@ -221,16 +241,16 @@ class _Direct:
         row, column = Var("table_row"), Var("table_column")
         loops = [Var(f"table{k}") for k in range(4)]
         source = add(origin, mul(loops[0], strides[0]))
-        result = add(_BOX[0], loops[0])
+        result = add(BOX[0], loops[0])
         for k, x in enumerate(d):
             source = add(source, mul(mul(loops[k + 1], x.stride), strides[k + 1]))
-            at = add(x.first, mul(add(_BOX[k + 1], loops[k + 1]), x.apart))
+            at = add(x.first, mul(add(BOX[k + 1], loops[k + 1]), x.apart))
             result = add(mul(result, x.result), at)
-        line: Expr = add(mul(result, mul(_S["groups"], _S["outer"])), mul(_GROUP, _S["outer"]))
+        line: Expr = add(mul(result, mul(_S["groups"], _S["outer"])), mul(GROUP, _S["outer"]))
         if self.epilogue:
             number: Expr = loops[0]
             for k in (1, 2, 3):
-                number = add(mul(number, _HAS[k]), loops[k])
+                number = add(mul(number, HAS[k]), loops[k])
             line = mul(number, index(self.t.leading))
         low, high = Var("low_tap"), Var("high_tap")
         body: Body = (
@@ -242,8 +262,8 @@ class _Direct:
         )
         # Places of the same line of all images lie side by side: the same taps meet them.
         for k in (3, 1, 0):
-            body = (For(loops[k], ZERO, _HAS[k], body),)
-        body = (For(loops[2], ZERO, _HAS[2], (*self.meets(loops[2], merged, low, high), *body)),)
+            body = (For(loops[k], ZERO, HAS[k], body),)
+        body = (For(loops[2], ZERO, HAS[2], (*self.meets(loops[2], merged, low, high), *body)),)
         # Taps along the last dimension that lie side by side in source and filters are one run.
         side = op("and", op("eq", d[2].reach, ONE), op("eq", d[2].number, d[2].taps))
         side = op("and", side, op("eq", strides[3], _S["inner"]))
@@ -282,7 +302,7 @@ class _Direct:
         That is asked for where it has one plane; else all taps count.
         """
         first, x, last = DIMENSIONS
-        before = sub(x.border, mul(add(_BOX[2], at), x.stride))
+        before = sub(x.border, mul(add(BOX[2], at), x.stride))
         lowest = ceildiv(op("maximum", before, ZERO), x.reach)
         beyond = op("floordiv", add(sub(x.source, ONE), before), x.reach)
         highest = op("minimum", add(op("maximum", beyond, index(-1)), ONE), x.number)
@@ -297,7 +317,7 @@ class _Direct:
         """Go over the taps and their runs in pieces, so that a panel stays in the cache."""
         t, runs = self.t, Var("runs")
         whole, several, step, size = Var("whole", "bool"), Var("several"), Var("size"), Var("part")
-        panels: Body = (For(_P0, _N0, _N1, self.panel(), step=index(t.panel)),)
+        panels: Body = (For(_P0, N0, N1, self.panel(), step=index(t.panel)),)
         inner: Body = (
             Let(_K1, op("minimum", add(_K0, size), _RUN)),
             Let(_ADDS, op("gt", add(_TAP0, _K0), ZERO)),
@@ -325,9 +345,9 @@ class _Direct:
         start, narrow = Var("panel_start"), Var("narrow", "bool")
         whole, rest = Var("whole_blocks"), Var("lower_blocks")
         panels = ceildiv(_S["outer"], index(t.panel))
-        number = add(mul(_GROUP, panels), op("floordiv", _P0, index(t.panel)))
+        number = add(mul(GROUP, panels), op("floordiv", _P0, index(t.panel)))
         size = {f"k{k}": d.taps for k, d in enumerate(DIMENSIONS)} | {"inner": _S["inner"]}
-        column = sub(_P0, _N0) if self.epilogue else _P0
+        column = sub(_P0, N0) if self.epilogue else _P0
         block_number = Var("block")
         body: Body = (
             If(
@@ -355,7 +375,7 @@ class _Direct:
             ),
         )
         return (
-            Let(_WIDE, op("minimum", sub(_N1, _P0), index(t.panel))),
+            Let(_WIDE, op("minimum", sub(N1, _P0), index(t.panel))),
             Let(start, mul(number, panel_size(t, size))),
             Let(narrow, op("le", _WIDE, index(t.lanes))),
             *(Let(m, below(_WIDE, index(v * t.lanes), t.lanes)) for v, m in enumerate(self.masks)),

@@ -12,7 +12,7 @@ from croton.schedule.convolution.direct.filters import (
     packed_size,
     scratch_bytes,
 )
-from croton.schedule.counts import Count, count
+from croton.schedule.counts import Count, count, mul
 from croton.schedule.product import tile
 from croton.schedule.product.tiling import Tiling
 from croton.schedule.steps import Plan, Step
@@ -28,6 +28,22 @@ def steps(kind: str, t: Tiling, *, epilogue: bool = False, when: Count = 1) -> P
     source, result = ("x", "y") if forward else ("y", "x")
     inner, outer = ("channels", "filters") if forward else ("filters", "channels")
     box = _box(t, forward, source, result, inner, outer, epilogue)
+    return launches(kind, t, _functions(t, epilogue), box, when, (), epilogue)
+
+
+def launches(
+    kind: str,
+    t: Tiling,
+    functions: tuple[Function, Function],
+    box: dict[str, Count],
+    when: Count,
+    more: tuple[str, ...],
+    epilogue: bool = True,
+) -> Plan:
+    """The steps with ``functions`` and items of ``box``; the second takes ``more`` sizes."""
+    forward = kind == "forward"
+    source, result = ("x", "y") if forward else ("y", "x")
+    inner, outer = ("channels", "filters") if forward else ("filters", "channels")
     values: dict[str, Count] = {"inner": inner, "outer": outer} | box
     packing: dict[str, Count] = {
         "inner": inner, "outer": outer, "panels": count("ceildiv", outer, t.panel),
@@ -50,28 +66,28 @@ def steps(kind: str, t: Tiling, *, epilogue: bool = False, when: Count = 1) -> P
             else count("select", count("eq", stride, 1), turned, before),
         }
         packing[f"step{d}"] = f"w_step{d}"
-    pack, main = _functions(t, epilogue)
+    pack, main = functions
     packed = packed_size(t, "groups", inner, outer)
-    work = _mul(inner, t.panel, "k0", "k1", "k2")
+    work = mul(inner, t.panel, "k0", "k1", "k2")
     first = Step(
         pack.name,
         ("w", "packed"),
         tuple(packing.get(name, name) for name in SIZES),
-        count("select", when, _mul("groups", packing["panels"]), 0),
+        count("select", when, mul("groups", packing["panels"]), 0),
         count("add", 1, count("floordiv", 1 << 14, count("add", work, 1))),
         scratch_bytes(t, inner),
     )
-    grain_work = _mul(box["places"], box["columns"], inner, "k0", "k1", "k2")
+    grain_work = mul(box["places"], box["columns"], inner, "k0", "k1", "k2")
     second = Step(
         main.name,
         (source, "packed", "epilogue" if epilogue else result),
-        tuple(values.get(name, name) for name in direct.SIZES),
+        tuple(values.get(name, name) for name in (*direct.SIZES, *more)),
         count("select", when, box["items"], 0),
         count("add", 1, count("floordiv", 1 << 17, count("add", grain_work, 1))),
         box["scratch"],
     )
     temporaries = (("packed", count("select", when, packed, 0)),)
-    return Plan(t.dtype, _functions(t, epilogue), temporaries, (first, second))
+    return Plan(t.dtype, functions, temporaries, (first, second))
 
 
 def _box(
@@ -84,7 +100,7 @@ def _box(
     more: it is read for a few panels only, line by line; filters would be read more often.
     """
     half = t.second // (2 * t.itemsize)
-    budget = count("select", count("eq", _mul("k0", "k1", "k2"), 1), 4 * half, half)
+    budget = count("select", count("eq", mul("k0", "k1", "k2"), 1), 4 * half, half)
     places = [
         f"{result}{d}" if forward else count("ceildiv", f"{result}{d}", f"stride{d}")
         for d in range(3)
@@ -96,55 +112,55 @@ def _box(
     columns: Count = t.leading
     if not epilogue:
         # Of few places the channels are shared out: then each reads its own filters only.
-        few = count("le", _mul("batch", *places), direct.PLACES)
+        few = count("le", mul("batch", *places), direct.PLACES)
         # An item copies its part of the source: the narrower panels are, the more use that copy.
-        most = t.panel * (16 if t.few else 4)
-        eighth = _mul(t.panel, count("ceildiv", outer, 8 * t.panel))
-        some = count("minimum", count("maximum", eighth, t.panel), most)
-        columns = count("select", few, some, most)
+        widest = t.panel * (16 if t.few else 4)
+        eighth = mul(t.panel, count("ceildiv", outer, 8 * t.panel))
+        some = count("minimum", count("maximum", eighth, t.panel), widest)
+        columns = count("select", few, some, widest)
     chunks = count("ceildiv", outer, columns)
-    total = _mul("batch", "groups", chunks, *places)
+    total = mul("batch", "groups", chunks, *places)
     # So few places that there are about eight items, but at least two blocks.
     wanted = count("maximum", count("floordiv", total, 8), 2 * t.blocks[0])
     most = count("minimum", direct.PLACES, wanted)
 
     def boxes(d: int, room: Count, taken: Count, filled: Count) -> Count:
         """Places along dimension ``d``: within ``most`` and the budget, of equal boxes."""
-        fits = count("add", _div(count("sub", _div(room, filled), reaches[d]), strides[d]), 1)
-        limit = count("maximum", count("minimum", _div(most, taken), fits), 1)
+        fits = count("add", div(count("sub", div(room, filled), reaches[d]), strides[d]), 1)
+        limit = count("maximum", count("minimum", div(most, taken), fits), 1)
         number = count("maximum", count("ceildiv", places[d], limit), 1)
         return count("maximum", count("ceildiv", places[d], number), 1)
 
     # A dimension is cut only if all later ones fit as a whole.
-    filled: Count = _mul(inner, reaches[0], reaches[1])
+    filled: Count = mul(inner, reaches[0], reaches[1])
     box2 = boxes(2, budget, 1, filled)
     whole2 = count("eq", box2, count("maximum", places[2], 1))
     extent2 = _extent(box2, strides[2], reaches[2])
-    box1 = count("select", whole2, boxes(1, budget, box2, _mul(inner, reaches[0], extent2)), 1)
+    box1 = count("select", whole2, boxes(1, budget, box2, mul(inner, reaches[0], extent2)), 1)
     whole1 = count("and", whole2, count("eq", box1, count("maximum", places[1], 1)))
     extent1 = _extent(box1, strides[1], reaches[1])
-    plane = _mul(inner, extent1, extent2)
-    box0 = count("select", whole1, boxes(0, budget, _mul(box1, box2), plane), 1)
+    plane = mul(inner, extent1, extent2)
+    box0 = count("select", whole1, boxes(0, budget, mul(box1, box2), plane), 1)
     whole0 = count("and", whole1, count("eq", box0, count("maximum", places[0], 1)))
-    image = _mul(plane, _extent(box0, strides[0], reaches[0]))
-    each = _mul(box0, box1, box2)
-    limit = count("maximum", count("minimum", _div(most, each), _div(budget, image)), 1)
+    image = mul(plane, _extent(box0, strides[0], reaches[0]))
+    each = mul(box0, box1, box2)
+    limit = count("maximum", count("minimum", div(most, each), div(budget, image)), 1)
     number = count("maximum", count("ceildiv", "batch", limit), 1)
     images = count("select", whole0, count("maximum", count("ceildiv", "batch", number), 1), 1)
-    items = _mul(
+    items = mul(
         *(count("ceildiv", p, b) for p, b in zip(places, (box0, box1, box2), strict=True)),
         count("ceildiv", "batch", images),
         chunks,
         "groups",
         *(() if forward else ("stride0", "stride1", "stride2")),
     )
-    region = _mul(images, image)
-    tables = _mul("k0", "k1", "k2", 16)
+    region = mul(images, image)
+    tables = mul("k0", "k1", "k2", 16)
     own = direct.scratch_bytes(t) + (tile.FREE if epilogue else 0)
-    scratch = count("add", count("add", _mul(region, t.itemsize), tables), own + 512)
+    scratch = count("add", count("add", mul(region, t.itemsize), tables), own + 512)
     return {
         "box0": box0, "box1": box1, "box2": box2, "images": images, "columns": columns,
-        "items": items, "scratch": scratch, "places": _mul(images, each),
+        "items": items, "scratch": scratch, "places": mul(images, each),
     }  # fmt: skip
 
 
@@ -152,15 +168,9 @@ def _extent(places: Count, stride: Count, reach: Count) -> Count:
     return count("add", count("mul", count("sub", places, 1), stride), reach)
 
 
-def _div(a: Count, b: Count) -> Count:
+def div(a: Count, b: Count) -> Count:
+    """How often ``b`` fits into ``a``; as often as 1 does, if it is 0."""
     return count("floordiv", a, count("maximum", b, 1))
-
-
-def _mul(*factors: Count) -> Count:
-    total: Count = 1
-    for factor in factors:
-        total = factor if total == 1 else count("mul", total, factor)
-    return total
 
 
 @lru_cache(maxsize=32)

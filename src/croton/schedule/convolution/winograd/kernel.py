@@ -73,10 +73,15 @@ def kernel(
     ``taps`` of the filter in a dimension, if they are known.  ``narrow``: panels that have filters
     for one vector only take half the time, and the kernel is longer.
     """
-    return _Winograd(t, reach, epilogue, taps, narrow).function()
+    return Winograd(t, reach, epilogue, taps, narrow).function()
 
 
-class _Winograd:
+class Winograd:
+    """Makes the kernel."""
+
+    #: What its name has, with an epilogue; bytes before an epilogue's tile.
+    ending, tile_start = "_epilogue", tile.TILE
+
     def __init__(
         self, t: Tiling, reach: int, epilogue: bool, taps: int | None, narrow: bool
     ) -> None:
@@ -95,7 +100,7 @@ class _Winograd:
 
     def function(self) -> Function:
         """All items of ``[lo, hi)``."""
-        name = f"winograd{self.reach}_{self.t.dtype}" + ("_epilogue" if self.epilogue else "")
+        name = f"winograd{self.reach}_{self.t.dtype}" + (self.ending if self.epilogue else "")
         name += ("_narrow" if self.narrow else "") + self.known
         item, rest, part, number = Var("item"), Var("item_rest"), Var("part"), Var("block")
         parts, blocks = Var("parts"), Var("blocks")
@@ -146,7 +151,7 @@ class _Winograd:
         products = mul(index(self.points * size), Var("m_point"))
         parts: list[Stmt] = []
         if self.epilogue:
-            parts.append(Allocate(self.y, index(64 + tile.TILE)))
+            parts.append(Allocate(self.y, index(64 + self.tile_start)))
         return (
             *parts,
             Allocate(self.m, start),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 
 from croton.kernel.nodes import Function
+from croton.schedule.convolution import region
 from croton.schedule.convolution.winograd.choice import choose, role
 from croton.schedule.convolution.winograd.filters import FILTER_SIZES, PIECE, filter_kernel
 from croton.schedule.convolution.winograd.filters import scratch_bytes as filter_scratch
 from croton.schedule.convolution.winograd.geometry import SIZES
 from croton.schedule.convolution.winograd.kernel import OWN_SIZES, kernel
+from croton.schedule.convolution.winograd.pooled import pooled_kernel
 from croton.schedule.counts import Count, count, mul
 from croton.schedule.product import tile
 from croton.schedule.product.tiling import Tiling
@@ -29,6 +31,7 @@ def steps(
     taps: int | None = None,
     narrow: bool = False,
     spare: int = 0,
+    pooled: bool = False,
 ) -> Plan:
     """How to compute a convolution of ``kind`` ``"forward"`` or ``"inputs"``, where ``when`` holds.
 
@@ -36,15 +39,20 @@ def steps(
     ``reach`` are the points in a dimension, 4 or 6; ``taps`` those of a filter, if known;
     ``narrow`` is for results that may have few channels, or few over a multiple of a panel.  With
     ``epilogue`` blocks of the result go to a kernel instead
-    (:mod:`croton.schedule.product.tile`), which may use ``spare`` bytes of scratch.
+    (:mod:`croton.schedule.product.tile`), which may use ``spare`` bytes of scratch.  ``pooled``:
+    the epilogue is a pooling (:mod:`croton.schedule.convolution.region`), whose windows lie in
+    tiles.
     """
     if kind not in ("forward", "inputs"):
         raise ValueError(f"no Winograd convolution computes {kind!r}")
     of = role(kind)
     way = choose(t, of, reach, epilogue)
-    filters, product = _functions(t, reach, taps, narrow, epilogue)
+    filters, product = _functions(t, reach, taps, narrow, epilogue, pooled)
     points = reach**2
     values: dict[str, Count] = of._asdict() | way._asdict()
+
+    free = region.size(tile.ROWS) if pooled else tile.FREE
+    apart = -(-(free + spare) // 64) * 64
 
     def only(value: Count) -> Count:
         return count("select", when, value, 0)
@@ -62,8 +70,9 @@ def steps(
     sizes = tuple(values[n] for n in SIZES)
     scratch = mul(points * t.itemsize, count("add", way.m_point, way.v_point))
     if epilogue:
-        scratch = count("add", scratch, count("mul", way.side, _apart(spare)))
-    own = tuple(values[n] for n in OWN_SIZES) + ((_apart(spare),) if epilogue else ())
+        scratch = count("add", scratch, count("mul", way.side, apart))
+    own = tuple(values[n] for n in OWN_SIZES) + ((apart,) if epilogue else ())
+    own += region.SIZES if pooled else ()
     second = Step(
         product.name,
         (of.image, PACKED, "epilogue" if epilogue else of.result),
@@ -75,12 +84,11 @@ def steps(
     return Plan(t.dtype, (filters, product), ((PACKED, only(packed)),), (first, second))
 
 
-def _apart(spare: int) -> int:
-    return -(-(tile.FREE + spare) // 64) * 64
-
-
 @lru_cache(maxsize=32)
 def _functions(
-    t: Tiling, reach: int, taps: int | None, narrow: bool, epilogue: bool
+    t: Tiling, reach: int, taps: int | None, narrow: bool, epilogue: bool, pooled: bool
 ) -> tuple[Function, Function]:
-    return filter_kernel(t, reach, taps), kernel(t, reach, epilogue, taps, narrow)
+    first = filter_kernel(t, reach, taps)
+    if pooled:
+        return first, pooled_kernel(t, reach, taps, narrow)
+    return first, kernel(t, reach, epilogue, taps, narrow)
