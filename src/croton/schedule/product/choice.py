@@ -22,7 +22,8 @@ from croton.schedule.product.ways import FEW_ROWS
 FEW_COLUMNS = 16
 
 #: Rows of an item whose left factor is read where it lies: these amortise the copy of a panel.
-IN_PLACE = 1024
+#: They are fewer where the second cache has less than so many bytes for each.
+IN_PLACE, NEAR = 1024, 1024
 
 
 class Choice(NamedTuple):
@@ -60,11 +61,12 @@ def choose(t: Tiling, epilogue: bool) -> Choice:
     columns = count("select", turn, 2 * t.panel, _columns(t, each, strips, far, epilogue))
     across = count("ceildiv", count("select", turn, "m", "n"), columns)
     most: Count = 18 * big
+    in_place = min(IN_PLACE, t.second // NEAR)
     if not epilogue:
         # So many rows of strips, and panels for which they are read, that the strips come from
         # the second cache for most panels; fewer rows, if they come from memory the first time.
         tall = count("select", far, most, 37 * big)
-        most = count("select", strips, tall, count("maximum", IN_PLACE, fitting))
+        most = count("select", strips, tall, count("maximum", in_place, fitting))
     wanted = count("minimum", count("ceildiv", 16, across), count("ceildiv", "m", 4 * big))
     blocks = count("maximum", count("ceildiv", "m", most), wanted)
     unit = count("select", strips, big, t.blocks[0])

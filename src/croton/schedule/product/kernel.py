@@ -381,9 +381,12 @@ class _Product:
         # What does not go straight to the result is brought there in a second step.
         indirect = op("or", op("lt", PRESENT, height), op("lt", WIDE, full))
         indirect = op("or", indirect, TURN)
-        indirect = op("or", indirect, op("and", ADDS, op("not", early)))
+        # Others than most blocks do not add to the result themselves: it would be more code.
+        others = op("and", wide, op("not", op("or", late, CUT)))
+        adding = op("or", early, others) if t.few else early
+        indirect = op("or", indirect, op("and", ADDS, op("not", adding)))
         target = Target(Buffer("target", t.dtype), start, pitch)
-        main = target._replace(add=starts)
+        main = target._replace(add=starts, late=t.few)
         one, two = t.vectors - 1, t.vectors
         cut = (
             If(
@@ -399,7 +402,7 @@ class _Product:
                 (
                     If(
                         wide,
-                        self.some(tall, two, right, target),
+                        self.some(tall, two, right, main if t.few else target),
                         self.some(tall, one, right, target),
                     ),
                 ),

@@ -20,6 +20,7 @@ from croton.kernel.nodes import (
     Let,
     Load,
     Local,
+    Prefetch,
     Stmt,
     Store,
     Var,
@@ -68,13 +69,15 @@ class Right(NamedTuple):
 class Target(NamedTuple):
     """Element (i, j) of the result is ``buffer[start + i * pitch + j]``.
 
-    Where ``add`` holds, the sums start from what is there.
+    Where ``add`` holds, the sums start from what is there; or it is added in the end, if it is
+    ``late``, and asked for in the beginning.
     """
 
     buffer: Buffer
     start: Expr
     pitch: Expr
     add: Expr | None = None
+    late: bool = False
 
 
 class Keep(NamedTuple):
@@ -129,7 +132,9 @@ def block(
         for i, line in enumerate(lines)
     ]
     body += [Local(s, const(0.0, dtype, lanes)) for phase in sums for row in phase for s in row]
-    if target.add is not None:
+    if target.late:
+        body += [Prefetch(target.buffer, line, write=True) for line in lines]
+    elif target.add is not None:
         present = tuple(Assign(s, Load(target.buffer, at, lanes)) for s, at in places)
         body.append(If(target.add, present))
     groups = left.groups if isinstance(left, Left) else ()
@@ -189,5 +194,8 @@ def block(
             for row, others in zip(*sums, strict=True)
             for s, other in zip(row, others, strict=True)
         ]
+    if target.late and target.add is not None:
+        sums_there = [(s, op("add", s, Load(target.buffer, at, lanes))) for s, at in places]
+        body.append(If(target.add, tuple(Assign(s, value) for s, value in sums_there)))
     body += [Store(target.buffer, at, s) for s, at in places]
     return tuple(body)
