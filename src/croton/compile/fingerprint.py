@@ -80,6 +80,7 @@ def fingerprint(
         types = [(v.type.dtype, v.type.shape) for v in node.outputs]  # type: ignore[attr-defined]
         parts.append((key, [number[v] for v in node.inputs], types))
         leaves.traces.append(node.made_at)
+        leaves.traces.extend(_inner_traces(op))
         for v in node.outputs:
             number.setdefault(v, len(number))
     for v in (*wanted, *(s for s, _ in updates)):
@@ -93,10 +94,18 @@ def fingerprint(
     return digest.hexdigest(), leaves
 
 
+def _inner_traces(op: Op) -> list[trace.Trace]:
+    """The places where the steps of a loop were made."""
+    found: list[trace.Trace] = []
+    for node in getattr(getattr(op, "inner", None), "nodes", ()):
+        found += [node.made_at, *_inner_traces(node.op)]
+    return found
+
+
 def _op_key(op: Op) -> Any:
     if getattr(op, "loop", None) is None and not hasattr(op, "expand"):
-        # Computed in Python, unless it only tells sizes.
-        if type(op).__name__ != "Shape_i":
+        # Computed in Python, unless it only tells sizes or becomes other ops.
+        if type(op).__name__ not in ("IfElse", "Shape_i"):
             return None
     props = type(op).__dict__.get("__props__", getattr(op, "__props__", None))
     if props is None or not type(op).__module__.startswith("croton."):

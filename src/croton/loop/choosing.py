@@ -114,8 +114,8 @@ def ifelse(condition: Any, then_branch: Any, else_branch: Any, name: str | None 
     """``then_branch`` if the scalar ``condition`` is true (or not 0), else ``else_branch``.
 
     Both are a tensor, or lists of as many tensors; the result is like them.  They have the same
-    rank, and are brought to their common dtype; their sizes may differ.  For a choice element by
-    element there is :func:`croton.tensor.switch`.
+    rank, and are brought to their common dtype; their sizes may differ.  What only the other branch
+    needs is not computed.  For a choice element by element there is :func:`croton.tensor.switch`.
 
     TypeError or ValueError if the condition is no scalar, or the branches do not match.
 

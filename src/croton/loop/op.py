@@ -28,7 +28,8 @@ class Scan(Op):
     ``name`` is for messages; gradients flow back through ``truncate_gradient`` steps (-1: all).
     ``for_gradient``: what is expensive in a step is collected for its gradient (``"keep"``), is
     computed again (``"recompute"``), or there is none (``"none"``: nobody knows beforehand how many
-    steps there may be).
+    steps there may be).  Of a ``lazy`` scan nothing is computed before it is known that there is
+    a step.
 
     >>> import croton.tensor as T
     >>> from croton.loop.layout import State
@@ -48,6 +49,7 @@ class Scan(Op):
         name: str | None = None,
         truncate_gradient: int = -1,
         for_gradient: str = "keep",
+        lazy: bool = False,
     ) -> None:
         layout.check()
         if truncate_gradient < -1 or isinstance(truncate_gradient, float):
@@ -65,6 +67,7 @@ class Scan(Op):
         self.name = name
         self.truncate_gradient = truncate_gradient
         self.for_gradient = for_gradient
+        self.lazy = lazy
 
     def make_node(self, *inputs: Any) -> Apply:
         """Inputs whose rows have the types of the step's inputs."""

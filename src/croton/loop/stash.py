@@ -22,7 +22,8 @@ _CHEAP = frozenset(
 _MOVES = (Alloc, ARange, DimShuffle, Join, MakeVector, Reshape, SpecifyShape, Subtensor)
 
 
-def _is_cheap(node: Apply) -> bool:
+def is_cheap(node: Apply) -> bool:
+    """Whether computing it again costs no more than to keep its result."""
     op = node.op
     if isinstance(op, Elemwise):
         return op.name in _CHEAP or op.name.startswith("Cast")
@@ -50,7 +51,7 @@ def choose(
             seen.add(v)
             if isinstance(v.owner.op, Shape_i):
                 continue
-            if _is_cheap(v.owner):
+            if is_cheap(v.owner):
                 stack.extend(reversed(v.owner.inputs))
             else:
                 chosen[v] = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from time import perf_counter
 from typing import Any
@@ -11,6 +11,7 @@ from croton.config import config
 from croton.graph import Variable, trace
 from croton.graph.traversal import toposort
 from croton.loop.op import Scan
+from croton.rewrite.branches import branch
 from croton.rewrite.driver import Knowledge, Pass
 from croton.rewrite.intern import Table
 from croton.rewrite.loops import LOOP_RULES, Loops
@@ -89,9 +90,22 @@ def rewrite(
             run.count_uses(current)
             current = [run.simplify(v) for v in current]
             report.phases.append((phase, perf_counter() - begin))
+        if _is_for_machine(groups):
+            current = branch(current, table, _known_sizes(table, knowledge))
     report.nodes_after = len(toposort(current))
     report.total = perf_counter() - start
     return current, report
+
+
+def _is_for_machine(groups: Sequence[str]) -> bool:
+    """Whether what comes out of these phases is what a program computes."""
+    return any("expand" in phase.split("+") for phase in groups)
+
+
+def _known_sizes(table: Table, knowledge: Knowledge) -> Callable[[Variable], Sequence[Variable]]:
+    sizes = Pass(knowledge, _rules(_SIZES, frozenset()), Report())
+    sizes.leave(table.interned.values())
+    return sizes.sizes
 
 
 @lru_cache(maxsize=64)

@@ -381,7 +381,7 @@ class _Encoder:
                     raise ValueError(f"{program.name}: buffer {buffer} is no view of {source}")
                 registers = self.register(offset), self.register(count)
                 self._emit("view", number, buffer, source, *registers, itemsize)
-            case Loop(index, count):
+            case Loop(index, count, _):
                 self._begin_loop(number, index, count)
             case Next(stop):
                 self._end_loop(number, stop)

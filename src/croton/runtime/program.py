@@ -172,11 +172,13 @@ class Loop(NamedTuple):
     """Run what follows, up to the matching :class:`Next`, ``registers[count]`` times.
 
     Meanwhile ``registers[index]`` is 0, 1, 2 and so on; afterwards it is how often that was.
-    Registers and buffers that are set inside of a loop are not to be read behind it.
+    Registers and buffers that are set inside of a loop are not to be read behind it.  What a
+    ``lazy`` loop does is not to be done before it.
     """
 
     index: int  # type: ignore[assignment]
     count: int  # type: ignore[assignment]
+    lazy: bool = False
 
 
 class Next(NamedTuple):

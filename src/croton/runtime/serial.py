@@ -27,7 +27,7 @@ from croton.runtime.program import (
     View,
 )
 
-_STAMP = b"croton program 4\n"
+_STAMP = b"croton program 5\n"
 _INSTRUCTIONS: dict[str, type[Instruction]] = {
     "compute": Compute,
     "allocate": Allocate,
@@ -129,7 +129,7 @@ _READERS: dict[str, _Reader] = {
     "check": _fields(Check, _integer, _integer),
     "host": _fields(Host, _integer, _SHAPED, _SHAPED),
     "view": _fields(View, _integer, _integer, _integer, _integer),
-    "loop": _fields(Loop, _integer, _integer),
+    "loop": _fields(Loop, _integer, _integer, _truth),
     "next": _fields(Next, _integer),
 }
 

@@ -81,9 +81,10 @@ class _Hoisting:
         order: list[int] = []
         k = start
         while k < len(self.instructions) and not isinstance(self.instructions[k], p.Next):
-            if isinstance(self.instructions[k], p.Loop):
+            loop = self.instructions[k]
+            if isinstance(loop, p.Loop):
                 body, end = self._block(k + 1)
-                moved, left = self._split(k, body, end)
+                moved, left = ([], body) if loop.lazy else self._split(k, body, end)
                 order += [*moved, k, *left, end]
                 k = end + 1
             else:

@@ -188,7 +188,7 @@ class _Steps:
         collected = {t.outer: self._collected(t) for _, t in self.targets if t.kind == "collected"}
         views = self._bind()
         self.step = self.outer.registers.new()
-        self.emission.emit(p.Loop(self.step, self.n))
+        self.emission.emit(p.Loop(self.step, self.n, self.node.op.lazy))
         self.time = self.step
         if self.layout.backwards:
             last = self.compute("sub", self.n, self.number(1))

@@ -1,0 +1,145 @@
+"""What only one branch of ``ifelse`` needs is computed if that branch is taken."""
+
+import numpy as np
+import pytest
+
+import croton
+import croton.tensor as T
+from croton.gradient import grad
+from croton.loop import Scan, ifelse, scan
+from croton.loop.choosing import IfElse
+from croton.runtime import program as p
+
+x, y = T.dvectors("x", "y")
+ONE, OTHER = [np.array([1.0, 2.0]), np.array([-3.0, 1.0])]
+
+
+class Noted(croton.Op):
+    """Twice its input; notes that it was computed."""
+
+    __props__ = ("name",)
+    done: list[str] = []  # noqa: RUF012
+
+    def __init__(self, name):
+        self.name = name
+
+    def make_node(self, v):
+        return croton.Apply(self, [v], [v.type()])
+
+    def perform(self, node, inputs, outputs):
+        self.done.append(self.name)
+        outputs[0][0] = inputs[0] * 2
+
+    def infer_shape(self, node, shapes):
+        return shapes
+
+
+def noted(f, *args):
+    Noted.done.clear()
+    return f(*args), sorted(Noted.done)
+
+
+def is_python(f):
+    return any(isinstance(i, p.Host) for i in f.program.instructions)
+
+
+def test_one_branch_is_computed():
+    a, b, c = (Noted(name) for name in "abc")
+    both = c(x)
+    f = croton.function([x, y], ifelse(x.sum() > 0, a(both) + 1, b(T.concatenate([y, both]))))
+    found, done = noted(f, ONE, ONE)
+    assert found.tolist() == [5, 9] and done == ["a", "c"]
+    found, done = noted(f, OTHER, ONE)
+    assert found.tolist() == [2, 4, -12, 4] and done == ["b", "c"]
+
+
+def test_what_is_read_elsewhere_is_computed_anyway():
+    shared = Noted("a")(x)
+    f = croton.function([x], [ifelse(x.sum() > 0, shared, x), shared])
+    assert noted(f, OTHER)[1] == ["a"]
+    f = croton.function([x], ifelse(shared.sum() > 0, shared, x))
+    assert noted(f, OTHER)[1] == ["a"]
+
+
+def test_choices_by_one_condition_are_one():
+    condition = x.sum() > 0
+    common = Noted("a")(x)
+    first, second = ifelse(condition, common, x), ifelse(condition, common + 1, y)
+    f = croton.function([x, y], [first, second])
+    assert noted(f, ONE, ONE)[1] == ["a"]
+    assert noted(f, OTHER, ONE)[1] == []
+    # Unless one needs the other.
+    then = ifelse(condition, Noted("b")(first), first)
+    f = croton.function([x], then)
+    assert noted(f, ONE)[1] == ["a", "b"] and noted(f, OTHER)[1] == []
+
+
+def test_choices_in_branches():
+    inner = ifelse(y.sum() > 0, Noted("a")(x), Noted("b")(x))
+    f = croton.function([x, y], ifelse(x.sum() > 0, inner, y))
+    assert noted(f, ONE, ONE)[1] == ["a"]
+    assert noted(f, ONE, OTHER)[1] == ["b"]
+    assert noted(f, OTHER, ONE)[1] == []
+
+
+def test_choices_in_loops():
+    out, _ = scan(
+        lambda v, h: ifelse(v > 0, Noted("a")(h + v), h), x, T.constant(1.0, dtype="float64")
+    )
+    f = croton.function([x], out)
+    found, done = noted(f, np.array([1.0, -1.0, 0.5]))
+    assert found.tolist() == [4, 4, 9] and done == ["a", "a"]
+
+
+def test_errors_of_the_other_branch_do_not_happen():
+    k = T.lscalar("k")
+    f = croton.function([x, k], ifelse(k < x.shape[0], T.exp(x)[k], T.exp(x.sum())))
+    assert f(ONE, 1) == pytest.approx(np.exp(2)) and f(ONE, 2) == pytest.approx(np.exp(3))
+
+
+@pytest.mark.parametrize(
+    ("then", "other"),
+    [
+        (lambda: T.exp(x), lambda: T.tanh(x)),
+        (lambda: T.exp(x).sum(), lambda: T.dot(y, y)),
+        (lambda: T.exp(x), lambda: T.tanh(y)),
+        (lambda: T.outer(x, y), lambda: T.tanh(T.outer(y, x))),
+        (lambda: x, lambda: T.constant(np.zeros(3))),
+        (lambda: x * 2, lambda: x - 1),
+        (lambda: T.dot(T.outer(x, y), y), lambda: x),
+    ],
+)
+def test_native_code_runs_it(then, other):
+    a, b = then(), other()
+    out = ifelse(x.sum() > 0, a, b)
+    cost = ifelse(x.sum() > 0, [(a**2).sum(), a.sum()], [b.sum(), (b**3).sum()])[0]
+    outputs = [out, out.shape.sum(), cost, *grad(cost, [x, y], disconnected_inputs="ignore")]
+    f = croton.function([x, y], outputs, on_unused_input="ignore")
+    plain = croton.function([x, y], outputs, mode="reference", on_unused_input="ignore")
+    assert not is_python(f)
+    assert not any(isinstance(n.op, IfElse) for n in f.maker.fgraph.toposort())
+    for given in (ONE, OTHER, np.array([-1.0]), np.zeros(0)):
+        for more in (ONE, np.array([0.5])):
+            for got, want in zip(f(given, more), plain(given, more), strict=True):
+                np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+def test_what_is_cheap_is_chosen_element_by_element():
+    f = croton.function([x], ifelse(x.sum() > 0, x * 2, 1 - x))
+    assert not any(isinstance(n.op, Scan) for n in f.maker.fgraph.toposort())
+    assert f(ONE).tolist() == [2, 4] and f(OTHER).tolist() == [4, 0]
+
+
+def test_nothing_of_a_branch_comes_before_it():
+    w = T.dmatrix("w")
+    f = croton.function([w], ifelse(w.sum() > 0, T.exp(T.dot(T.dot(w, w), w)), w))
+    inside, lazy = 0, False
+    for i in f.program.instructions:
+        lazy = i.lazy if isinstance(i, p.Loop) else lazy and not isinstance(i, p.Next)
+        inside += lazy and isinstance(i, p.Launch)
+    assert inside >= 2
+    data = np.array([[1.0, 0.5], [0.25, 1.0]])
+    np.testing.assert_allclose(f(data), np.exp(data @ data @ data), rtol=1e-12)
+    again = croton.function([w], ifelse(w.sum() > 0, T.exp(T.dot(T.dot(w, w), w)), w))
+    assert "cache" in again.seconds
+    np.testing.assert_array_equal(again(-data), -data)
