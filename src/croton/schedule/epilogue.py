@@ -25,6 +25,7 @@ from croton.kernel.nodes import (
     Let,
     Load,
     Local,
+    Prefetch,
     Stmt,
     Store,
     Var,
@@ -36,6 +37,9 @@ from croton.schedule.inplace import reading_first
 from croton.schedule.product import tile
 from croton.schedule.rows import decode
 from croton.schedule.sizes import ONE, Size, Sizes
+
+#: Rows of blocks from one that is computed to one whose operands are asked for.
+AHEAD = 4
 
 
 def is_plain(group: Group, stored: Sequence[Variable]) -> bool:
@@ -98,6 +102,16 @@ def epilogue_kernel(
         # Blocks begin at multiples of their width, which random numbers make use of.
         width = build.index(tile.LEADING[dtype])
         start = build.mul(build.op("floordiv", start, width), width)
+    asked: Body = ()
+    if group.order is not None and places and not inside:
+        # Rows of filters are far apart: no hardware follows so many.
+        axes[len(places) - 1] = build.add(places[-1], build.index(AHEAD))
+        lines = tuple(
+            Prefetch(arguments.buffers[memory(v)], elements.flat(v, index_of(v)))
+            for v in _read_in_order(group, memory, arguments)
+        )
+        if lines:
+            asked = (For(column, n0, n1, lines, step=build.index(tile.LEADING[dtype] // 4)),)
     loop = For(column, n0, n1, (*inside, *storing), "vector")
     body: list[Stmt] = [
         Allocate(header, build.index(tile.HEADER)),
@@ -107,7 +121,7 @@ def epilogue_kernel(
         Allocate(block, build.index(tile.TILE)),
         *before,
         *first,
-        For(row, Var("lo"), Var("hi"), (loop, *following)),
+        For(row, Var("lo"), Var("hi"), (*asked, loop, *following)),
         *after,
     ]
     function = Function(
@@ -123,6 +137,18 @@ def epilogue_kernel(
 def _given(group: Group) -> Variable:
     """What blocks hold."""
     return group.members[0] if group.order is None else group.order.views[-1]
+
+
+def _read_in_order(
+    group: Group, memory: Callable[[Variable], Any], arguments: Arguments
+) -> list[Variable]:
+    """What is read along all axes, one of each memory."""
+    found: dict[Any, Variable] = {}
+    for v, alignment in group.align.items():
+        read = v not in group.members and memory(v) in arguments.buffers
+        if read and group.is_full(alignment):
+            found.setdefault(memory(v), v)
+    return list(found.values())
 
 
 def _elements(

@@ -223,11 +223,14 @@ class _End:
             ),
         )
         body: Body = (
-            *(Let(v, Load(self.starts, add(square, index(i)))) for i, v in enumerate(starts)),
             *self.add_up(sums, [add(v, f) for v in starts]),
             *(Let(v, e) for v, e in zip(turned, transpose(list(sums), lanes), strict=True)),
             Let(to, add(mul(sub(f, M0), index(self.leading)), square)),
             *(Store(self.tile, add(to, index(i * self.leading)), v) for i, v in enumerate(turned)),
+        )
+        columns: Body = (
+            *(Let(v, Load(self.starts, add(square, index(i)))) for i, v in enumerate(starts)),
+            For(f, M0, M1, body, step=index(lanes)),
         )
         whole = op("floordiv", add(count_, index(lanes - 1)), index(lanes))
         return (
@@ -235,13 +238,7 @@ class _End:
             Local(channel, here),
             Local(tap, sub(N0, mul(here, s["taps"]))),
             For(column, ZERO, mul(whole, index(lanes)), table),
-            For(
-                f,
-                M0,
-                M1,
-                (For(square, ZERO, count_, body, step=index(lanes)),),
-                step=index(lanes),
-            ),
+            For(square, ZERO, count_, columns, step=index(lanes)),
         )
 
 
