@@ -169,7 +169,7 @@ NAMES += "resnet18_b1", "resnet18_b8"
 
 
 def rnn_scan_step(d: Data) -> Step:
-    """A training step of an LSTM of 128 over 100 steps; the input's part of the gates is one product."""
+    """A training step of an LSTM of 128 over 100 steps; the input's gates are one product."""
     x, target = T.ftensor3("x"), T.fmatrix("t")
     of_input, of_state, bias = parameters = [croton.shared(p) for p in d["P"]]
     steps, batch, _ = d["x"].shape
