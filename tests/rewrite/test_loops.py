@@ -167,6 +167,25 @@ def test_loops_over_the_same_steps_are_one():
     assert len(scans(new)) == 2
 
 
+def test_equal_steps_on_other_sequences_stay_apart():
+    x, u = T.dmatrix("x"), T.dmatrix("u")
+    step = lambda v, h: T.tanh(v + T.dot(h, u))
+    forwards, _ = croton.scan(step, x, T.zeros(3))
+    backwards, _ = croton.scan(step, x, T.zeros(3), go_backwards=True)
+    known = {x: rows(5, 3), u: rows(3, 3)}
+    new, _ = rewritten([forwards, backwards], known)
+    (joined,) = scans(new)
+    assert len(joined.op.layout.states) == 2
+    wanted = T.grad((forwards * backwards).sum(), [x, u])
+    rewritten(wanted, known)
+    ended = [
+        croton.scan(lambda v, h: (step(v, h), until(v.sum() > 9)), s, T.zeros(3))[0]
+        for s in (x, x[::-1])
+    ]
+    new, _ = rewritten(ended, known)
+    assert len(scans(new)) == 2
+
+
 def test_states_that_only_begin_alike_stay_apart():
     n, start = T.lscalar("n"), T.dscalar("start")
     (a, b, c), _ = croton.scan(

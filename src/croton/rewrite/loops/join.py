@@ -36,8 +36,7 @@ def _go_together(a: Apply, b: Apply) -> bool:
 def _end_together(a: Apply, b: Apply) -> bool:
     """Whether the same condition ends both."""
     step = Assembled([a, b], _classes([a, b]), ())
-    first, second = (step.inside(node.op.inner.outputs[-1]) for node in (a, b))  # type: ignore[attr-defined]
-    return first is second
+    return step.condition(a) is step.condition(b)
 
 
 def _merged(graph: Graph, nodes: Sequence[Apply]) -> Swaps:

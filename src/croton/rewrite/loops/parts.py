@@ -78,6 +78,7 @@ class Assembled:
         fixed: Mapping[Variable, Variable] | None = None,
     ) -> None:
         self.nodes = nodes
+        self.steps = _apart(nodes)
         self.classes = classes
         self.wanted = set(wanted)
         self.used = used
@@ -92,7 +93,10 @@ class Assembled:
         self.table = Table()
         self._inside: dict[Variable, Variable] = {}
         self._bind()
-        self.news = [[self.inside(part.new) for part in parts] for parts in classes]
+        self.news = [
+            [self.inside(self.steps[part.node].outputs[part.k]) for part in parts]
+            for parts in classes
+        ]
 
     def _bind(self) -> None:
         for parts in self.classes:
@@ -101,10 +105,13 @@ class Assembled:
             rows = self.builder.state(key.initial, key.lags, history)
             self.rows.append(rows)
             for part in parts:
-                self.mapping.update(zip(part.rows, rows, strict=True))
+                op: Any = part.node.op
+                first = op.layout.first_of_state(part.k)
+                own = self.steps[part.node].inputs[first : first + len(rows)]
+                self.mapping.update(zip(own, rows, strict=True))
         for node in self.nodes:
-            op: Any = node.op
-            for source, v in zip(op.layout.sources, op.inner.inputs, strict=True):
+            op = node.op
+            for source, v in zip(op.layout.sources, self.steps[node].inputs, strict=True):
                 outer = node.inputs[source.outer]
                 if self.used is not None and v not in self.used:
                     continue
@@ -128,11 +135,15 @@ class Assembled:
     def inside(self, v: Variable) -> Variable:
         """The value of a step of one of the scans, in the new step; equal ones are the same."""
         if v not in self._inside:
-            results = [r for node in self.nodes for r in node.op.inner.outputs]  # type: ignore[attr-defined]
+            results = [r for step in self.steps.values() for r in step.outputs]
             results = [r for r in dict.fromkeys((v, *results)) if r not in self._inside]
             moved = replace(results, self.mapping)
             self._inside.update(zip(results, map(self.table.adopt, moved), strict=True))
         return self._inside[v]
+
+    def condition(self, node: Apply) -> Variable:
+        """What ends the scan ``node``, in the new step."""
+        return self.inside(self.steps[node].outputs[-1])
 
     def make(self, extra: Sequence[Variable] = ()) -> dict[Variable, Variable]:
         """The new scan; for each of the old results that are wanted, what it is now.
@@ -144,12 +155,11 @@ class Assembled:
             collected.setdefault(self.inside(v), []).append(v)
         for node in self.nodes:
             op: Any = node.op
-            for target, v in zip(op.layout.targets, op.inner.outputs, strict=True):
+            for target, v in zip(op.layout.targets, self.steps[node].outputs, strict=True):
                 result = node.outputs[target.outer]
                 if target.kind == "collected" and result in self.wanted:
                     collected.setdefault(self.inside(v), []).append(result)
-        first: Any = self.nodes[0]
-        until = self.inside(first.op.inner.outputs[-1]) if self.layout.until else None
+        until = self.condition(self.nodes[0]) if self.layout.until else None
         news = [
             promise(new[0], rows[0].type) for new, rows in zip(self.news, self.rows, strict=True)
         ]
@@ -173,6 +183,28 @@ class Assembled:
         if state.history == self.has_history(part):
             return made
         return made[: state.depth] if self.layout.backwards else made[-state.depth :]
+
+
+class _Step(NamedTuple):
+    """The inputs and outputs of a step."""
+
+    inputs: Sequence[Variable]
+    outputs: Sequence[Variable]
+
+
+def _apart(nodes: Sequence[Apply]) -> dict[Apply, _Step]:
+    """The steps of scans, each with variables of its own: equal ones may be the same graph."""
+    seen: set[Variable] = set()
+    found: dict[Apply, _Step] = {}
+    for node in nodes:
+        inner: Any = node.op.inner  # type: ignore[attr-defined]
+        inputs, outputs = inner.inputs, inner.outputs
+        if not seen.isdisjoint(inputs):
+            inputs = [v.type(v.name) for v in inner.inputs]
+            outputs = inner.on(inputs)
+        seen.update(inputs)
+        found[node] = _Step(inputs, outputs)
+    return found
 
 
 def states_of(nodes: Iterable[Apply]) -> list[StatePart]:
