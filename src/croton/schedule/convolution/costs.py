@@ -78,8 +78,8 @@ _MANY = Rates(
     copied=132, transformed=(85, 170), far=18, launch=1000000,
 )  # fmt: skip
 _FEW = Rates(
-    single=160, place=8000, matrix=122, columns=113, planes=280, sums=124,
-    column=370, gathered=740, brought=2500, laid=790,
+    single=160, place=8000, matrix=122, columns=113, planes=130, sums=124,
+    column=370, gathered=740, brought=1500, laid=600,
     products={4: 120, 6: 134}, forth={4: 14500, 6: 54000},
     back={(4, 3): 4300, (6, 3): 18000, (6, 5): 4300},
     some_forth={4: 30000, 6: 74000}, some_back={4: 12000, 6: 17500}, moved=22,

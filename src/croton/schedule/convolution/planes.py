@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from croton.kernel.build import add, broadcast, const, index, mul, op, ramp, sub
+from croton.kernel.build import add, broadcast, const, index, mul, op, ramp, select, sub
 from croton.kernel.nodes import (
     Allocate,
     Assign,
@@ -45,8 +45,8 @@ SIZES = (
     "w_start", "w_filter", "w_channel", "w_step1", "w_step2",
 )  # fmt: skip
 
-#: Filters and vectors of places of a block.
-FILTERS, VECTORS = 4, 4
+#: Filters of a block.
+FILTERS = 4
 
 #: Places of a piece, about, where no epilogue takes it.
 PIECE = 1024
@@ -103,7 +103,7 @@ def _scratch(t: Tiling, epilogue: bool) -> Count:
     reach1, reach2 = (_mul(count("sub", f"k{d}", 1), f"dilation{d}") for d in (1, 2))
     width = count("add", "y2", reach2)
     lines = count("add", _lines(), count("add", reach1, 1))
-    beyond = (VECTORS + 1) * t.lanes
+    beyond = (_vectors(t) + 1) * t.lanes
     # The last places between two lines read beyond the last plane, and so do vectors.
     planes = count("add", _mul(count("add", _mul("channels", lines), 1), width), beyond)
     piece = count("add", _mul(width, count("add", _pieces(_most(epilogue)), 1)), beyond)
@@ -114,6 +114,11 @@ def _scratch(t: Tiling, epilogue: bool) -> Count:
 
 def _pieces(most: Count) -> Count:
     return count("floordiv", most, count("maximum", "y2", 1))
+
+
+def _vectors(t: Tiling) -> int:
+    """Vectors of places of a block: their sums, one of each and a weight stay in registers."""
+    return 3 if t.few else 4
 
 
 def _limit(t: Tiling) -> int:
@@ -141,6 +146,7 @@ def _function(t: Tiling, epilogue: bool) -> Function:
 class _Planes:
     def __init__(self, t: Tiling, epilogue: bool) -> None:
         self.t = t
+        self.vectors = _vectors(t)
         self.epilogue = epilogue
         self.s = {name: Var(name) for name in SIZES}
         self.x, self.w = Buffer("x", t.dtype), Buffer("w", t.dtype)
@@ -180,7 +186,7 @@ class _Planes:
                 Allocate(self.y, index(64 + tile.TILE)),
             ]
             start = index(64 + tile.FREE)
-        size, beyond = index(self.t.itemsize), index((VECTORS + 1) * self.t.lanes)
+        size, beyond = index(self.t.itemsize), index((self.vectors + 1) * self.t.lanes)
         channels = self.s["channels"]
         sizes = (
             (self.offsets, mul(self.pairs, index(8))),
@@ -315,16 +321,17 @@ class _Planes:
         at, f = Var("piece_at"), Var("piece_f")
         first, end = Var("piece_first"), Var("piece_end")
         filters = For(f, ZERO, self.wide, self.block(add(first, at), at, f), step=index(FILTERS))
-        step = index(VECTORS * self.t.lanes)
+        step = index(self.vectors * self.t.lanes)
         return (Let(first, start), Let(end, places), For(at, ZERO, end, (filters,), step=step))
 
     def block(self, source: Expr, at: Expr, f: Expr) -> Body:
         """Some filters at some vectors of places."""
         t, lanes = self.t, self.t.lanes
         side = 16 // t.itemsize
-        sums = [[Var(f"s{i}_{v}", t.dtype, lanes) for v in range(VECTORS)] for i in range(FILTERS)]
+        many = range(self.vectors)
+        sums = [[Var(f"s{i}_{v}", t.dtype, lanes) for v in many] for i in range(FILTERS)]
         pair, base, weight, near = (Var(f"block_{n}") for n in ("pair", "base", "weight", "near"))
-        xs = [Var(f"near{v}", t.dtype, lanes) for v in range(VECTORS)]
+        xs = [Var(f"near{v}", t.dtype, lanes) for v in many]
         body: list[Stmt] = [
             Let(near, add(base, Load(self.offsets, pair))),
             *(
@@ -343,7 +350,7 @@ class _Planes:
             For(pair, ZERO, self.pairs, tuple(body)),
         ]
         # Squares of 16 bytes are transposed, so that a place's sums come to lie side by side.
-        for v in range(VECTORS):
+        for v in many:
             for g in range(0, FILTERS, side):
                 rows: list[Expr] = [sums[g + i][v] for i in range(side)]
                 turned = [Var(f"turned{v}_{g}_{i}", t.dtype, lanes) for i in range(side)]
@@ -365,15 +372,29 @@ class _Planes:
             start = ZERO
         pitch = index(t.leading) if self.epilogue else s["filters"]
         value = Load(self.sums, at, t.lanes, mask)
-        body: Body = (
-            Store(self.y, to, value, mask),
-            Assign(to, add(to, apart)),
-            Assign(at, add(at, self.wide)),
-        )
-        each: Body = (
-            Local(at, mul(mul(line, self.width), self.wide)),
-            For(place, ZERO, s["y2"], body),
-        )
+
+        def places(first: Expr, end: Expr, lanes: Expr | None) -> For:
+            body = (
+                Store(self.y, to, value, lanes),
+                Assign(to, add(to, apart)),
+                Assign(at, add(at, self.wide)),
+            )
+            return For(place, first, end, body)
+
+        row: Body = (places(ZERO, s["y2"], mask),)
+        if not t.masks and self.epilogue:
+            # A tile's rows have room.
+            row = (places(ZERO, s["y2"], None),)
+        elif not t.masks:
+            # Whole vectors reach into the next places, which are written later, but the last ones'.
+            empty = sub(index(t.lanes), s["filters"])
+            whole, some = Var("bring_whole"), op("lt", ZERO, s["filters"])
+            row = (
+                Let(whole, select(some, sub(s["y2"], ceildiv(empty, s["filters"])), ZERO)),
+                places(ZERO, whole, None),
+                places(op("maximum", whole, ZERO), s["y2"], mask),
+            )
+        each: Body = (Local(at, mul(mul(line, self.width), self.wide)), *row)
         return (
             Let(apart, pitch),
             Let(mask, below(s["filters"], ZERO, t.lanes)),
