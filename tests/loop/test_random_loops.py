@@ -31,7 +31,8 @@ WORDS = {
 class Loop(NamedTuple):
     """A loop over vectors: its taps, and lines that each make a value of two earlier ones.
 
-    The word ``"loop"`` is another loop, over the rows of the matrix.
+    The word ``"loop"`` is another loop, over the rows of the matrix.  With ``twice`` the same
+    steps go the other way round as well.
     """
 
     sequences: list[list[int]]
@@ -41,6 +42,12 @@ class Loop(NamedTuple):
     results: list[int]
     backwards: bool
     ends: bool
+    twice: bool
+
+    @property
+    def all(self) -> list[Loop]:
+        """The loops that there are."""
+        return [self, self._replace(backwards=not self.backwards)] if self.twice else [self]
 
 
 _taps = st.lists(st.integers(-2, 2), min_size=1, max_size=2, unique=True)
@@ -61,9 +68,8 @@ def loops(draw: Any) -> Loop:
     outputs = len(states) + collected
     results = draw(st.lists(st.integers(0, count - 1), min_size=outputs, max_size=outputs))
     results[draw(st.integers(0, outputs - 1))] = count - 1
-    return Loop(
-        sequences, states, collected, lines, results, draw(st.booleans()), draw(st.booleans())
-    )
+    flags = [draw(st.booleans()) for _ in range(3)]
+    return Loop(sequences, states, collected, lines, results, *flags)
 
 
 def _step(loop: Loop, lib: Any, rows: Any, w: Any, v: Any, inner: Any) -> list[Any]:
@@ -158,23 +164,28 @@ def _example(loop: Loop, seed: int, length: int) -> tuple[dict[str, Any], dict[s
 def _check(loop: Loop, seed: int) -> None:
     variables, _ = _example(loop, seed, 1)
     given = list(variables.values())
-    found = _symbolic(loop, variables)
-    weights = [1.0, -0.7, 0.3]
+    found = [v for one in loop.all for v in _symbolic(one, variables)]
+    weights = [1.0, -0.7, 0.3, 0.5, 1.1, -0.4]
     cost = sum(w * (v**2).sum() for w, v in zip(weights, found, strict=False))
     derivatives = grad(cost, given, disconnected_inputs="ignore")
     along = Rop(cost, given, [T.ones_like(v) for v in given], "ignore")
     f = croton.function(given, [*found, *derivatives, along])
     for length in (7, 4, 5):
         _, values = _example(loop, seed + length, length)
-        steps = _steps(loop, values, length)
+        steps = [_steps(one, values, length) for one in loop.all]
         got = f(*values.values())
-        want = _unrolled(loop, np, values, steps, length)
+
+        def unrolled(lib: Any, inputs: Any, steps: Any = steps, length: Any = length) -> Any:
+            both = zip(loop.all, steps, strict=True)
+            return [r for one, n in both for r in _unrolled(one, lib, inputs, n, length)]
+
+        want = unrolled(np, values)
         for rows, result in zip(want, got, strict=False):
             assert result.shape[0] == len(rows)
             np.testing.assert_allclose(
                 result, np.reshape(rows, result.shape), rtol=1e-9, atol=1e-12
             )
-        rows = _unrolled(loop, T, variables, steps, length)
+        rows = unrolled(T, variables)
         long = sum(
             (w * sum((v**2).sum() for v in r) for w, r in zip(weights, rows, strict=False)),
             T.constant(0.0, dtype="float64"),
@@ -196,7 +207,7 @@ def test_loops_agree_with_their_steps(loop, seed):
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(loops(), st.integers(0, 1000))
 def test_many_loops_agree_with_their_steps(loop, seed):
     _check(loop, seed)
