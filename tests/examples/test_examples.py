@@ -53,3 +53,15 @@ def test_networks_as_commands(tmp_path, monkeypatch, capsys, name):
     runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
     assert "held-out accuracy" in capsys.readouterr().out
     assert picture.exists()
+
+
+def test_characters_are_learnt_and_written(capsys):
+    loss, written = main_of("characters")(steps=40, size=32)
+    assert loss < 1.5 and len(written) == 80
+    assert "step    0" in capsys.readouterr().out
+
+
+def test_kalman_finds_the_error_of_what_is_seen():
+    found, filtered, sight = main_of("kalman")()
+    np.testing.assert_allclose(found, 0.5, rtol=0.1)
+    assert filtered < 0.5 * sight
