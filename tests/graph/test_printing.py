@@ -92,6 +92,25 @@ def test_tree_of_several_outputs(variables):
     assert pp(b) == "two(x).1"
 
 
+def test_steps_of_loops_follow():
+    x, w = T.dmatrix("x"), T.dvector("w")
+
+    def outer(row):
+        inner, _ = croton.scan(lambda v, s: s + v * w, row, T.zeros_like(w), name="inner")
+        return inner[-1].sum()
+
+    out, _ = croton.scan(outer, x, name="Outer")
+    text = debugprint(out, file="str")
+    assert text.startswith("Scan{Outer} [id A]\n |Shape_i{0} [id B]\n | |x [id C]\n |x [id C]\n")
+    first, outside, inside = text.split("\n\nScan")
+    assert first.endswith("Steps of loops:")
+    assert outside.startswith("{Outer} [id A]\n >Sum") and "x[t] [id" in outside
+    assert "] -> [id C]" in outside and " >     |Scan{inner} [id" in outside
+    assert inside.startswith("{inner} [id") and " >Elemwise{add" in inside
+    assert pp(out).startswith("scan{Outer}(x.shape[0], x, ") and len(pp(out)) < 100
+    assert debugprint(x, file="str") == "x [id A]\n"
+
+
 def test_deep_graphs():
     x = T.dscalar("x")
     y = x

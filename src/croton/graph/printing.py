@@ -66,6 +66,7 @@ def debugprint(
     letters, ``"int"`` with numbers, ``"id"`` with Python's ids, ``""`` not at all;
     what has been printed before is only referred to.  ``stop_on_name``: do not
     go into what has a name.  ``done`` carries the labels over several calls.
+    The steps of loops follow; of what they are given the label outside is shown.
 
     >>> import croton.tensor as T
     >>> x = T.dvector("x")
@@ -83,6 +84,7 @@ def debugprint(
         order = {node: k for k, node in enumerate(toposort(outputs))}
     tree = _Tree(print_type, ids, stop_on_name, {} if done is None else done, order)
     lines = [line for v in outputs for line in tree.lines(v, depth)]
+    lines += tree.steps(depth)
     text = "".join(line + "\n" for line in lines)
     if file == "str":
         return text
@@ -104,6 +106,20 @@ class _Tree:
         self.stop_on_name = stop_on_name
         self.done = done
         self.order = order
+        self.loops: list[Apply] = []
+        self.given: dict[Variable, str] = {}
+
+    def steps(self, depth: int) -> list[str]:
+        """The lines of the steps of all loops so far, and of the loops in these."""
+        found = ["", "Steps of loops:"] if self.loops else []
+        for node in self.loops:  # which grows meanwhile
+            inner: Any = node.op.inner  # type: ignore[attr-defined]
+            for source, v in zip(node.op.layout.sources, inner.inputs, strict=True):  # type: ignore[attr-defined]
+                self.given[v] = self._label(_subject(node.inputs[source.outer]))
+            found += ["", f"{node.op}{self._label(node)}"]
+            for v in inner.outputs:
+                found += [" >" + line for line in self.lines(v, depth)]
+        return found
 
     def lines(self, root: Variable, depth: int) -> list[str]:
         """The lines of ``root`` and of what is below it."""
@@ -114,9 +130,11 @@ class _Tree:
             v, lead, below, left = stack.pop()
             if left == 0:
                 continue
-            owner = v.owner
+            owner = None if v in self.given else v.owner
             subject = v if owner is None else owner
             known = subject in self.done
+            if owner is not None and not known and hasattr(owner.op, "inner"):
+                self.loops.append(owner)
             found.append(lead + self._line(v, self._label(subject)))
             if owner is None or known or (self.stop_on_name and v.name is not None):
                 continue
@@ -142,12 +160,18 @@ class _Tree:
 
     def _line(self, v: Variable, label: str) -> str:
         kind = f" <{v.type}>" if self.print_type else ""
+        if v in self.given:
+            return f"{v}{label}{kind} ->{self.given[v]}"
         if v.owner is None:
             return f"{v}{label}{kind}"
         which = f".{v.index}" if len(v.owner.outputs) > 1 else ""
         name = f" '{v.name}'" if v.name is not None else ""
         when = f"   {self.order[v.owner]}" if v.owner in self.order else ""
         return f"{v.owner.op}{which}{label}{kind}{name}{when}"
+
+
+def _subject(v: Variable) -> Any:
+    return v if v.owner is None else v.owner
 
 
 #: From how many characters on a text is not repeated.

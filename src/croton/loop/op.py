@@ -167,6 +167,10 @@ class Scan(Op):
         """A scan that carries changes beside the values."""
         return push_forward(self, inputs, directions)
 
+    def pretty(self, node: Apply, args: list[str]) -> str:
+        """For :func:`croton.pp`: the inputs, without the step."""
+        return f"scan{str(self)[4:]}({', '.join(args)})"
+
     def __str__(self) -> str:
         return "Scan" if self.name is None else f"Scan{{{self.name}}}"
 
