@@ -163,6 +163,20 @@ def _():
     return out, {x: normal(2, 3, 4), y: normal(2, 5, 3)}
 
 
+@example("transpose_of_dot")
+def _():
+    x, given = matrix()
+    y, more = matrix(3, 2, "y", seed=1)
+    return T.dot(x.T, y).T, given | more
+
+
+@example("transpose_of_dot")
+def _():
+    x, y = T.dtensor3s("x", "y")
+    out = T.batched_dot(x, y.transpose(0, 2, 1)).transpose(0, 2, 1)
+    return out, {x: normal(2, 3, 4), y: normal(2, 5, 4)}
+
+
 @example("dot_of_negative")
 def _():
     x, given = matrix()

@@ -27,7 +27,7 @@ from croton.schedule.sizes import ZERO, Size, Sizes, product
 from croton.schedule.storage import Storage, order_groups
 from croton.schedule.terminals import Chunks
 from croton.schedule.transpositions import only_transposes, transposition_steps
-from croton.schedule.unify import find_checks, sizes_read_from_memory, unify
+from croton.schedule.unify import find_checks, numbers, sizes_read_from_memory, unify
 
 #: Emits a group of a kind of its own.
 Emitter = Callable[["Assembly", Group, Mapping[str, Any]], None]
@@ -67,6 +67,7 @@ class Assembly:
         checks = find_checks(self.wanted, raw)
         self.sizes = Sizes()
         self.sizes.equal = unify(checks, raw, known)
+        self.sizes.take(numbers(checks))
         self.read = sizes_read_from_memory(self.wanted, (raw, self.sizes))
         tiled = frozenset(("float32", "float64"))
         self.grouping = Grouping(self.wanted, self.sizes, tiled, self.read)

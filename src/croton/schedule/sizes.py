@@ -211,6 +211,17 @@ class Sizes:
         self._hosts: dict[Variable, bool] = {}
         #: Dimensions that another one, or a number, stands for (see ``unify``).
         self.equal: dict[tuple[Variable, int], Any] = {}
+        #: What is a number, though it is not seen to be one (see ``take``).
+        self._numbers: dict[Size, Size] = {}
+
+    def take(self, values: Sequence[tuple[Variable, int]]) -> None:
+        """Take each integer variable of ``values`` to be that number wherever it is a size."""
+        for v, number in values:
+            size = self.of(v)
+            if size.value is None:
+                self._numbers[size] = Size.of(number)
+        self._of.clear()
+        self._shapes.clear()
 
     def _atom(self, key: Any, make: Callable[[], Atom]) -> Size:
         number = self._keys.get(key)
@@ -408,6 +419,8 @@ class Sizes:
                     else self.of(g)
                     for axis, (d, g) in enumerate(zip(static, given, strict=True))
                 )
+        if self._numbers:
+            result = tuple(self._numbers.get(size, size) for size in result)
         self._shapes[v] = result
         return result
 

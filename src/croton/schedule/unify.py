@@ -20,10 +20,17 @@ from croton.tensor.type import TensorType
 class SizeCheck:
     """A condition on sizes that an application states (see the ops' ``checks``)."""
 
-    __slots__ = ("a", "b", "kind", "node", "sizes", "what")
+    __slots__ = ("a", "b", "kind", "node", "sizes", "sources", "what")
 
     def __init__(
-        self, kind: str, a: Size, b: Size | None, what: str, node: Apply, sizes: Sizes
+        self,
+        kind: str,
+        a: Size,
+        b: Size | None,
+        what: str,
+        node: Apply,
+        sizes: Sizes,
+        sources: tuple[Variable, Variable | None],
     ) -> None:
         self.kind = kind
         self.a = a
@@ -31,6 +38,7 @@ class SizeCheck:
         self.what = what
         self.node = node
         self.sizes = sizes
+        self.sources = sources
 
     @property
     def needs(self) -> list[Size]:
@@ -137,7 +145,7 @@ def find_checks(outputs: Sequence[Variable], sizes: Sizes) -> list[SizeCheck]:
             if key in seen:
                 continue
             seen.add(key)
-            found.append(SizeCheck(kind, left, right, what, node, sizes))
+            found.append(SizeCheck(kind, left, right, what, node, sizes, (a, b)))
     return found
 
 
@@ -170,6 +178,20 @@ def unify(
         if isinstance(b, int) or not _comes_late(b):
             parent[a] = b
     return {x: find(x) for x in parent}
+
+
+def numbers(checks: Sequence[SizeCheck]) -> list[tuple[Variable, int]]:
+    """What is a certain number in every call that passes the checks, though no dimension is it."""
+    found: list[tuple[Variable, int]] = []
+    for check in checks:
+        if check.kind != "eq" or check.b is None:
+            continue
+        for size, source, other in zip(
+            (check.a, check.b), check.sources, (check.b, check.a), strict=True
+        ):
+            if source is not None and other.value is not None and _plain(size, check.sizes) is None:
+                found.append((source, other.value))
+    return found
 
 
 def _comes_late(dimension: tuple[Variable, int]) -> bool:

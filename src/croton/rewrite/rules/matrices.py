@@ -34,6 +34,23 @@ def _of_transposes(m: Match) -> Any:
     return dimshuffle(m.op(m.y.owner.inputs[0], m.x.owner.inputs[0]), order)
 
 
+def _transposed(m: Match) -> Any:
+    """The transpose of a product that nothing else reads, as a product of transposes.
+
+    What is computed from it is then computed along with the product.
+    """
+    inner = m.inputs[0]
+    node = inner.owner
+    order = (0, 2, 1) if node.op.batched else (1, 0)
+    a, b = node.inputs
+    if m.op.new_order != order or m.context.uses(inner) > 1:
+        return None
+    # Of two transposes, or of none, the transpose is the simpler form.
+    if _is_transpose(a, order) == _is_transpose(b, order):
+        return None
+    return node.op(dimshuffle(b, order), dimshuffle(a, order))
+
+
 def _of_zeros(m: Match) -> Any:
     """A product with zeros (or over no elements) is zeros."""
     if not (is_zeros(m.x, m) or is_zeros(m.y, m)):
@@ -88,6 +105,7 @@ def _rule(name: str, build: Any, note: str = "") -> Rule:
 RULES = (
     _rule("dot_of_zeros", _of_zeros, "with NaN or infinity in the other operand it was NaN"),
     _rule("dot_of_transposes", _of_transposes),
+    Rule("transpose_of_dot", op(DimShuffle, op(Dot, x, y)), _transposed, "specialise"),
     _rule("dot_of_negative", _negative_outside),
     _rule("dot_of_scaled", _scale_outside, "may change rounding"),
 )
