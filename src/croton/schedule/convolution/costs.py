@@ -78,13 +78,13 @@ _MANY = Rates(
     copied=132, transformed=(85, 170), far=18, launch=1000000,
 )  # fmt: skip
 _FEW = Rates(
-    single=160, place=8000, matrix=122, columns=113, planes=130, sums=124,
-    column=370, gathered=740, brought=1500, laid=600,
+    single=160, place=8000, matrix=102, columns=113, planes=130, sums=124,
+    column=500, gathered=650, brought=1500, laid=600,
     products={4: 120, 6: 134}, forth={4: 14500, 6: 54000},
-    back={(4, 3): 4300, (6, 3): 18000, (6, 5): 4300},
+    back={(4, 3): 5000, (6, 3): 18000, (6, 5): 3000},
     some_forth={4: 30000, 6: 74000}, some_back={4: 12000, 6: 17500}, moved=22,
-    tile_sums=139, tile=37000, returned=53500,
-    copied=155, transformed=(38, 183), far=35, launch=1000000,
+    tile_sums=139, tile=37000, returned=40000,
+    copied=100, transformed=(60, 183), far=36, launch=1000000,
 )  # fmt: skip
 
 
