@@ -49,6 +49,17 @@ def test_defaults_are_theanos():
     assert config.source("floatX") == "default"
 
 
+@pytest.mark.parametrize("name", ["algo_fwd", "algo_bwd_data", "algo_bwd_filter"])
+@pytest.mark.parametrize("value", ["time_once", "time_on_shape_change", "guess_once", "none"])
+def test_theanos_choice_of_an_algorithm(name, value):
+    config = Config(given=settings({"THEANO_FLAGS": f"dnn.conv.{name}={value}", "THEANORC": ""}))
+    assert config.convolution_choice == ("measured" if value.startswith("time") else "model")
+    assert not config.without_effect()
+    assert Config().convolution_choice == "model"
+    ours = {"THEANO_FLAGS": f"dnn.conv.{name}={value}", "CROTON_FLAGS": "convolution_choice=model"}
+    assert Config(given=settings(ours | {"THEANORC": ""})).convolution_choice == "model"
+
+
 def test_the_talks_file_is_read_as_it_was_meant(tmp_path):
     config = given(tmp_path, THEANORC=TALK)
     assert config.floatX == "float32"
@@ -375,8 +386,10 @@ def test_the_process_reads_its_environment(tmp_path):
 
 
 def test_an_effective_flag_is_read_somewhere():
-    # These two are looked at where cache_dir is worked out, device by the configuration itself.
+    # These are looked at where cache_dir and convolution_choice are worked out, device by the
+    # configuration itself.
     here = {"base_compiledir", "compiledir", "device", "force_device"}
+    here |= {f"dnn.conv.algo_{name}" for name in ("fwd", "bwd_data", "bwd_filter")}
     root = pathlib.Path(croton.__file__).parent
     parts = ("config.py", "_config", "cli")
     sources = [p for p in root.rglob("*.py") if p.relative_to(root).parts[0] not in parts]

@@ -1,11 +1,13 @@
 """Which algorithm computes a convolution, by its sizes and the machine."""
 
+import itertools
+
 import numpy as np
 import pytest
 from schedule.convolutions import MACHINES, random_problem
 
 from croton.schedule.convolution import costs
-from croton.schedule.convolution.choice import conditions
+from croton.schedule.convolution.choice import NEAR, candidates, choose
 from croton.schedule.convolution.run import sizes_of
 from croton.schedule.counts import evaluate
 from croton.schedule.product.tiling import tiling
@@ -26,10 +28,10 @@ def chosen(kind, names, machine="wide", dtype="float32", **options):
     t = tiling(dtype, MACHINES[machine])
     outer = names["filters" if kind == "forward" else "channels"]
     given = {"epilogue": False, "accurate": False, "constant": False, "settled": True}
-    given["narrow"] = 0 < outer % t.panel <= t.lanes
+    given["outer"] = outer
     given["widths"] = [n for n in (1, 2, 4, 8) if n <= t.lanes // 2]
-    found = conditions(kind, dtype, MACHINES[machine], **(given | options))
-    (name,) = (name for name, when in found.items() if evaluate(when, names))
+    found = choose(kind, dtype, MACHINES[machine], **(given | options))
+    (name,) = (name for name, when in found.when.items() if evaluate(when, names))
     return name
 
 
@@ -118,3 +120,30 @@ def test_the_choice_hangs_on_the_machine():
     # Lanes of a vector of filters are empty where it has many of them.
     assert chosen("forward", square(4, 64, 20, 10, 7, pad=3), "wide") == "planes"
     assert chosen("forward", square(4, 64, 20, 10, 7, pad=3), "middle") == "direct"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_answer_decides_where_the_model_is_not_sure(kind):
+    machine = MACHINES["middle"]
+    given = {"epilogue": False, "accurate": False, "constant": True, "settled": True}
+    unsure = 0
+    for channels, filters, size in itertools.product((1, 3, 8, 32, 100), (2, 16, 70), (7, 20)):
+        names = square(2, channels, size, filters, 3, pad=1)
+        options = given | {"outer": filters if kind == "forward" else channels}
+        found = choose(kind, "float32", machine, measured=True, widths=[], **options)
+        costs_of = {
+            name: evaluate(cost, names)
+            for name, (fits, cost) in candidates(kind, "float32", machine, **options).items()
+            if evaluate(fits, names)
+        }
+        least = min(costs_of.values())
+        near = {name for name, cost in costs_of.items() if cost * NEAR <= least * (NEAR + 1)}
+        assert evaluate(found.unsure, names | {"answer": 0}) == (len(near) > 1)
+        unsure += len(near) > 1
+        everything = list(candidates(kind, "float32", machine, **options))
+        best = chosen(kind, names, "middle", constant=True)
+        for number, name in enumerate(everything):
+            answered = names | {"answer": number}
+            (taken,) = (n for n, when in found.when.items() if evaluate(when, answered))
+            assert taken == (name if len(near) > 1 and name in near else best)
+    assert 0 < unsure < 30

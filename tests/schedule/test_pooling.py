@@ -29,7 +29,7 @@ from croton.kernel.nodes import (
 from croton.kernel.verify import verify
 from croton.runtime.threads import use_threads
 from croton.schedule.convolution import region
-from croton.schedule.convolution.choice import conditions
+from croton.schedule.convolution.choice import choose
 from croton.schedule.convolution.plan import plan
 from croton.schedule.convolution.run import run_convolution, sizes_of
 from croton.schedule.convolution.winograd import plan as winograd
@@ -202,11 +202,11 @@ def test_tiles_are_for_windows_in_them(pooling, dilation):
     names = sizes_of(p.x, np.zeros(p.w, "float32"), p.y, p.strides, p.before, p.dilation)
     for d in (1, 2):
         names |= dict(zip((f"{n}{d}" for n in ("window", "step", "pad")), pooling, strict=True))
-    found = conditions(
+    found = choose(
         "forward", "float32", MACHINES["wide"], epilogue=True, accurate=False, constant=True,
-        narrow=False, settled=False, widths=(), pooled=True,
+        outer=p.w[-1], settled=False, widths=(), pooled=True,
     )  # fmt: skip
-    chosen = {name for name, when in found.items() if evaluate_count(when, names)}
+    chosen = {name for name, when in found.when.items() if evaluate_count(when, names)}
     inside = pooling in ((2, 2, 0), (2, 4, 0)) and dilation == 1
     assert chosen == {"winograd6" if inside else "direct"}
 

@@ -22,7 +22,6 @@ _PICKLE = "Of how Theano's functions were pickled."
 
 _SETERR = ("None", "ignore", "warn", "raise", "call", "print", "log")
 _TEST_VALUE = ("off", "ignore", "warn", "raise", "pdb")
-_RUNTIME = ("guess_once", "guess_on_shape_change", "time_once", "time_on_shape_change")
 _VERSIONS = (
     *("None", "all", "0.3", "0.4", "0.4.1", "0.5", "0.6", "0.7", "0.8", "0.8.1", "0.8.2"),
     *("0.9", "0.10", "1.0", "1.0.1", "1.0.2", "1.0.3", "1.0.4", "1.0.5"),
@@ -90,36 +89,6 @@ HISTORICAL: tuple[Flag, ...] = (
     _past("dnn.conv.workmem", "str", "", _CUDNN),
     _past("dnn.conv.workmem_bwd", "str", "", _CUDNN),
     _past("dnn.conv.algo_bwd", "str", "", _CUDNN),
-    _past(
-        "dnn.conv.algo_fwd",
-        "choice",
-        "small",
-        _CUDNN,
-        (
-            *("small", "none", "large", "fft", "fft_tiling", "winograd", "winograd_non_fused"),
-            *_RUNTIME,
-        ),
-    ),
-    _past(
-        "dnn.conv.algo_bwd_data",
-        "choice",
-        "none",
-        _CUDNN,
-        (
-            *("none", "deterministic", "fft", "fft_tiling", "winograd", "winograd_non_fused"),
-            *_RUNTIME,
-        ),
-    ),
-    _past(
-        "dnn.conv.algo_bwd_filter",
-        "choice",
-        "none",
-        _CUDNN,
-        (
-            *("none", "deterministic", "fft", "small", "winograd_non_fused", "fft_tiling"),
-            *_RUNTIME,
-        ),
-    ),
     _past(
         "dnn.conv.precision",
         "choice",

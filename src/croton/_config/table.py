@@ -36,6 +36,26 @@ def _cache_dir(config: Config) -> str:
     return os.path.join(base, "croton")
 
 
+def _convolution_choice(config: Config) -> str:
+    asked = config.dnn.conv
+    algorithms = (asked.algo_fwd, asked.algo_bwd_data, asked.algo_bwd_filter)
+    return "measured" if any(a.startswith("time_") for a in algorithms) else "model"
+
+
+def _algorithm(name: str, default: str, others: tuple[str, ...]) -> Flag:
+    return Flag(
+        name,
+        "choice",
+        default,
+        "Theano's choice of cuDNN's algorithm: `time_once` and `time_on_shape_change` have "
+        "convolutions `measured` (see `convolution_choice`); other values change nothing.",
+        choices=(
+            *others,
+            *("guess_once", "guess_on_shape_change", "time_once", "time_on_shape_change"),
+        ),
+    )
+
+
 def _compiledir(config: Config) -> str:
     return str(config.cache_dir)
 
@@ -145,6 +165,20 @@ FLAGS: tuple[Flag, ...] = (
         choices=("fastest", "accurate"),
     ),
     Flag(
+        "convolution_choice",
+        "choice",
+        Computed(
+            _convolution_choice,
+            "`measured` where one of Theano's `dnn.conv.algo_fwd`, `dnn.conv.algo_bwd_data` and "
+            "`dnn.conv.algo_bwd_filter` is `time_once` or `time_on_shape_change`, else `model`",
+        ),
+        "How the fastest algorithm of a convolution is found: by a `model` of what each costs, or, "
+        "where that takes several for about as fast, `measured` by the first call with such sizes. "
+        "What was found is kept in `cache_dir`, for later runs; before that, two runs may round "
+        "differently.",
+        choices=("model", "measured"),
+    ),
+    Flag(
         "optimizer_excluding",
         "str",
         "",
@@ -190,5 +224,20 @@ FLAGS: tuple[Flag, ...] = (
         "path",
         Computed(_compiledir, "`cache_dir`"),
         "Theano's directory for compiled code; where it is set, `cache_dir` is `croton` in it.",
+    ),
+    _algorithm(
+        "dnn.conv.algo_fwd",
+        "small",
+        ("small", "none", "large", "fft", "fft_tiling", "winograd", "winograd_non_fused"),
+    ),
+    _algorithm(
+        "dnn.conv.algo_bwd_data",
+        "none",
+        ("none", "deterministic", "fft", "fft_tiling", "winograd", "winograd_non_fused"),
+    ),
+    _algorithm(
+        "dnn.conv.algo_bwd_filter",
+        "none",
+        ("none", "deterministic", "fft", "small", "winograd_non_fused", "fft_tiling"),
     ),
 )

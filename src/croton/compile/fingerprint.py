@@ -47,7 +47,7 @@ def fingerprint(
     leaves = Leaves()
     number: dict[Variable, int] = {}
     parts: list[Any] = [repr(settings), config.optimizer_excluding, config.optimizer_including]
-    parts.append(config.convolution)
+    parts.append((config.convolution, config.convolution_choice))
 
     def leaf(v: Variable) -> None:
         if v in number:

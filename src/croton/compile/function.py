@@ -34,6 +34,7 @@ from croton.tensor.type import TensorType
 # Rewriting, scheduling and code generation are not needed to write expressions.
 pipeline: Any = LazyModule("croton.compile.pipeline")
 loader: Any = LazyModule("croton.compile.kernels")
+measuring: Any = LazyModule("croton.compile.measuring")
 
 
 def function(
@@ -362,6 +363,7 @@ class _Definition:
             [_cell(s) for s in made.shared],
             made.constants,
             made.host,
+            answers=[measuring.answer_to(q) for q in made.program.questions],
             names=names,
             result=self.result,
             keys=self.keys,

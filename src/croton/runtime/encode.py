@@ -43,6 +43,8 @@ host         words of the instruction, function, inputs, outputs, then for each 
 view         buffer, source, offset, count, itemsize
 loop         index, count, words of this, of the body and of its ``next``
 next         index, count, stop (-1: none), words from the body's begin to here
+ask          target, when, function, place of what is remembered in the table words, number of
+             registers that it is about, these
 ===========  ===================================================================
 
 *tables* is: buffers, sizes, offset in the table words, buffer..., register...  A ``bind``
@@ -62,6 +64,7 @@ from croton.runtime._native import CODES
 from croton.runtime.program import (
     Allocate,
     Argument,
+    Ask,
     Check,
     Compute,
     Copy,
@@ -385,6 +388,8 @@ class _Encoder:
                 self._begin_loop(number, index, count)
             case Next(stop):
                 self._end_loop(number, stop)
+            case Ask(target, question, when, about):
+                self._ask(number, target, question, when, about)
 
     def _host(
         self,
@@ -393,7 +398,8 @@ class _Encoder:
         inputs: Sequence[tuple[int, tuple[int, ...]]],
         outputs: Sequence[tuple[int, tuple[int, ...]]],
     ) -> None:
-        words = [function, len(inputs), len(outputs)]
+        # What answers questions comes first.
+        words = [len(self.program.questions) + function, len(inputs), len(outputs)]
         for buffer, shape in inputs:
             kind = self._shape(buffer, self.program.buffers[self.buffer(buffer)].dtype, shape)
             words += [buffer, *kind, len(shape), *shape]
@@ -403,6 +409,18 @@ class _Encoder:
             kind = self._shape(buffer, self.program.buffers[buffer].dtype, shape)
             words += [buffer, *kind, len(shape), *registers]
         self._emit("host", number, len(words) + 2, *words)
+
+    def _ask(
+        self, number: int, target: int, question: int, when: int, about: Sequence[int]
+    ) -> None:
+        if not 0 <= question < len(self.program.questions):
+            raise ValueError(f"{self.program.name}: there is no question {question}")
+        registers = [self.register(r) for r in (when, *about)]
+        # An answer, whether there is one yet, and what it was about.
+        place = self.table_words
+        self.table_words += 2 + len(about)
+        words = (registers[0], question, place, len(about), *registers[1:])
+        self._emit("ask", number, self.write_register(target), *words)
 
     def _begin_loop(self, number: int, index: int, count: int) -> None:
         self.register(count)

@@ -50,6 +50,7 @@ def load(
     constants: Sequence[NDArray[Any]] = (),
     host_functions: Sequence[AnyCallable[..., Any]] = (),
     *,
+    answers: Sequence[AnyCallable[..., int]] = (),
     names: Sequence[str] | None = None,
     result: str | None = None,
     keys: Sequence[Any] = (),
@@ -62,7 +63,8 @@ def load(
 ) -> Callable:
     """A callable that runs ``program``.
 
-    ``shared``, ``constants`` and ``host_functions`` are what the program counts by position.
+    ``shared``, ``constants`` and ``host_functions`` are what the program counts by position;
+    ``answers`` answer its questions, given the numbers that these are about.
     ``names`` are the names of the function's inputs, where they are not those of the
     program's arguments.  A call returns as ``result`` says: ``"value"`` (the one output),
     ``"list"``, ``"dict"`` (by ``keys``) or ``"none"``; without it ``"value"`` for one output
@@ -98,6 +100,10 @@ def load(
     if f"result {result}" not in CODES:
         raise ValueError(f"{program.name}: a result cannot be {result!r}")
     _check_hosts(program, host_functions)
+    if len(answers) != len(program.questions):
+        raise ValueError(
+            f"{program.name}: {len(answers)} answers to {len(program.questions)} questions"
+        )
     return Callable(
         words=words,
         name=program.name,
@@ -107,7 +113,7 @@ def load(
             *(a.name for a in program.arguments if a.source == "shared"),
         ),
         defaults=tuple(defaults) or (None,) * count,
-        hosts=tuple(host_functions),
+        hosts=(*answers, *host_functions),
         constants=tuple(_as_stored(program, i, c) for i, c in enumerate(constants)),
         cells=tuple(shared),
         convert=convert,

@@ -190,7 +190,22 @@ class Next(NamedTuple):
     stop: int = -1
 
 
-Instruction = Compute | Allocate | Keep | Launch | Copy | Item | Check | Host | View | Loop | Next
+class Ask(NamedTuple):
+    """``registers[target]`` is the answer to question ``question`` about ``registers[about]``.
+
+    Unless ``registers[when]`` is 0: then nobody is asked, and it is 0.  Somebody outside of the
+    program answers; the same numbers as in the call before get the answer that they got then.
+    """
+
+    target: int
+    question: int
+    when: int
+    about: tuple[int, ...]
+
+
+Instruction = (
+    Compute | Allocate | Keep | Launch | Copy | Item | Check | Host | View | Loop | Next | Ask
+)
 
 
 class Output(NamedTuple):
@@ -231,6 +246,13 @@ class Error(NamedTuple):
     registers: tuple[int, ...] = ()
 
 
+class Question(NamedTuple):
+    """What an :class:`Ask` asks: a ``subject``, and what is known of it beforehand."""
+
+    subject: str
+    known: tuple[tuple[str, str | int | bool | None], ...]
+
+
 class Program(NamedTuple):
     """A compiled function without its code: see the module's text."""
 
@@ -244,3 +266,4 @@ class Program(NamedTuple):
     updates: tuple[Update, ...]
     kernels: tuple[str, ...]
     errors: tuple[Error, ...]
+    questions: tuple[Question, ...] = ()

@@ -9,6 +9,7 @@ from typing import Any
 from croton.runtime.program import (
     Allocate,
     Argument,
+    Ask,
     Buffer,
     Check,
     Compute,
@@ -23,11 +24,12 @@ from croton.runtime.program import (
     Next,
     Output,
     Program,
+    Question,
     Update,
     View,
 )
 
-_STAMP = b"croton program 5\n"
+_STAMP = b"croton program 6\n"
 _INSTRUCTIONS: dict[str, type[Instruction]] = {
     "compute": Compute,
     "allocate": Allocate,
@@ -40,6 +42,7 @@ _INSTRUCTIONS: dict[str, type[Instruction]] = {
     "view": View,
     "loop": Loop,
     "next": Next,
+    "ask": Ask,
 }
 _TAGS = {cls: tag for tag, cls in _INSTRUCTIONS.items()}
 
@@ -88,6 +91,12 @@ def _extent(value: Any) -> int | None:
     return None if value is None else _integer(value)
 
 
+def _known(value: Any) -> str | int | bool | None:
+    if value is None or type(value) in (bool, str):
+        return value  # type: ignore[no-any-return]
+    return _integer(value)
+
+
 def _many(reader: _Reader) -> _Reader:
     def read(value: Any) -> tuple[Any, ...]:
         if type(value) is not list:
@@ -131,6 +140,7 @@ _READERS: dict[str, _Reader] = {
     "view": _fields(View, _integer, _integer, _integer, _integer),
     "loop": _fields(Loop, _integer, _integer, _truth),
     "next": _fields(Next, _integer),
+    "ask": _fields(Ask, _integer, _integer, _integer, _INTEGERS),
 }
 
 
@@ -153,4 +163,5 @@ _PROGRAM = _fields(
     _many(_fields(Update, _integer, _integer, _text, _INTEGERS)),
     _many(_text),
     _many(_fields(Error, _text, _text, _INTEGERS)),
+    _many(_fields(Question, _text, _many(_fields(_pair, _text, _known)))),
 )

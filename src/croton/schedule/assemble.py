@@ -75,6 +75,7 @@ def schedule(
         tuple(changed),
         tuple(emission.kernels),
         tuple(emission.errors),
+        tuple(emission.registers.questions),
     )
     return Scheduled(
         program,

@@ -8,8 +8,10 @@ from typing import Any
 from croton.config import config
 from croton.graph.variable import Variable
 from croton.kernel.machine import Machine
+from croton.runtime.program import Question
 from croton.schedule.convolution import plan as convolution_plan
-from croton.schedule.convolution.names import along
+from croton.schedule.convolution.names import ANSWER, along
+from croton.schedule.convolution.names import sizes as size_names
 from croton.schedule.group import Group
 from croton.schedule.products import Factor, Tiled, amounts, factor
 from croton.schedule.sizes import ONE, ZERO, ShapeOf, Size, Sizes
@@ -127,20 +129,30 @@ def convolution_steps(
         width = 0
     if group.pool is not None:
         given |= pooling_names(pooled_value(group.pool), sizes)
+    options = {
+        "epilogue": not plain,
+        "accurate": config.convolution == "accurate",
+        "constant": filters is not None and fixed(filters.memory),
+        "settled": all(size.value is not None for size in given.values()),
+        "width": width,
+        "taps": given["k2"].value,
+        "outer": given["filters" if kind == "forward" else "channels"].value,
+    }
+    dtype = node.outputs[0].type.dtype
+    # A pooling makes other kernels than those that would be timed.
+    measured = config.convolution_choice == "measured" and group.pool is None
     plan = convolution_plan(
         kind,
-        node.outputs[0].type.dtype,
+        dtype,
         machine,
-        epilogue=not plain,
-        accurate=config.convolution == "accurate",
-        constant=filters is not None and fixed(filters.memory),
-        settled=all(size.value is not None for size in given.values()),
-        width=width,
-        taps=given["k2"].value,
-        outer=given["filters" if kind == "forward" else "channels"].value,
+        **options,
+        measured=measured,
         turned=group.order is not None and group.order.turned,
         backwards=group.order is not None and group.order.backwards,
         pooled=group.pool is not None,
     )
     amount = amounts(given, sizes)
+    question = Question("convolution", (("kind", kind), ("dtype", dtype), *options.items()))
+    about = [given[name] for name in size_names(kind)]
+    given[ANSWER] = sizes.answer(question, amount(plan.unsure), about)
     return Tiled(plan, amount, operands, node.op.parts[2])

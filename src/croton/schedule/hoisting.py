@@ -211,6 +211,8 @@ class _Hoisting:
             pure = False
         elif isinstance(i, p.Check):
             reads, pure = {i.condition}, False
+        elif isinstance(i, p.Ask):
+            reads, sets = {i.when, *i.about}, {i.target}
         elif isinstance(i, p.Loop):
             reads, sets, pure = {i.count}, {i.index}, False
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from croton.graph.variable import Variable
-from croton.runtime.program import Compute, Instruction, Item
+from croton.runtime.program import Ask, Compute, Instruction, Item, Question
 from croton.schedule.sizes import Atom, Size, Sizes
 
 
@@ -17,6 +17,7 @@ class Registers:
         self.constants: dict[int, int] = {}
         self._numbers: dict[int, int] = {}
         self.instructions: list[Instruction] = []
+        self.questions: list[Question] = []
 
     def new(self, count: int = 1) -> int:
         """The first of ``count`` new registers."""
@@ -36,6 +37,14 @@ class Registers:
         """A register with the result of an operation on registers."""
         target = self.new()
         self.instructions.append(Compute(operation, target, *args))
+        return target
+
+    def ask(self, question: Question, when: int, *about: int) -> int:
+        """A register with the answer to a question, or 0 where ``when`` is."""
+        if question not in self.questions:
+            self.questions.append(question)
+        target = self.new()
+        self.instructions.append(Ask(target, self.questions.index(question), when, about))
         return target
 
 
@@ -106,4 +115,7 @@ class SizeRegisters:
             target = r.new()
             r.instructions.append(Item(target, self._buffer(atom.what), r.number(0)))
             return target
-        return r.compute(atom.kind, *(self.of(a) for a in atom.args))
+        args = [self.of(a) for a in atom.args]
+        if atom.kind == "answer":
+            return r.ask(atom.what, *args)
+        return r.compute(atom.kind, *args)

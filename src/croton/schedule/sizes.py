@@ -20,6 +20,7 @@ import numpy as np
 from croton.graph.apply import Apply
 from croton.graph.variable import Constant, Variable
 from croton.kernel.nodes import Const, Expr, Op, Var
+from croton.runtime.program import Question
 from croton.tensor.elementwise import Elemwise
 from croton.tensor.shapes import MakeVector, Shape_i, shape_i
 from croton.tensor.type import TensorType
@@ -159,7 +160,8 @@ class Atom:
     """What a polynomial is made of.
 
     ``kind`` is ``"dimension"`` (``what`` is (variable, axis)), ``"value"``
-    (``what`` is a 0-d integer variable) or the name of an operation on ``args``.
+    (``what`` is a 0-d integer variable), ``"answer"`` (``what`` is a question; ``args`` are
+    whether it is asked, and what it is about) or the name of an operation on ``args``.
     """
 
     __slots__ = ("args", "kind", "what")
@@ -258,6 +260,13 @@ class Sizes:
     def opaque(self, name: str, *args: Size) -> Size:
         """The result of ``add``, ``sub`` or ``mul``, not multiplied out."""
         return self._atom((name, args), lambda: Atom(name, args=args))
+
+    def answer(self, question: Question, when: Size, about: Sequence[Size]) -> Size:
+        """The answer to ``question`` about sizes; 0 where ``when`` is."""
+        if when == ZERO:
+            return ZERO
+        args = (when, *about)
+        return self._atom(("answer", question, args), lambda: Atom("answer", question, args=args))
 
     def never_negative(self, size: Size) -> bool:
         """Whether ``size`` can be seen not to be negative."""

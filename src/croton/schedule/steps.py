@@ -33,12 +33,14 @@ class Plan(NamedTuple):
     """Steps that run one after the other.
 
     ``functions`` are the kernels; ``temporaries`` are memory of the plan's dtype, in elements.
+    Where ``unsure`` is 1, what is done hangs on the answer to a question, which its maker knows.
     """
 
     dtype: str
     functions: tuple[Function, ...]
     temporaries: tuple[tuple[str, Count], ...]
     steps: tuple[Step, ...]
+    unsure: Count = 0
 
     def renamed(
         self, names: Mapping[str, Count], buffers: Mapping[str, str], when: Count = 1

@@ -177,7 +177,7 @@ typedef struct {
     X(eq) X(ne) X(lt) X(le) X(and) X(or) X(not) X(select) X(ceildiv)
 #define OTHER_OPERATIONS(X) \
     X(temporary) X(output) X(keep) X(filled) X(bind) X(launch) X(copy) X(item) X(check) X(host) \
-    X(view) X(loop) X(next) X(end)
+    X(view) X(loop) X(next) X(ask) X(end)
 #define OPERATION_ENUM(name) OP_##name,
 enum { COMPUTE_OPERATIONS(OPERATION_ENUM) OTHER_OPERATIONS(OPERATION_ENUM) OPERATION_COUNT };
 #undef OPERATION_ENUM
@@ -296,6 +296,7 @@ int interpret(Frame *frame);
 extern _Thread_local Frame *innermost_frame;
 
 int host_call(Frame *frame, const int64_t *words);
+int host_ask(Frame *frame, const int64_t *words);
 
 /* ---- results.c ------------------------------------------------------------------ */
 

@@ -1,4 +1,4 @@
-/* The instruction that calls Python. */
+/* The instructions that call Python. */
 #include "croton.h"
 
 #include <string.h>
@@ -153,4 +153,38 @@ int host_call(Frame *frame, const int64_t *words)
 done:
     Py_DECREF(inputs);
     return status;
+}
+
+/* words: function, place of what is remembered, count, registers...  What is remembered is the
+ * answer, whether there is one, and the numbers that it is about. */
+int host_ask(Frame *frame, const int64_t *words)
+{
+    PyObject *function = PyTuple_GET_ITEM(frame->callable->hosts, words[0]);
+    int64_t *known = frame->words + words[1], count = words[2];
+    PyObject *about = PyTuple_New(count);
+    if (!about)
+        return -1;
+    known[1] = 0;
+    for (int64_t i = 0; i < count; i++) {
+        known[2 + i] = frame->registers[words[3 + i]];
+        PyObject *number = PyLong_FromLongLong(known[2 + i]);
+        if (!number) {
+            Py_DECREF(about);
+            return -1;
+        }
+        PyTuple_SET_ITEM(about, i, number);
+    }
+    frame->outer = innermost_frame;
+    innermost_frame = frame;
+    PyObject *answer = PyObject_CallObject(function, about);
+    innermost_frame = frame->outer;
+    Py_DECREF(about);
+    if (!answer)
+        return -1;
+    known[0] = PyLong_AsLongLong(answer);
+    Py_DECREF(answer);
+    if (known[0] == -1 && PyErr_Occurred())
+        return -1;
+    known[1] = 1;
+    return 0;
 }

@@ -320,6 +320,25 @@ static Stop walk(Frame *frame, Outcome *outcome)
             pc += again ? -pc[4] : 5;
             break;
         }
+        case OP_ask: { /* target, when, function, place, count, registers... */
+            const int64_t *known = frame->words + pc[4];
+            if (!registers[pc[2]]) {
+                TARGET = 0;
+            }
+            else {
+                bool same = known[1];
+                for (int64_t i = 0; same && i < pc[5]; i++)
+                    same = known[2 + i] == registers[pc[6 + i]];
+                if (UNLIKELY(!same)) {
+                    take_gil(frame);
+                    if (host_ask(frame, pc + 3) < 0)
+                        return RAISED;
+                }
+                TARGET = known[0];
+            }
+            pc += 6 + pc[5];
+            break;
+        }
         default: /* OP_end: the encoder writes nothing else */
             return GOES_ON;
         }

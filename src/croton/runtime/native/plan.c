@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { FORMAT = 3 };
+enum { FORMAT = 4 };
 
 typedef struct {
     const int64_t *next, *end;

@@ -10,6 +10,7 @@ Filters that are computed are contiguous: (k0, k1, k2, channels, groups * filter
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 #: Extents: of the batch, the groups and one group, the image ``x``, the filter ``k`` and ``y``.
@@ -26,12 +27,36 @@ PLACES = (
 #: How filters that are read lie in memory, in elements.
 FILTERS = ("w_start", "w_filter", "w_channel", "w_step0", "w_step1", "w_step2")
 
+#: The number of the algorithm that measurements found to be the fastest.
+ANSWER = "answer"
+
 KINDS: Mapping[str, tuple[str, str, str]] = {
     "forward": ("x", "w", "y"),
     "inputs": ("y", "w", "x"),
     "filters": ("x", "y", "w"),
 }
 """For each kind the buffers that are read, and the one that is computed."""
+
+
+def extent(name: str, given: Mapping[str, int]) -> int:
+    """The elements of ``"x"``, ``"y"`` or ``"w"``; of filters that are read, up to the last one."""
+    groups, channels, filters = (given[n] for n in ("groups", "channels", "filters"))
+    places = [given[f"{'k' if name == 'w' else name}{d}"] for d in range(3)]
+    if name != "w":
+        pixel = groups * (channels if name == "x" else filters)
+        return math.prod((given["batch"], *places, pixel))
+    if "w_start" not in given:
+        return math.prod((*places, channels, groups * filters))
+    ends = [*zip(places, along("w_step"), strict=True)]
+    ends += [(channels, "w_channel"), (groups * filters, "w_filter")]
+    if not all(n for n, _ in ends):
+        return 0
+    return 1 + given["w_start"] + sum(max(0, (n - 1) * given[step]) for n, step in ends)
+
+
+def sizes(kind: str) -> Sequence[str]:
+    """The names of the sizes of a convolution of ``kind``, in order."""
+    return (*EXTENTS, *PLACES, *(FILTERS if kind != "filters" else ()))
 
 
 def along(prefix: str) -> Sequence[str]:

@@ -17,7 +17,7 @@ from croton.schedule.convolution import (
     pointwise,
     winograd_filters,
 )
-from croton.schedule.convolution.choice import SHARED_LANES, conditions
+from croton.schedule.convolution.choice import SHARED_LANES, choose, is_narrow
 from croton.schedule.convolution.winograd.matrices import TAPS
 from croton.schedule.convolution.winograd.plan import steps as winograd_steps
 from croton.schedule.counts import Count
@@ -35,6 +35,8 @@ def plan(
     accurate: bool = False,
     constant: bool = False,
     settled: bool = False,
+    measured: bool = False,
+    only: str | None = None,
     width: int | None = None,
     taps: int | None = None,
     outer: int | None = None,
@@ -48,30 +50,31 @@ def plan(
     :mod:`croton.schedule.product.tile`): rows are its places, one after the other, or what
     :mod:`croton.schedule.convolution.filters_end` says, ``turned`` and ``backwards`` or not.
     ``accurate``: only by algorithms that add up the products of the definition.  ``constant``:
-    the filters are the same in every call.  ``settled``: all sizes are known.  ``width``: how many
-    channels and filters each group has (0: not as many of both), if that is known; ``taps``: how
-    many a filter has in its last dimension; ``outer``: how many channels the result has in each
-    group.  ``pooled``: the kernel is a pooling (:mod:`croton.schedule.convolution.region`, whose
-    ``SIZES`` are further names).
+    the filters are the same in every call.  ``settled``: all sizes are known.  ``measured``: where
+    the model of costs is not sure, the name ``ANSWER`` says which algorithm it is; ``only``: it is
+    this one.  ``width``: how many channels and filters each group has (0: not as many of both), if
+    that is known; ``taps``: how many a filter has in its last dimension; ``outer``: how many
+    channels the result has in each group.  ``pooled``: the kernel is a pooling
+    (:mod:`croton.schedule.convolution.region`, whose ``SIZES`` are further names).
     """
     t = tiling(dtype, machine)
-    narrow = outer is None or 0 < outer % t.panel <= t.lanes
-    when = conditions(
+    choice = choose(
         kind,
         dtype,
         machine,
         epilogue=epilogue,
         accurate=accurate,
         constant=constant,
-        narrow=narrow,
+        outer=outer,
         settled=settled,
+        measured=measured,
         widths=[n for n in SHARED_LANES if n <= t.lanes // 2 and width in (None, n)],
         pooled=pooled,
     )
+    when = choice.when if only is None else {only: 1}
     if kind == "filters" and epilogue:
-        return filters_end.plan(
-            machine, dtype, _sums(when, machine, dtype, taps), turned, backwards
-        )
+        end = filters_end.plan(machine, dtype, _sums(when, machine, dtype, taps), turned, backwards)
+        return end._replace(unsure=choice.unsure)
     plans: dict[str, Plan] = {}
     for name, condition in when.items():
         if condition == 0:
@@ -99,9 +102,16 @@ def plan(
             reach = 6 if name == "winograd6" else 4
             known = taps if taps in TAPS[reach] else None
             plans[name] = winograd_steps(
-                kind, t, epilogue, condition, reach=reach, taps=known, narrow=narrow, pooled=pooled
+                kind,
+                t,
+                epilogue,
+                condition,
+                reach=reach,
+                taps=known,
+                narrow=is_narrow(t, outer),
+                pooled=pooled,
             )
-    return _together(plans)
+    return _together(plans)._replace(unsure=choice.unsure)
 
 
 def _sums(
