@@ -9,6 +9,8 @@ from croton.schedule.counts import Count, count
 from croton.schedule.product import tile
 from croton.schedule.product.tiling import ITEMSIZE
 
+#: Bytes of a line of a cache.
+LINE_BYTES = 64
 #: Products of two numbers that make an item.
 WORK = 1 << 20
 #: Products that are worth a thread of their own.
@@ -129,10 +131,15 @@ def _channels(t: Tiling, source: str) -> Count:
 
 
 def far(t: Tiling) -> Count:
-    """Whether an image and its result are too large for the last cache."""
+    """Whether an image and its result are too large for the last cache, or for its half.
+
+    The half counts where a vector is less than a line: nothing is stored past the caches then,
+    and to fetch lines ahead pays as soon as others have a part of that cache.
+    """
     places = [mul(f"{name}0", f"{name}1", f"{name}2") for name in "xy"]
     size = mul("batch", all_channels(t), t.itemsize, count("add", *places))
-    return count("lt", t.last, size)
+    whole = t.lanes * t.itemsize >= LINE_BYTES
+    return count("lt", t.last if whole else t.last // 2, size)
 
 
 def mul(*factors: Count) -> Count:

@@ -38,7 +38,7 @@ from croton.schedule.convolution.depthwise.block import (
     Window,
     block,
 )
-from croton.schedule.convolution.depthwise.choice import Tiling, family
+from croton.schedule.convolution.depthwise.choice import LINE_BYTES, Tiling, family
 from croton.schedule.convolution.depthwise.dimensions import (
     FIRST,
     HIGH,
@@ -93,9 +93,6 @@ SOURCE, FILTER, RESULT = Var("source_line"), Var("filter_line"), Var("result_lin
 #: Of the class of places along the last dimension: how many taps, the first one, and what it
 #: reads for the first place.
 TAPS2, TAP2, ORIGIN2 = Var("taps2"), Var("first_tap2"), Var("origin2")
-
-#: Bytes of a line of the caches.
-LINE_BYTES = 64
 
 #: Where a block begins: given its place, what that reads, its first tap and its taps.
 Starts = Callable[[Expr, Expr, Expr, Taps | Window], Start]
