@@ -127,7 +127,7 @@ def test_an_answer_decides_where_the_model_is_not_sure(kind):
     machine = MACHINES["middle"]
     given = {"epilogue": False, "accurate": False, "constant": True, "settled": True}
     unsure = 0
-    for channels, filters, size in itertools.product((1, 3, 8, 32, 100), (2, 16, 70), (7, 20)):
+    for channels, filters, size in itertools.product((1, 8, 32), (2, 70), (7, 20)):
         names = square(2, channels, size, filters, 3, pad=1)
         options = given | {"outer": filters if kind == "forward" else channels}
         found = choose(kind, "float32", machine, measured=True, widths=[], **options)
@@ -146,4 +146,4 @@ def test_an_answer_decides_where_the_model_is_not_sure(kind):
             answered = names | {"answer": number}
             (taken,) = (n for n, when in found.when.items() if evaluate(when, answered))
             assert taken == (name if len(near) > 1 and name in near else best)
-    assert 0 < unsure < 30
+    assert 0 < unsure < 12
