@@ -121,8 +121,11 @@ def _outputs(assembly: Assembly, borrowed: Sequence[bool]) -> list[p.Output]:
     for v, borrow in zip(assembly.outputs, borrowed, strict=True):
         number = assembly.memory_number(v)
         shape = assembly.shape_registers(v)
-        own = buffers[number].kind in ("output", "argument")
-        if number in given or number in in_place or not own or v not in assembly.number:
+        argument = buffers[number].kind == "argument"
+        # A view of what is handed out is handed out as well; a call copies the second one.
+        own = argument or buffers[assembly.emission.whole(number)].kind == "output"
+        again = number in given or number in in_place
+        if again or not own or (argument and v not in assembly.number):
             number = assembly.copy(number, v)
         given.add(number)
         found.append(p.Output(number, v.type.dtype, shape, borrow))  # type: ignore[attr-defined]

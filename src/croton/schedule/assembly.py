@@ -23,7 +23,7 @@ from croton.schedule.pooling import pool_convolutions
 from croton.schedule.products import Tiled, product_steps
 from croton.schedule.registers import SizeRegisters
 from croton.schedule.scatter import scatter_kernel
-from croton.schedule.sizes import ZERO, Size, Sizes, product
+from croton.schedule.sizes import ZERO, ShapeOf, Size, Sizes, product
 from croton.schedule.storage import Storage, order_groups
 from croton.schedule.terminals import Chunks
 from croton.schedule.transpositions import only_transposes, transposition_steps
@@ -54,7 +54,6 @@ class Assembly:
         self.emission = emission
         self.registers = emission.registers
         self.emitters = emitters
-        self.hands_out = hands_out
         self.outputs = list(outputs)
         self.updates = list(updates)
         self.number: dict[Any, int] = {}  # memory key -> buffer
@@ -74,6 +73,8 @@ class Assembly:
         merge_groups(self.grouping)
         pool_convolutions(self.grouping, emission.machine, self.wanted)
         self.storage = Storage(self.grouping, self.wanted)
+        #: What is handed out, or has parts that are.
+        self.results = {self.storage.root(v) for v in self.wanted} if hands_out else set()
         self.pending = list(checks)
         self.size = SizeRegisters(self.registers, self.sizes, self._dimension, self._buffer_of)
         self.raw = SizeRegisters(self.registers, raw, self._dimension, self._buffer_of)
@@ -120,11 +121,25 @@ class Assembly:
     def memory_number(self, v: Variable) -> int:
         """The buffer in which ``v`` lies."""
         key = self.storage.memory(v)
-        if key is None or key not in self.number:
+        if key is None or (key not in self.number and key not in self.grouping.parts):
             if isinstance(v, Constant):
                 self._bind_constant(v)
                 return self.number[v]
             raise KeyError(f"{v} is not in memory")
+        return self.number_of(key)
+
+    def number_of(self, key: Any) -> int:
+        """The buffer of a key of memory; a part of other memory becomes a view of it."""
+        if key not in self.number and key in self.grouping.parts:
+            whole = self.grouping.parts[key]
+            node: Any = key.owner
+            first = node.op.first_row(node, [ShapeOf(whole)])
+            row = product(self.sizes.shape(whole)[1:])
+            number = Size.of(first) if isinstance(first, int) else self.sizes.of(first)
+            view = self.emission.buffer("view", key.type.dtype)
+            offset, count = self.size.of(number * row), self.size.of(product(self.sizes.shape(key)))
+            self.emission.emit(p.View(view, self.memory_number(whole), offset, count))
+            self.number[key] = view
         return self.number[key]
 
     def shape_registers(self, v: Variable) -> tuple[int, ...]:
@@ -133,7 +148,7 @@ class Assembly:
 
     def is_result(self, v: Variable) -> bool:
         """Whether ``v`` is handed out."""
-        return self.hands_out and any(v is w for w in self.wanted)
+        return v in self.results
 
     def copy(self, source: int, v: Variable) -> int:
         """A copy of buffer ``source``, which holds ``v``, to be handed out."""
@@ -168,7 +183,7 @@ class Assembly:
 
     def _buffer_of(self, v: Variable) -> int:
         key = self.storage.memory(v)
-        return self.number[v if key is None else key]
+        return self.number_of(v if key is None else key)
 
     # Checks.
 
@@ -201,7 +216,7 @@ class Assembly:
                     continue
                 atom = sizes.atoms[factor]
                 if atom.kind == "value":
-                    held = self.storage.memory(atom.what)
+                    held = self.storage.root(atom.what)
                     if held not in self.number and atom.what not in self.number:
                         return True
                 elif atom.kind == "dimension":
@@ -258,7 +273,7 @@ class Assembly:
     def _launch(self, plan: Plan) -> None:
         launch = p.Launch(
             self.emission.kernel(plan.function),
-            tuple(self.number[k] for k in plan.keys),
+            tuple(self.number_of(k) for k in plan.keys),
             tuple(self.size.of(s) for s in plan.sizes),
             self.size.of(plan.items),
             self.size.of(plan.grain),
@@ -280,12 +295,12 @@ class Assembly:
         make = product_steps if group.kind == "product" else convolution_steps
         tiled = make(
             group, self.sizes, self.storage.memory, self.emission.machine, plain,
-            lambda key: self.emission.fixed(self.number[key]) is not None,
+            lambda key: self.emission.fixed(self.number_of(key)) is not None,
         )  # fmt: skip
         for v in stored:
             self._allocate(v)
         reached: p.Launch | None = None
-        bound = {name: self.number[key] for name, key in tiled.operands.items()}
+        bound = {name: self.number_of(key) for name, key in tiled.operands.items()}
         bound["epilogue"] = -1
         if plain:
             bound[tiled.result] = self.number[group.members[0]]
@@ -298,7 +313,7 @@ class Assembly:
             one = self.registers.number(1)
             callee = p.Launch(
                 self.emission.kernel(function),
-                tuple(self.number[k] for k in keys),
+                tuple(self.number_of(k) for k in keys),
                 tuple(self.size.of(s) for s in used),
                 one,
                 one,
@@ -311,7 +326,7 @@ class Assembly:
         for v in self._stored_members(group):
             self._allocate(v)
             tiled = transposition_steps(v, self.sizes, self.storage.memory, self.emission.machine)
-            bound = {name: self.number[key] for name, key in tiled.operands.items()}
+            bound = {name: self.number_of(key) for name, key in tiled.operands.items()}
             bound[tiled.result] = self.number[v]
             self._launch_steps(tiled, bound, None)
 

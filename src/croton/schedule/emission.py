@@ -74,6 +74,13 @@ class Emission:
         """Whether buffer ``number`` comes from outside."""
         return self.buffers[number].kind == "argument"
 
+    def whole(self, number: int) -> int:
+        """The buffer that the view ``number`` is a part of; others are themselves."""
+        sources = {i.buffer: i.source for i in self.instructions if isinstance(i, p.View)}
+        while number in sources:
+            number = sources[number]
+        return number
+
     def fixed(self, number: int) -> tuple[int, ...] | None:
         """Of what is the same in many calls the shared variables that it is; else None."""
         for a in self.arguments:

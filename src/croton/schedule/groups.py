@@ -14,13 +14,15 @@ from croton.graph.variable import Constant, Variable
 from croton.schedule.depth import stages
 from croton.schedule.group import TILED, Alignment, Group
 from croton.schedule.orders import makes_filters, orders, turned
+from croton.schedule.reading import need_sizes
 from croton.schedule.scan import is_native
-from croton.schedule.sizes import ONE, ShapeOf, Size, Sizes
+from croton.schedule.sizes import ONE, Size, Sizes
 from croton.schedule.views import (
     aligned_inputs,
     free_inputs,
     is_elsewhere,
     is_free,
+    is_leading_part,
     is_whole_range,
     moved_inputs,
     promised,
@@ -49,6 +51,8 @@ class Grouping:
         self.groups: list[Group] = []
         self.home: dict[Variable, Group] = {}
         self.forced: set[Variable] = set()
+        #: Rows of what lies in memory, which lie there as they must, and what they are of.
+        self.parts: dict[Variable, Variable] = {}
         self._readers: dict[Variable, list[Group]] = {}
         self._read = frozenset(read)
         wanted = [*outputs, *read]
@@ -70,29 +74,7 @@ class Grouping:
             self._stage = self._stages.get(node.outputs[0], 0)
             self._place(node)
         if read:
-            self._need_sizes()
-
-    def _need_sizes(self) -> None:
-        """Groups whose sizes are read from memory come behind the groups that compute these."""
-        for group in self.groups:
-            seen: set[Variable] = set()
-            stack = [*group.members, *group.terminals]
-            while stack:
-                v = stack.pop()
-                if v in seen or not isinstance(v.type, TensorType):
-                    continue
-                seen.add(v)
-                known = list(self.sizes.shape(v))
-                node = v.owner
-                if node is not None and hasattr(node.op, "scalars"):
-                    shapes = [ShapeOf(u) for u in node.inputs]
-                    known += [self.sizes.of(u) for u in node.op.scalars(node, shapes)]
-                for value in self.sizes.values_in(known):
-                    home = self.home.get(value)
-                    if home is not None and home is not group:
-                        group.needs.add(home)
-                if node is not None and (v in group.members or v not in self.home):
-                    stack.extend(node.inputs)
+            need_sizes(self.groups, self.home, sizes)
 
     # Values that must be in memory whatever reads them.
 
@@ -175,7 +157,7 @@ class Grouping:
             if v in self.forced:
                 if v in self._turned:
                     self._begin(v).alone = True
-                else:
+                elif not self._is_part(node):
                     self._place_pointwise(v)
         elif isinstance(node.op, PoolingOp) and node.op.runs:
             self._serial_group(v)
@@ -184,6 +166,23 @@ class Grouping:
 
     def _is_memory(self, v: Variable) -> bool:
         return v.owner is None or v in self.forced
+
+    def _is_part(self, node: Apply) -> bool:
+        """Whether the node gives rows of what lies in memory in any case; notes it if so."""
+        if not is_leading_part(node):
+            return False
+        v, (x, *_) = node.outputs[0], node.inputs
+        if x.owner is None:
+            there = not isinstance(x, Constant)
+        elif x in self.forced:
+            there = not self.sizes.is_host(x)
+        else:
+            tiled = self.is_tiled(x.owner)
+            there = tiled or self._loop(x.owner) in (None, "scan", "scatter")
+        if there or x in self.parts or (x.owner is not None and self._is_part(x.owner)):
+            self.parts[v] = x
+            return True
+        return False
 
     def _new(self, kind: str, domain: Sequence[Size], members: Sequence[Variable]) -> Group:
         group = Group(len(self.groups), kind, domain)

@@ -40,8 +40,8 @@ def plan_in_place(
         for leaf in _leaves(group, storage):
             readers.setdefault(leaf, []).append(k)
     place = {g: k for k, g in enumerate(order)}
-    outside = {storage.memory(v) for v in outputs}
-    sources = {storage.memory(v) for _, v in updates}
+    outside = {storage.root(v) for v in outputs}
+    sources = {storage.root(v) for _, v in updates}
     counts: dict[Variable, int] = {}
     for _, v in updates:
         counts[v] = counts.get(v, 0) + 1
@@ -82,7 +82,7 @@ def plan_reuse(
     for k, group in enumerate(order):
         for leaf in _leaves(group, storage):
             last[leaf] = k
-    taken = {storage.memory(v) for v in held} | set(targets)
+    taken = {storage.root(v) for v in held} | set(targets)
     place = {v: k for k, node in enumerate(grouping.order) for v in node.outputs}
     found: dict[Variable, Variable] = {}
     for k, group in enumerate(order):
@@ -137,7 +137,7 @@ def _may_fail(group: Group, storage: Storage) -> bool:
         seen.add(v)
         if isinstance(v.owner.op, AdvancedSubtensor | AdvancedIncSubtensor):
             return True
-        stack += [u for u in v.owner.inputs if storage.memory(u) is None or (u in group.members)]
+        stack += [u for u in v.owner.inputs if storage.root(u) is None or (u in group.members)]
     return False
 
 
@@ -154,7 +154,7 @@ def _leaves(group: Group, storage: Storage) -> set[Any]:
         if v in seen:
             continue
         seen.add(v)
-        memory = None if v in members else storage.memory(v)
+        memory = None if v in members else storage.root(v)
         if memory is not None:
             found.add(memory)
         elif v.owner is not None:
@@ -174,7 +174,7 @@ def _reads_aligned(
         return False
     if group.kind in TILED:
         node = group.members[0].owner
-        if any(storage.memory(operand) is s for operand in grouping.operands(node)):
+        if any(storage.root(operand) is s for operand in grouping.operands(node)):
             return False
     own = tuple(range(group.rank))
     members = set(group.members)
@@ -195,9 +195,9 @@ def _reads_aligned(
         if u is s:
             # Read directly by a member, at the member's own index.
             continue
-        if storage.memory(u) is s:
+        if storage.root(u) is s:
             return False
-        if u.owner is None or storage.memory(u) is not None:
+        if u.owner is None or storage.root(u) is not None:
             continue
         if any(w is s for w in u.owner.inputs) and not grouping.sizes.is_host(u):
             if not _is_elementwise(u):
@@ -213,9 +213,9 @@ def _reaches(u: Variable, s: Variable, storage: Storage) -> bool:
     stack = [u]
     while stack:
         v = stack.pop()
-        if v is s or storage.memory(v) is s:
+        if v is s or storage.root(v) is s:
             return True
-        if v not in seen and v.owner is not None and storage.memory(v) is None:
+        if v not in seen and v.owner is not None and storage.root(v) is None:
             seen.add(v)
             stack.extend(v.owner.inputs)
     return False

@@ -40,8 +40,9 @@ class Storage:
 
     def _need(self, v: Variable) -> None:
         if v.owner is not None and not (self.sizes.is_host(v) and v not in self.grouping.home):
-            if isinstance(v.owner.op, Reshape) and v not in self.grouping.home:
-                self._need(v.owner.inputs[0])
+            source = self._source(v)
+            if source is not None:
+                self._need(source)
                 return
             self.stored.add(v)
 
@@ -63,8 +64,24 @@ class Storage:
         if owner is None:
             known = isinstance(v, Constant) and constant_scalar(v) is not None
             return None if known and v not in self.grouping.forced else v
-        if isinstance(owner.op, Reshape) and v not in self.grouping.home:
-            return self.memory(owner.inputs[0])
+        if v in self.grouping.parts:
+            return v
+        source = self._source(v)
+        return None if source is None else self.memory(source)
+
+    def root(self, v: Variable) -> Any:
+        """The key of the memory that ``v`` lies in or is a part of; None as for ``memory``."""
+        key = self.memory(v)
+        while key in self.grouping.parts:
+            key = self.memory(self.grouping.parts[key])
+        return key
+
+    def _source(self, v: Variable) -> Variable | None:
+        """What ``v`` is only another view of: its memory in another shape, or some of its rows."""
+        if v.owner is None or v in self.grouping.home:
+            return None
+        if v in self.grouping.parts or isinstance(v.owner.op, Reshape):
+            return v.owner.inputs[0]
         return None
 
     def _walk(self, group: Group) -> None:
@@ -92,8 +109,9 @@ class Storage:
                     continue
                 home = self.grouping.home.get(u)
                 if home is None:
-                    if isinstance(u.owner.op, Reshape):
-                        self._need(u.owner.inputs[0])
+                    source = self._source(u)
+                    if source is not None:
+                        self._need(source)
                     elif not self.sizes.is_host(u):
                         stack.append(u)
                     continue

@@ -89,6 +89,11 @@ def reversed_axes(op: Op) -> tuple[int, ...] | None:
     return tuple(d for d, e in enumerate(entries) if e == _BACKWARDS)
 
 
+def is_leading_part(node: Any) -> bool:
+    """Whether the node selects whole rows, which lie side by side in the memory of its input."""
+    return isinstance(node.op, Subtensor) and node.inputs[0].type.ndim > 0 and node.op.is_leading
+
+
 def moved_inputs(node: Any) -> list[Variable]:
     """The inputs of which ``node`` reads elements at other places than its result's own."""
     op = node.op

@@ -83,7 +83,7 @@ int memory_prepare(void);
 extern PyTypeObject Buffer_Type;
 PyObject *buffer_new(Block *block); /* takes over the caller's hold, also on failure */
 PyObject *array_new(int type, int ndim, const npy_intp *shape, size_t bytes);
-PyObject *array_of_block(int type, int ndim, const npy_intp *shape, Block *block);
+PyObject *array_in_block(int type, int ndim, const npy_intp *shape, Block *block, char *data);
 
 PyArrayObject *laid_out(PyArrayObject *array, int type, int flags);
 

@@ -280,10 +280,9 @@ PyObject *buffer_new(Block *block)
     return (PyObject *)self;
 }
 
-/* A C-contiguous array on the block, whose hold it takes over, also on failure. */
-PyObject *array_of_block(int type, int ndim, const npy_intp *shape, Block *block)
+/* A C-contiguous array at `data` in the block, whose hold it takes over, also on failure. */
+PyObject *array_in_block(int type, int ndim, const npy_intp *shape, Block *block, char *data)
 {
-    char *data = block->data;
     PyObject *base = buffer_new(block);
     if (!base)
         return NULL;
@@ -309,7 +308,7 @@ PyObject *array_new(int type, int ndim, const npy_intp *shape, size_t bytes)
     Block *block = block_take(bytes);
     if (!block)
         return PyErr_NoMemory();
-    return array_of_block(type, ndim, shape, block);
+    return array_in_block(type, ndim, shape, block, block->data);
 }
 
 /* A new reference to `array`, or to a copy, as a plain ndarray of the type number `type` (which

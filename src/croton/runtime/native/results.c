@@ -40,6 +40,19 @@ static PyObject *taken_from_host(Frame *frame, int64_t place, int ndim, const np
     return (PyObject *)array;
 }
 
+/* The output in whose memory a view lies, if it takes up most of that; else NULL. */
+static Block **output_around(Frame *frame, const char *data, int64_t bytes)
+{
+    const Plan *plan = &frame->callable->plan;
+    for (int64_t i = 0; i < plan->outputs_held; i++) {
+        const Block *block = frame->outputs[i];
+        if (block && data >= block->data && data + bytes <= block->data + block->capacity &&
+            (size_t)bytes >= block->capacity / 2)
+            return &frame->outputs[i];
+    }
+    return NULL;
+}
+
 /* An array with a buffer's content that belongs to nobody else. */
 static PyObject *own_array(Frame *frame, int64_t buffer, int type, int ndim,
                            const npy_intp *shape, int64_t bytes)
@@ -48,7 +61,15 @@ static PyObject *own_array(Frame *frame, int64_t buffer, int type, int ndim,
     if (plan->kind == KIND_OUTPUT && frame->outputs[plan->place]) {
         Block *block = frame->outputs[plan->place];
         frame->outputs[plan->place] = NULL; /* a second result on it gets a copy */
-        return array_of_block(type, ndim, shape, block);
+        return array_in_block(type, ndim, shape, block, block->data);
+    }
+    if (plan->kind == KIND_VIEW) {
+        Block **around = output_around(frame, frame->buffers[buffer], bytes);
+        if (around) {
+            Block *block = *around;
+            *around = NULL;
+            return array_in_block(type, ndim, shape, block, frame->buffers[buffer]);
+        }
     }
     if (plan->kind == KIND_HOSTED) {
         PyObject *array = taken_from_host(frame, plan->place, ndim, shape);

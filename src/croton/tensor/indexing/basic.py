@@ -180,6 +180,18 @@ class Subtensor(Op):
                 place.append(build.add(move, ctx.scalar(first)))
         return inputs[0](*place)  # type: ignore[no-any-return]
 
+    @property
+    def is_leading(self) -> bool:
+        """Whether it selects whole rows that follow each other, or one."""
+        first, *rest = self.entries or (Slice(None, None, None),)
+        if any(e != Slice(None, None, None) for e in rest):
+            return False
+        return not isinstance(first, Slice) or first.step in (None, 1)
+
+    def first_row(self, node: Apply, shapes: Sequence[Any]) -> Any:
+        """The number of the first row that is selected, an int or a scalar."""
+        return _Region(self.entries, node.inputs[1:], shapes[0]).first[0]
+
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Positions are not connected."""
         return [[True]] + [[False]] * (len(node.inputs) - 1)
