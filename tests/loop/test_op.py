@@ -138,6 +138,8 @@ def test_equal_steps_are_one():
     assert Scan(step(2), layout) != Scan(step(2), layout._replace(backwards=True))
     x, y = T.dscalars("x y")
     assert Inner([x, y], [2 * x + y]) != Inner([y, x], [2 * x + y])
+    op = Scan(step(2), layout)
+    assert (op.inputs, op.outputs) == (list(op.inner.inputs), list(op.inner.outputs))
     again = pickle.loads(pickle.dumps(Scan(step(2), layout)))
     assert again == Scan(step(2), layout) and hash(again) == hash(Scan(step(2), layout))
     n, xs, start = T.lscalar(), T.dvector(), T.dvector()

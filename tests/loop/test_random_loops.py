@@ -200,7 +200,7 @@ def _check(loop: Loop, seed: int) -> None:
         np.testing.assert_allclose(got[-1], total, rtol=1e-7, atol=1e-9)
 
 
-@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(loops(), st.integers(0, 1000))
 def test_loops_agree_with_their_steps(loop, seed):
     _check(loop, seed)

@@ -69,6 +69,16 @@ class Scan(Op):
         self.for_gradient = for_gradient
         self.lazy = lazy
 
+    @property
+    def inputs(self) -> list[Any]:
+        """The step's inputs (Theano's name for them)."""
+        return list(self.inner.inputs)
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The step's outputs (Theano's name for them)."""
+        return list(self.inner.outputs)
+
     def make_node(self, *inputs: Any) -> Apply:
         """Inputs whose rows have the types of the step's inputs."""
         if len(inputs) != self.layout.n_inputs:
