@@ -17,6 +17,7 @@ from croton.kernel.nodes import (
     Let,
     Load,
     Local,
+    Prefetch,
     Stmt,
     Store,
     Var,
@@ -401,6 +402,8 @@ class Direct:
             else add(_AT, index(i))
             for i in range(height)
         ]
+        # Places of a panel that is one line of the caches wide are in lines far from each other.
+        asks = [Prefetch(target, line, write=True) for line in lines] if t.few else []
         return (
             Let(aside, missing),
             Let(adds, op("and", _ADDS, op("not", aside))),
@@ -413,6 +416,7 @@ class Direct:
                 )
                 for i, (line, row) in enumerate(zip(lines, rows, strict=True))
             ),
+            *asks,
             # From place to place the first tap and the last one fall, or stay the same.
             Let(low, op("maximum", _TAP0, Load(self.lowest, last))),
             Let(high, op("minimum", _TAP1, Load(self.highest, _AT))),
