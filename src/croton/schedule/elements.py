@@ -165,7 +165,9 @@ class Elements:
         terms = []
         for size, i in zip(reversed(shape), reversed(index), strict=True):
             if size != ONE:
-                terms.append(build.mul(i, self.arguments.size(stride)))
+                # A stride that is not needed is no argument: more kernels are alike.
+                if not (isinstance(i, Const) and i.value == 0):
+                    terms.append(build.mul(i, self.arguments.size(stride)))
                 stride = stride * size
         for term in reversed(terms):
             total = build.add(total, term)

@@ -70,7 +70,7 @@ def epilogue_kernel(
         count = group.rank - 1 if group.order is None else group.order.rows
         # Rows are places in the images, or in filters, one after the other.
         places = [Var(f"place{d}") for d in range(count)]
-        extents = [arguments.size(s) for s in group.domain[:count]]
+        extents = [arguments.size(s) for s in group.domain[1:count]]
         axes = [*places]
         if places:
             first, following = _decode(places, extents), _next(places, extents)
@@ -221,22 +221,25 @@ def stores(
 
 
 def _decode(places: Sequence[Var], extents: Sequence[Expr]) -> list[Stmt]:
-    """Declare the index of the first row along each dimension but the last."""
+    """Declare the index of the first row along each dimension but the last.
+
+    ``extents`` are those of all ``places`` but the first.
+    """
     found: list[Stmt] = []
     rest: Expr = Var("lo")
     for d in range(len(places) - 1, 0, -1):
         quotient = Var(f"{places[d].name}_rest")
-        found.append(Let(quotient, build.op("floordiv", rest, extents[d])))
-        found.append(Local(places[d], build.sub(rest, build.mul(quotient, extents[d]))))
+        found.append(Let(quotient, build.op("floordiv", rest, extents[d - 1])))
+        found.append(Local(places[d], build.sub(rest, build.mul(quotient, extents[d - 1]))))
         rest = quotient
     return [*found, Local(places[0], rest)]
 
 
 def _next(places: Sequence[Var], extents: Sequence[Expr]) -> list[Stmt]:
-    """Go to the index of the row that follows."""
+    """Go to the index of the row that follows; ``extents`` as for :func:`_decode`."""
     one, zero = build.index(1), build.index(0)
     step: list[Stmt] = [Assign(places[0], build.add(places[0], one))]
-    for place, extent in zip(places[1:], extents[1:], strict=True):
+    for place, extent in zip(places[1:], extents, strict=True):
         over: list[Stmt] = [Assign(place, zero), *step]
         step = [
             Assign(place, build.add(place, one)),
