@@ -389,11 +389,60 @@ def pooling(y, **how):
     return pool_2d(y, **{"ws": (2, 2), "ignore_border": True} | how)
 
 
-NOT_POOLED = {
+STORED = {
     "handed out": lambda x, y: [y, pooling(y)],
-    "read by others": lambda x, y: [T.exp(y).sum(), pooling(y)],
-    "read after a function": lambda x, y: pooling(T.nnet.relu(y)) + T.nnet.relu(y).mean(),
+    "read by others": lambda x, y: [T.exp(y).sum(), pooling(y, mode="sum")],
+    "read after a function": lambda x, y: [pooling(T.tanh(y)), T.tanh(y).mean()],
+    "before and after": lambda x, y: [T.nnet.relu(y), y, pooling(T.nnet.relu(y))],
     "two poolings": lambda x, y: [pooling(y), pooling(y, ws=(3, 3))],
+    "left out at the end": lambda x, y: [y, pooling(y, ws=(1, 2), stride=(2, 4))],
+    "beyond the end": lambda x, y: [y.sum(axis=3), pooling(y, ignore_border=False)],
+    "direct": lambda x, y: [
+        v := convolved(x, filters(70, 3, 4, 2)),
+        pooling(v, ws=(2, 3), stride=(3, 5)),
+    ],
+    "strided": lambda x, y: [
+        v := T.nnet.relu(convolved(x, filters(16, 3, 3, 3), subsample=(2, 2))),
+        T.tanh(pooling(v, ignore_border=False)),
+    ],
+}
+
+
+@pytest.mark.parametrize("case", STORED)
+@pytest.mark.parametrize("shape", [(2, 3, 21, 26), (1, 3, 9, 280)], ids=str)
+def test_where_others_read_the_result(case, shape):
+    x = images("float64", (None, 3, None, None))
+    outputs = STORED[case](x, convolved(x, filters(16, 3, 3, 3)))
+    agrees([x], outputs, [np.random.default_rng(9).normal(size=shape)])
+
+
+def test_what_is_stored_over_what_it_reads():
+    x, r = images("float64", (None, 3, None, None)), images("float64")
+    y = convolved(r, filters(16, 16, 1, 1))
+    y = y + convolved(x, filters(16, 3, 3, 3), border_mode="half")
+    values = [np.random.default_rng(k).normal(size=(2, c, 13, 14)) for k, c in enumerate((3, 16))]
+    agrees([x, r], [T.tanh(y).sum(axis=0), pooling(T.tanh(y))], values)
+    state = croton.shared(values[1])
+    y = convolved(x, filters(16, 3, 3, 3), border_mode="half") + state
+    f = croton.function([x], pooling(y, mode="sum"), updates=[(state, y)])
+    want, new = evaluate([pooling(y, mode="sum"), y], {x: values[0]})
+    assert is_pooled(f) == [True]
+    np.testing.assert_allclose(f(values[0]), want, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(state.get_value(), new, rtol=1e-10, atol=1e-12)
+
+
+NOT_POOLED = {
+    "overlapping and read": lambda x, y: [
+        v := convolved(x, filters(16, 3, 4, 4)),
+        pooling(v, ws=(3, 3), stride=(2, 2)),
+    ],
+    "padded and read": lambda x, y: [
+        v := convolved(x, filters(16, 3, 4, 4)),
+        pooling(v, pad=(1, 1)),
+    ],
+    "far apart": lambda x, y: [y, pooling(y, stride=(9, 2))],
+    "all are needed first": lambda x, y: pooling(T.tanh(y)) + T.tanh(y).mean(),
+    "pooled places of it": lambda x, y: pooling(y) * y[:, :, : y.shape[2] // 2, : y.shape[3] // 2],
     "overlapping tiles": lambda x, y: pooling(y, ws=(3, 3), stride=(2, 2)),
     "padded tiles": lambda x, y: pooling(y, pad=(1, 1)),
     "many places": lambda x, y: pooling(y, ws=(6, 6)),
@@ -411,7 +460,7 @@ NOT_POOLED = {
 
 
 @pytest.mark.parametrize("case", NOT_POOLED)
-def test_where_the_result_is_stored(case):
+def test_where_a_pooling_has_a_pass_of_its_own(case):
     x = images("float64", (None, 3, None, None))
     y = convolved(x, filters(16, 3, 3, 3))
     value = np.random.default_rng(9).normal(size=(2, 3, 21, 26))
@@ -421,10 +470,13 @@ def test_where_the_result_is_stored(case):
 def test_gradients_read_the_result():
     x = images("float64")
     w = croton.shared(filters(16, 3, 3, 3))
+    v = croton.shared(np.random.default_rng(12).normal(size=(16 * 5 * 5, 3)))
     y = T.nnet.relu(T.nnet.conv2d(x, w, filter_flip=False))
-    cost = (pooling(y) ** 2).sum()
-    value = np.random.default_rng(10).normal(size=(2, 3, 12, 12))
-    agrees([x], [cost, T.grad(cost, w)], [value], pooled=False)
+    for mode in ("max", "average_exc_pad"):
+        z = pooling(y, mode=mode)
+        cost = (T.dot(T.tanh(z).flatten(2), v) ** 2).sum()
+        value = np.random.default_rng(10).normal(size=(2, 3, 13, 12))
+        agrees([x], [cost, T.grad(cost, w)], [value])
 
 
 def test_accurate_convolutions_are_direct():

@@ -90,15 +90,23 @@ def pooled_value(group: Group) -> Variable:
     return found
 
 
-def pooling_names(pool: Variable, sizes: Sizes) -> dict[str, Size]:
-    """The names of a pooling of a convolution's result (the ``SIZES`` of its regions)."""
-    op: Any = pool.owner.op  # type: ignore[union-attr]
-    counts = sizes.shape(pool)[1:-1]
+def pooling_names(pool: Variable, sizes: Sizes, whole: bool) -> dict[str, Size]:
+    """The names of a pooling of a convolution's result (the ``SIZES`` of its regions).
+
+    With ``whole`` there are windows for all of the result: those of the pooling with all places
+    up to the next one, and what is left at the end.
+    """
+    node: Any = pool.owner
+    op = node.op
+    pools, places = (sizes.shape(v)[1:-1] for v in (pool, node.inputs[0]))
     found: dict[str, Size] = {}
-    for d in range(2):
-        numbers = (counts[d], op.strides[d], op.window[d], op.pad[d])
-        for name, number in zip(("pools", "step", "window", "pad"), numbers, strict=True):
-            found[f"{name}{d + 1}"] = Size.of(number) if isinstance(number, int) else number
+    for d, (step, window, pad) in enumerate(zip(op.strides, op.window, op.pad, strict=True)):
+        if d == len(pools):
+            break
+        number = sizes.operation("ceildiv", places[d], Size.of(step)) if whole else pools[d]
+        values = number, *map(Size.of, (step, step if whole else window, pad))
+        called = (f"{name}{d + 1}" for name in ("pools", "step", "window", "pad"))
+        found |= zip(called, values, strict=True)
     return found
 
 
@@ -128,7 +136,7 @@ def convolution_steps(
     if node.op.groups == 1:
         width = 0
     if group.pool is not None:
-        given |= pooling_names(pooled_value(group.pool), sizes)
+        given |= pooling_names(pooled_value(group.pool), sizes, group.stores_unpooled)
     options = {
         "epilogue": not plain,
         "accurate": config.convolution == "accurate",

@@ -195,7 +195,7 @@ def stores(
 ) -> tuple[list[Stmt], Body, list[Stmt]]:
     """Statements that store the current element of ``stored``, and those before and after all.
 
-    The latter fail if a position was out of bounds.
+    The latter fail if a position that was not noted before is out of bounds.
     """
     plain: list[Store] = []
     overwriting: list[Store] = []
@@ -209,6 +209,9 @@ def stores(
     inside: list[Stmt] = []
     after: list[Stmt] = []
     for k, position in enumerate(elements.positions):
+        if position.noted:
+            continue
+        position.noted = True
         bad, worst = Var(f"bad{k}", "bool"), Var(f"worst{k}", "int64")
         least = build.const(-(2**63), "int64")
         before += [Local(bad, build.const(False, "bool")), Local(worst, least)]

@@ -61,6 +61,8 @@ class Group:
         self.stage = 0
         #: Of a convolution: the group over its pooled places, which its kernels compute as well.
         self.pool: Group | None = None
+        #: Then: others than the pooling read what the convolution gives as well.
+        self.stores_unpooled = False
         #: It computes a size, which nothing that runs at the same time may need.
         self.closed = False
         #: Of a gradient by filters.

@@ -1,6 +1,7 @@
 """Which poolings the kernels of a convolution compute, from parts of its result in the cache.
 
-Nobody else may read the result, which is never in memory as a whole then.
+If nobody else reads the result, it is never in memory as a whole then.  Otherwise it is stored too,
+which is done where windows do not overlap: then every place belongs to one part.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from croton.tensor.signal.ops import MaxPool, PoolingOp, SumPool
 #: Multiplications for a place of the result, up to which it costs less to compute those again
 #: that two boxes need than to bring all of them to memory and back.
 _CHEAP = 512
+#: Places from a window to the next one, up to which those between are stored with the windows.
+_FARTHEST = 8
 
 
 def pool_convolutions(grouping: Grouping, machine: Machine, wanted: Collection[Variable]) -> None:
@@ -41,10 +44,12 @@ def pool_convolutions(grouping: Grouping, machine: Machine, wanted: Collection[V
         source = grouping.home.get(z.owner.inputs[0])  # type: ignore[union-attr]
         if source is None or source.kind != "convolution" or source.pool is not None:
             continue
-        if _may_join(grouping, source, pool, z, readers, wanted) and _is_faster(
-            grouping, source, z, machine
+        stores = _is_read(grouping, source, z, readers, wanted)
+        if _may_join(grouping, source, pool, z, stores) and _is_faster(
+            grouping, source, z, machine, stores
         ):
             _join(grouping, source, pool)
+            source.stores_unpooled = stores
 
 
 def _is_pool(group: Group) -> bool:
@@ -73,39 +78,54 @@ def _readers(grouping: Grouping) -> dict[Variable, list[Any]]:
     return found
 
 
-def _may_join(
+def _is_read(
     grouping: Grouping,
     source: Group,
-    pool: Group,
     z: Variable,
     readers: dict[Variable, list[Any]],
     wanted: Collection[Variable],
 ) -> bool:
-    """Whether the pooling alone reads what ``source`` computes, at places of its own."""
+    """Whether others than the pooling read what ``source`` computes."""
+    inside = set(source.members)
+    return any(
+        v in grouping.forced
+        or v in wanted
+        or any(r.outputs[0] not in inside and r is not z.owner for r in readers.get(v, ()))
+        for v in source.members
+    )
+
+
+def _may_join(grouping: Grouping, source: Group, pool: Group, z: Variable, stores: bool) -> bool:
+    """Whether the pooling can be computed from parts of what ``source`` computes."""
     if source.stage != pool.stage or source.closed or source.alone:
         return False
     node: Any = source.members[0].owner
     if kind_of(node) != "forward" or node.op.groups != 1 or len(node.op.strides) != 2:
         return False
     inside = set(source.members)
-    for v in source.members:
-        if v in grouping.forced or v in wanted:
+    if any(u in inside for v in pool.members if v is not z for u in grouping._sources(v)):
+        return False
+    op: Any = z.owner.op  # type: ignore[union-attr]
+    if _overlaps(op):
+        heavy = any(cost(v.owner.op) >= HEAVY for v in source.members[1:])  # type: ignore[union-attr]
+        if stores or heavy:
             return False
-        for reader in readers.get(v, ()):
-            if reader.outputs[0] not in inside and reader is not z.owner:
-                return False
-    window: Any = z.owner.op  # type: ignore[union-attr]
-    overlaps = any(k > s for k, s in zip(window.window, window.strides, strict=True))
-    if overlaps and any(cost(v.owner.op) >= HEAVY for v in source.members[1:]):  # type: ignore[union-attr]
+    if stores and (any(op.pad) or max(op.strides) > _FARTHEST):
         return False
     return not Ways(grouping.groups).leads_around(pool, source)
 
 
-def _is_faster(grouping: Grouping, source: Group, z: Variable, machine: Machine) -> bool:
+def _overlaps(op: Any) -> bool:
+    return any(k > s for k, s in zip(op.window, op.strides, strict=True))
+
+
+def _is_faster(
+    grouping: Grouping, source: Group, z: Variable, machine: Machine, stores: bool
+) -> bool:
     """Whether the algorithms that hand on whole windows are those that would be chosen anyhow."""
     node: Any = source.members[0].owner
     sizes = grouping.sizes
-    given = names(node, sizes, None) | pooling_names(z, sizes)
+    given = names(node, sizes, None) | pooling_names(z, sizes, stores)
     amount = amounts(given, sizes)
     t = tiling(node.outputs[0].type.dtype, machine)
     others = [pointwise.fits(), planes.fits(t, False)]
@@ -114,8 +134,7 @@ def _is_faster(grouping: Grouping, source: Group, z: Variable, machine: Machine)
         others.append(all_of(winograd.fits(6), count("eq", whole, 0)))
     if any(amount(fits) != ZERO for fits in others):
         return False
-    op: Any = z.owner.op  # type: ignore[union-attr]
-    if all(k <= s for k, s in zip(op.window, op.strides, strict=True)):
+    if not _overlaps(z.owner.op):  # type: ignore[union-attr]
         return True
     work = mul("channels", "k1", "k2")
     return amount(count("lt", _CHEAP, work)) == ZERO
