@@ -57,7 +57,9 @@ def test_aligned_lanes_share_their_evaluations(native, word, columns, item):
         for e in post_order(root, {})
         if isinstance(e, Op) and e.name == "philox"
     }
-    assert ops == {(*word, "aligned")}
+    # Where lanes cannot be masked, what is left over is computed one by one.
+    alone = set() if native.target.machine.vector >= 64 else {word}
+    assert {(*word, "aligned")} <= ops <= {(*word, "aligned"), *alone}
     state = np.array([3, 2**63 - 1], np.int64)
     out, same = np.zeros((2, columns), np.uint32)
     sizes = {"row": 2, "first": item}
