@@ -138,7 +138,7 @@ def test_rows_that_do_not_fit():
     n, first = T.lscalar("n"), T.dmatrix("first")
     f = croton.function([n, first, w], op(n, first, w))
     assert f(3, rows(1, 4), rows(4, 4)).shape == (4, 4)
-    with pytest.raises(ValueError, match=r"state 0 changes its shape: expected \(4\), .* \(5\)"):
+    with pytest.raises(ValueError, match=r"state 0 changes its shape: expected \(4,\), .* \(5,\)"):
         f(3, rows(1, 4), rows(4, 5))
     with pytest.raises(ValueError, match=r"turning.*number of steps cannot be negative: -1"):
         f(-1, rows(1, 4), rows(4, 4))

@@ -310,7 +310,8 @@ class _Steps:
         old, new = self.graph.inputs[self.layout.first_of_state(k)], self.graph.outputs[k]
         sizes, of = self.inner.raw.sizes, self.inner.raw.of
         rank = len(sizes.shape(old))
-        shown = [", ".join(f"{{{d + part}}}" for d in range(rank)) for part in (0, rank)]
+        comma = "," if rank == 1 else ""
+        shown = [", ".join(f"{{{d + part}}}" for d in range(rank)) + comma for part in (0, rank)]
         text = f"state {k} changes its shape: expected ({shown[0]}), a step gave ({shown[1]})"
         where = escape(details(self.node) + trace.describe(new.made_at or self.node.made_at))
         registers = tuple(of(s) for s in (*sizes.shape(old), *sizes.shape(new)))
