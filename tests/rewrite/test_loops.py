@@ -212,8 +212,11 @@ def test_what_nobody_needs_is_not_computed():
 def test_conditions_keep_their_steps():
     x, w = T.dmatrix("x"), T.dmatrix("w")
     hs, _ = croton.scan(lambda xt, h: (T.dot(xt, w) + h, until(h.sum() > 3)), [x], [T.ones(2)])
-    rewritten([hs, hs[-1]], {x: rows(9, 2), w: rows(2, 2)})
-    rewritten([hs[-1]], {x: rows(9, 2), w: rows(2, 2)})
+    known = {x: rows(9, 2), w: rows(2, 2)}
+    _, report = rewritten([hs, hs[-1]], known)
+    assert "last_of_loop" not in report.hits
+    _, report = rewritten([hs[-1]], known)
+    assert report.hits["last_of_loop"] == 1
 
 
 def test_what_is_the_same_in_every_step_comes_before_the_loop():

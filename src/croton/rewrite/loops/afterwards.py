@@ -8,7 +8,7 @@ from typing import Any
 from croton.graph import Apply, Variable
 from croton.graph.traversal import ancestors, replace
 from croton.rewrite.loops.driver import Graph, LoopRule, Swaps
-from croton.rewrite.loops.lifting import Lifting
+from croton.rewrite.loops.lifting import Lifting, below_steps
 from croton.rewrite.loops.parts import Assembled, StatePart, states_of
 from croton.rewrite.loops.products import product_of_rows
 from croton.tensor.elementwise import Elemwise
@@ -58,9 +58,7 @@ class _Moving:
                     self.products += 1
                     return found
             if isinstance(node.op, DimShuffle):
-                order: Any = node.op.new_order
-                moved = [0, *("x" if d == "x" else d + 1 for d in order)]
-                return dimshuffle(self.rows(node.inputs[0]), moved)
+                return below_steps(self.rows(node.inputs[0]), node.op)
             if isinstance(node.op, Elemwise):
                 return node.op(*map(self.rows, node.inputs))
         known = self.lifting.rows(v)

@@ -61,8 +61,7 @@ class Lifting:
             inner = self.rows(node.inputs[0])
             if inner is None:
                 return None
-            order: Any = node.op.new_order
-            return dimshuffle(inner, [0, *("x" if d == "x" else d + 1 for d in order)])
+            return below_steps(inner, node.op)
         if not isinstance(node.op, Elemwise):
             return None
         inputs = []
@@ -76,3 +75,8 @@ class Lifting:
                 return None
             inputs.append(lifted)
         return node.op(*inputs)
+
+
+def below_steps(rows: Any, op: Any) -> Any:
+    """What the dimshuffle ``op`` makes of each of the ``rows``."""
+    return dimshuffle(rows, [0, *("x" if d == "x" else d + 1 for d in op.new_order)])
