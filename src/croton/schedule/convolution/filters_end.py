@@ -34,6 +34,7 @@ from croton.kernel.nodes import (
     Store,
     Var,
 )
+from croton.schedule import counts
 from croton.schedule.counts import Count, count
 from croton.schedule.product import tile
 from croton.schedule.product.pack import transpose
@@ -80,8 +81,8 @@ def plan(
     """
     lanes = machine.lanes(ITEMSIZE[dtype])
     function = kernel(dtype, lanes, turned)
-    places, filters = _mul("k0", "k1", "k2"), _mul("groups", "filters")
-    result = _mul(places, "channels", filters)
+    places, filters = counts.mul("k0", "k1", "k2"), counts.mul("groups", "filters")
+    result = counts.mul(places, "channels", filters)
     pieces: Count = 0
     for sums in algorithms:
         here = count("select", sums.when, sums.pieces, 0)
@@ -92,20 +93,20 @@ def plan(
         "filters": filters,
         "backwards": int(backwards),
     }
-    rows, columns = _mul(places, "channels"), filters
+    rows, columns = counts.mul(places, "channels"), filters
     if turned:
-        rows, columns = filters, _mul(places, "channels")
+        rows, columns = filters, counts.mul(places, "channels")
     down, across = count("ceildiv", rows, ROWS), count("ceildiv", columns, tile.LEADING[dtype])
     end = Step(
         function.name,
         (SUMS, "epilogue"),
         tuple(values.get(name, name) for name in SIZES),
-        _mul(down, across),
+        counts.mul(down, across),
         1,
         64 + tile.FREE + 8 * tile.LEADING[dtype],
     )
     # Whole vectors are read, some of them beyond the last filter.
-    size = count("add", _mul(pieces, result), VECTORS * lanes)
+    size = count("add", counts.mul(pieces, result), VECTORS * lanes)
     return Plan(
         dtype,
         (*(sums.function for sums in algorithms), function),
@@ -240,10 +241,3 @@ class _End:
             For(column, ZERO, mul(whole, index(lanes)), table),
             For(square, ZERO, count_, columns, step=index(lanes)),
         )
-
-
-def _mul(*factors: Count) -> Count:
-    total: Count = 1
-    for factor in factors:
-        total = factor if total == 1 else count("mul", total, factor)
-    return total

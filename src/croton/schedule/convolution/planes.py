@@ -29,6 +29,7 @@ from croton.kernel.nodes import (
     Store,
     Var,
 )
+from croton.schedule import counts
 from croton.schedule.counts import Count, all_of, count
 from croton.schedule.product import tile
 from croton.schedule.product.pack import below, part, transpose
@@ -73,14 +74,14 @@ def fits(t: Tiling, epilogue: bool) -> Count:
 def steps(t: Tiling, epilogue: bool, when: Count = 1) -> Plan:
     """The steps of the kind "forward", which run ``when`` that is 1, where :func:`fits` holds."""
     main = _function(t, epilogue)
-    images, lines = _mul("batch", "x0"), _lines()
+    images, lines = counts.mul("batch", "x0"), _lines()
     values: dict[str, Count] = {"batch": images, "lines": lines, "most": _most(epilogue)}
-    work = _mul(lines, "y2", "filters", "channels", "k1", "k2")
+    work = counts.mul(lines, "y2", "filters", "channels", "k1", "k2")
     step = Step(
         main.name,
         ("x", "w", "epilogue" if epilogue else "y"),
         tuple(values.get(n, n) for n in SIZES),
-        count("select", when, _mul(images, count("ceildiv", "y1", lines)), 0),
+        count("select", when, counts.mul(images, count("ceildiv", "y1", lines)), 0),
         count("add", 1, count("floordiv", 1 << 17, count("add", work, 1))),
         _scratch(t, epilogue),
     )
@@ -93,21 +94,21 @@ def _most(epilogue: bool) -> Count:
 
 def _lines() -> Count:
     """Some bands for each of a few threads; a band needs more lines of the image than its own."""
-    wanted = count("ceildiv", 8, count("maximum", _mul("batch", "x0"), 1))
+    wanted = count("ceildiv", 8, count("maximum", counts.mul("batch", "x0"), 1))
     return count("minimum", BAND, count("maximum", count("ceildiv", "y1", wanted), 4))
 
 
 def _scratch(t: Tiling, epilogue: bool) -> Count:
     """Bytes: the tables of weights, the planes, the sums of a piece."""
-    weights = _mul("channels", "k1", "k2", 8 + _rounded_filters(t) * t.itemsize)
-    reach1, reach2 = (_mul(count("sub", f"k{d}", 1), f"dilation{d}") for d in (1, 2))
+    weights = counts.mul("channels", "k1", "k2", 8 + _rounded_filters(t) * t.itemsize)
+    reach1, reach2 = (counts.mul(count("sub", f"k{d}", 1), f"dilation{d}") for d in (1, 2))
     width = count("add", "y2", reach2)
     lines = count("add", _lines(), count("add", reach1, 1))
     beyond = (_vectors(t) + 1) * t.lanes
     # The last places between two lines read beyond the last plane, and so do vectors.
-    planes = count("add", _mul(count("add", _mul("channels", lines), 1), width), beyond)
-    piece = count("add", _mul(width, count("add", _pieces(_most(epilogue)), 1)), beyond)
-    both = _mul(t.itemsize, count("add", planes, _mul(piece, _rounded_filters(t))))
+    planes = count("add", counts.mul(count("add", counts.mul("channels", lines), 1), width), beyond)
+    piece = count("add", counts.mul(width, count("add", _pieces(_most(epilogue)), 1)), beyond)
+    both = counts.mul(t.itemsize, count("add", planes, counts.mul(piece, _rounded_filters(t))))
     own = count("add", count("add", weights, both), 1024)
     return count("add", own, tile.FREE) if epilogue else own
 
@@ -129,13 +130,6 @@ def _limit(t: Tiling) -> int:
 def _rounded_filters(t: Tiling) -> int:
     """Filters that the sums of a place have room for, at most."""
     return -(-_limit(t) // FILTERS) * FILTERS
-
-
-def _mul(*factors: Count) -> Count:
-    product: Count = 1
-    for f in factors:
-        product = f if product == 1 else count("mul", product, f)
-    return product
 
 
 @lru_cache(maxsize=32)

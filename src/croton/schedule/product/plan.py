@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
-from croton.schedule.counts import Count, count
+from croton.schedule.counts import Count, count, mul
 from croton.schedule.product import tile
 from croton.schedule.product.choice import choose
 from croton.schedule.product.kernel import SIZES, STORE_SIZES, kernel, scratch_bytes
@@ -45,8 +45,8 @@ def plan(
         functions[1].name,
         ("a", "b", "strips", "epilogue" if epilogue else "c"),
         tuple(values.get(name, name) for name in (SIZES if epilogue else SIZES + STORE_SIZES)),
-        _mul("batch", way.down, way.across),
-        count("add", 1, count("floordiv", 1 << 17, _mul(way.rows, way.columns, "k"))),
+        mul("batch", way.down, way.across),
+        count("add", 1, count("floordiv", 1 << 17, mul(way.rows, way.columns, "k"))),
         64 + (tile.FREE + max(own, spare) if epilogue else own),
     )
     slots = count("add", count("ceildiv", way.rows, big), SPARE)
@@ -54,12 +54,12 @@ def plan(
         functions[0].name,
         ("a", "strips"),
         ("m", "k", "a_row", "a_inner", "a_batch", way.rows, slots),
-        count("select", way.strips, _mul(_copies("a_batch"), way.down, slots), 0),
-        count("add", 1, count("floordiv", 1 << 14, _mul(big, "k"))),
+        count("select", way.strips, mul(_copies("a_batch"), way.down, slots), 0),
+        count("add", 1, count("floordiv", 1 << 14, mul(big, "k"))),
         64,
     )
     strips = count("add", count("ceildiv", "m", big), SPARE)
-    size = _mul(_copies("a_batch"), strips, width(t, big), count("add", "k", t.lanes))
+    size = mul(_copies("a_batch"), strips, width(t, big), count("add", "k", t.lanes))
     return Plan(
         dtype,
         functions,
@@ -76,10 +76,3 @@ def _copies(batch: str) -> Count:
 @lru_cache(maxsize=32)
 def _functions(t: Tiling, epilogue: bool) -> tuple[Function, Function]:
     return pack_kernel(t), kernel(t, epilogue)
-
-
-def _mul(*factors: Count) -> Count:
-    total: Count = 1
-    for factor in factors:
-        total = factor if total == 1 else count("mul", total, factor)
-    return total

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from croton.kernel.machine import Machine
-from croton.schedule.counts import Count, count
+from croton.schedule.counts import Count, count, mul
 from croton.schedule.product import tile
 from croton.schedule.product.tiling import ITEMSIZE
 
@@ -140,11 +140,3 @@ def far(t: Tiling) -> Count:
     size = mul("batch", all_channels(t), t.itemsize, count("add", *places))
     whole = t.lanes * t.itemsize >= LINE_BYTES
     return count("lt", t.last if whole else t.last // 2, size)
-
-
-def mul(*factors: Count) -> Count:
-    """The product of ``factors``."""
-    total: Count = 1
-    for factor in factors:
-        total = factor if total == 1 else total if factor == 1 else count("mul", total, factor)
-    return total

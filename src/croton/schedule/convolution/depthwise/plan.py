@@ -13,7 +13,6 @@ from croton.schedule.convolution.depthwise.choice import (
     cut,
     cut_sums,
     far,
-    mul,
     tiling,
 )
 from croton.schedule.convolution.depthwise.dimensions import table_bytes
@@ -28,7 +27,7 @@ from croton.schedule.convolution.depthwise.kernel import SIZES, kernel
 from croton.schedule.convolution.depthwise.walk import WALK_SIZES
 from croton.schedule.convolution.filters_end import SUMS, Sums
 from croton.schedule.convolution.names import KINDS
-from croton.schedule.counts import Count, count
+from croton.schedule.counts import Count, count, mul
 from croton.schedule.product import tile
 from croton.schedule.steps import Plan, Step
 

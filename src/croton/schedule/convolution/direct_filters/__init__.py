@@ -13,10 +13,10 @@ from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
 from croton.schedule.convolution.direct_filters import kernel as sums
 from croton.schedule.convolution.direct_filters import parts
-from croton.schedule.convolution.direct_filters.cut import Cut, cut, product
+from croton.schedule.convolution.direct_filters.cut import Cut, cut
 from croton.schedule.convolution.direct_filters.shape import Shape, shape
 from croton.schedule.convolution.filters_end import SUMS, Sums
-from croton.schedule.counts import Count, count
+from croton.schedule.counts import Count, count, mul
 from croton.schedule.steps import Plan, Step
 
 __all__ = ["steps", "sums_of"]
@@ -63,7 +63,7 @@ def sums_of(machine: Machine, dtype: str, when: Count) -> Sums:
 def _first(t: Shape, c: Cut, when: Count, whole: str, pieces: str) -> Step:
     """The step that sums up, into ``whole`` if that is one piece, or into ``pieces``."""
     values: dict[str, Count] = c._asdict()
-    items = product(c.group_groups, c.pieces, c.tap_groups, c.panel_groups)
+    items = mul(c.group_groups, c.pieces, c.tap_groups, c.panel_groups)
     band = count("mul", t.itemsize, count("mul", c.chunk, c.pitch))
     slack = (t.highest + 2 * t.lanes) * t.itemsize
     return Step(

@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from croton.schedule.convolution.direct_filters.shape import PANELS, Shape
-from croton.schedule.counts import Count, count
+from croton.schedule.counts import Count, count, mul
 
 #: Items that there should be, if each of them has this many products of numbers.
 ITEMS = 48
@@ -72,7 +72,7 @@ class Cut(NamedTuple):
 def cut(t: Shape) -> Cut:
     """The cut for any sizes."""
     joined = _all(
-        count("eq", product("k0", "k1", "k2"), 1),
+        count("eq", mul("k0", "k1", "k2"), 1),
         *(
             _all(
                 count("eq", f"stride{d}", 1),
@@ -97,11 +97,11 @@ def cut(t: Shape) -> Cut:
             count("mul", run, _up("filters", t.lanes)),
         ),
     )
-    places = product("batch", "y0", "y1", "y2")
+    places = mul("batch", "y0", "y1", "y2")
     length = count("select", joined, places, "y2")
     each = count("maximum", 1, count("ceildiv", length, t.depth))
     seg = count("maximum", 1, count("ceildiv", length, each))
-    rows = count("select", joined, 1, product("batch", "y0", "y1"))
+    rows = count("select", joined, 1, mul("batch", "y0", "y1"))
     lines = count("mul", rows, count("ceildiv", length, seg))
 
     filter_lines = count("mul", "k0", count("select", stacked, 1, "k1"))
@@ -112,16 +112,16 @@ def cut(t: Shape) -> Cut:
     across = count("ceildiv", "filters", t.panel)
 
     # So many pieces as make enough items, but for their sums' memory and lengths.
-    result = product("k0", "k1", "k2", "channels", "groups", "filters")
+    result = mul("k0", "k1", "k2", "channels", "groups", "filters")
     each = count(
         "select",
         turned,
         count("mul", "filters", _up(run, t.lanes)),
         count("mul", run, _up("filters", t.lanes)),
     )
-    work = product(filter_lines, each, "groups", places)
+    work = mul(filter_lines, each, "groups", places)
     wanted = count("minimum", ITEMS, count("floordiv", work, LEAST))
-    given = count("add", product("batch", "x0", "x1", "x2", "channels"), product(places, "filters"))
+    given = count("add", mul("batch", "x0", "x1", "x2", "channels"), mul(places, "filters"))
     room = count("maximum", TEMPORARY, count("floordiv", count("mul", "groups", given), SHARE))
     most = count("floordiv", room, count("maximum", result, 1))
     most = count("maximum", 1, count("minimum", most, count("floordiv", places, PIECE)))
@@ -151,7 +151,7 @@ def cut(t: Shape) -> Cut:
     high = count("add", count("select", turned, "filters", run), t.highest)
     wide = count("select", turned, _up(run, t.panel), count("mul", panels, t.panel))
     sums_rows, sums_pitch = count("select", kept, high, 0), count("select", kept, wide, 0)
-    kept_bytes = product(taps, sums_rows, sums_pitch, t.itemsize)
+    kept_bytes = mul(taps, sums_rows, sums_pitch, t.itemsize)
     return Cut(
         joined,
         copied,
@@ -176,14 +176,6 @@ def cut(t: Shape) -> Cut:
         count("select", together, panels, 1),
         count("select", together, panel_groups, "groups"),
     )
-
-
-def product(*factors: Count) -> Count:
-    """The product of all ``factors``."""
-    result = factors[0]
-    for factor in factors[1:]:
-        result = count("mul", result, factor)
-    return result
 
 
 def _even(whole: Count, most: Count) -> tuple[Count, Count]:

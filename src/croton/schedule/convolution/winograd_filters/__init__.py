@@ -11,13 +11,12 @@ from functools import lru_cache
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
 from croton.schedule.convolution.direct_filters import parts
-from croton.schedule.convolution.direct_filters.cut import product
 from croton.schedule.convolution.direct_filters.shape import Shape, shape
 from croton.schedule.convolution.filters_end import SUMS, Sums
 from croton.schedule.convolution.winograd.matrices import TAPS
 from croton.schedule.convolution.winograd_filters import kernel as sums
 from croton.schedule.convolution.winograd_filters.cut import Cut, cut
-from croton.schedule.counts import Count, count
+from croton.schedule.counts import Count, count, mul
 from croton.schedule.steps import Plan, Step
 
 __all__ = ["steps", "sums_of"]
@@ -87,12 +86,12 @@ def _first(
     tiles = count("add", count("mul", c.chunk, count("add", c.wide, c.broad)), 2 * spare)
     held = count("add", tiles, count("mul", count("add", c.wide, t.highest), c.broad))
     most = count("minimum", "k1", max(TAPS[reach]))
-    kept = product(most, most, c.wide, c.broad)
+    kept = mul(most, most, c.wide, c.broad)
     return Step(
         kernel,
         ("x", "y", *results),
         tuple(values.get(name, name) for name in sums.SIZES),
-        count("select", when, product(c.pieces, "groups", c.blocks, c.panels), 0),
+        count("select", when, mul(c.pieces, "groups", c.blocks, c.panels), 0),
         1,
         count("add", 256, count("mul", t.itemsize, count("add", count("mul", points, held), kept))),
     )

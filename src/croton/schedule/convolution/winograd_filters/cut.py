@@ -11,11 +11,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from croton.schedule.convolution.direct_filters.cut import product
 from croton.schedule.convolution.direct_filters.shape import Shape
 from croton.schedule.convolution.winograd.choice import tile_size
 from croton.schedule.convolution.winograd.choice import tiles as tiles_over
-from croton.schedule.counts import Count, count
+from croton.schedule.counts import Count, count, mul
 from croton.schedule.product.tiling import Tiling
 
 #: Channels, and filters, of a block.
@@ -55,17 +54,17 @@ def cut(t: Shape | Tiling, reach: int, points: int, second: int) -> Cut:
     broad, panels = _blocks(t, "filters")
     side = tile_size(reach)
     down, across = (tiles_over(f"y{d}", side, f"dilation{d}") for d in (1, 2))
-    tiles = product("batch", "y0", down, across)
-    result = product("groups", "k1", "k2", "channels", "filters")
-    both = count("add", product("x1", "x2", "channels"), product("y1", "y2", "filters"))
-    given = product("batch", "groups", "x0", both)
+    tiles = mul("batch", "y0", down, across)
+    result = mul("groups", "k1", "k2", "channels", "filters")
+    both = count("add", mul("x1", "x2", "channels"), mul("y1", "y2", "filters"))
+    given = mul("batch", "groups", "x0", both)
     room = count("maximum", TEMPORARY, count("floordiv", given, SHARE))
     most = count(
         "minimum",
         count("floordiv", room, count("maximum", 1, result)),
         count("floordiv", tiles, PIECE),
     )
-    wanted = count("ceildiv", ITEMS, count("maximum", 1, product("groups", blocks, panels)))
+    wanted = count("ceildiv", ITEMS, count("maximum", 1, mul("groups", blocks, panels)))
     pieces = count("maximum", 1, count("minimum", wanted, most))
     share = count("maximum", 1, count("ceildiv", tiles, pieces))
     near = count("sub", second // (points * t.itemsize), count("mul", wide, broad))
