@@ -5,8 +5,9 @@ import threading
 import numpy as np
 import pytest
 from by_hand import Builder
+from native_kernels import address
 
-from croton.runtime.program import Allocate, Ask, Question
+from croton.runtime.program import Allocate, Ask, LaunchAt, Question
 from croton.runtime.serial import dumps, loads
 
 SOME = Question("some", (("name", "a"), ("size", 3), ("yes", True), ("unknown", None)))
@@ -101,8 +102,50 @@ def test_hosts_beside_answers():
         np.testing.assert_array_equal(got, want)
 
 
-def test_as_bytes():
-    program = Asking().program()
+class Told(Builder):
+    """``f(x, n)``: the square of the first element of ``x``, and then that of a kernel.
+
+    The answer about ``n`` tells the kernel, which takes ``x``, ``x`` and the result.
+    """
+
+    questions = (SOME,)
+
+    def __init__(self, size=None):
+        super().__init__()
+        x = self.input("x", "float64", (None,))
+        n = self.item(self.input("n", "int64"), self.register(0))
+        one, told = self.register(1), self.register()
+        out = self.allocate("float64", (one,))
+        self.launch("mul_f64", (x, x, out), one)
+        self.emit(Ask(told, 0, n, (n,)))
+        sizes = self.shapes[x] if size is None else (size,)
+        self.emit(LaunchAt(told, (x, x, out), sizes, self.register(64), (2,)))
+        self.output(out)
+
+    def program(self):
+        return super().program()._replace(questions=self.questions)
+
+
+def test_an_answer_tells_which_kernel_runs():
+    names = {1: "add_f64", 2: "mul_f64"}
+    f = Told().load(answers=[lambda n: address(names[n]) if n in names else 0])
+    x = np.array([3.0, 5.0])
+    for n, want in ((1, 6), (2, 9), (3, 9), (1, 6), (0, 9)):
+        np.testing.assert_array_equal(f(x, n), [want])
+
+
+def test_a_kernel_that_is_told_may_fail_the_call():
+    b = Told()
+    b.error("ValueError", "")
+    b.error("ValueError", "element {0} of {1} is zero")
+    f = b.load(answers=[lambda n: address("find_zero")])
+    with pytest.raises(ValueError, match="element 0 of 2 is zero"):
+        f(np.zeros(2), 1)
+    np.testing.assert_array_equal(f(np.full(2, 3.0), 0), [9])
+
+
+@pytest.mark.parametrize("program", [Asking().program(), Told().program()])
+def test_as_bytes(program):
     assert loads(dumps(program)) == program
 
 
@@ -115,3 +158,5 @@ def test_what_does_not_fit():
     b.emit(Ask(0, 0, 0, (b.register(),)))
     with pytest.raises(ValueError, match="read before it is set"):
         b.load(answers=[max])
+    with pytest.raises(ValueError, match="read before it is set"):
+        Told(size=10_000).load(answers=[max])

@@ -6,7 +6,7 @@ import atexit
 import sys
 from typing import Any
 
-from croton.runtime.program import Copy, Host, Launch
+from croton.runtime.program import Copy, Host, Launch, LaunchAt
 
 
 class Profile:
@@ -34,6 +34,8 @@ class Profile:
                 continue
             if isinstance(instruction, Launch):
                 name = program.kernels[instruction.kernel]
+            elif isinstance(instruction, LaunchAt):
+                name = "kernel for these sizes"
             elif isinstance(instruction, Host):
                 name = f"python {self._made.host[instruction.function].__name__}"
             elif isinstance(instruction, Copy):

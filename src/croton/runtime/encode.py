@@ -35,6 +35,7 @@ keep         count, itemsize, words of this and of what fills the buffer, then t
 filled       buffer, number of shared arguments that it is made of, these
 bind         address, target buffer, tables
 launch       address, items, grain, scratch, tables
+launch_at    register of the address, scratch, tables
 copy         target, source, count, itemsize
 item         target, buffer, index, width (negative: signed)
 check        condition, error
@@ -73,6 +74,7 @@ from croton.runtime.program import (
     Item,
     Keep,
     Launch,
+    LaunchAt,
     Loop,
     Next,
     Program,
@@ -361,6 +363,11 @@ class _Encoder:
                 tables = self._bound(instruction, number)
                 numbers = [self.register(r) for r in (items, grain, scratch)]
                 self._emit("launch", number, self.addresses[kernel], *numbers, *tables)
+            case LaunchAt(address, buffers, sizes, scratch, _):
+                for buffer in buffers:
+                    self.buffer(buffer)
+                numbers = [self.register(r) for r in (address, scratch)]
+                self._emit("launch_at", number, *numbers, *self._tables(buffers, sizes))
             case Copy(target, source, count):
                 itemsize = self.buffers[self.buffer(target)][1]
                 if self.buffers[self.buffer(source)][1] != itemsize:

@@ -119,6 +119,21 @@ class Launch(NamedTuple):
     calls: tuple[tuple[int, Launch], ...] = ()
 
 
+class LaunchAt(NamedTuple):
+    """Run a kernel that is not the program's own on one item: ``registers[address]`` is where.
+
+    An answer (see :class:`Ask`) told the address; at 0 there is none, and nothing runs.
+    ``buffers``, ``sizes`` and ``scratch`` are as for a :class:`Launch`.  The kernel writes only
+    to the buffers at the positions ``writes``.
+    """
+
+    address: int
+    buffers: tuple[int, ...]
+    sizes: tuple[int, ...]
+    scratch: int
+    writes: tuple[int, ...]
+
+
 class Copy(NamedTuple):
     """Copy ``registers[count]`` elements from buffer ``source`` to ``target``."""
 
@@ -204,7 +219,19 @@ class Ask(NamedTuple):
 
 
 Instruction = (
-    Compute | Allocate | Keep | Launch | Copy | Item | Check | Host | View | Loop | Next | Ask
+    Compute
+    | Allocate
+    | Keep
+    | Launch
+    | LaunchAt
+    | Copy
+    | Item
+    | Check
+    | Host
+    | View
+    | Loop
+    | Next
+    | Ask
 )
 
 

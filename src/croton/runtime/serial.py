@@ -20,6 +20,7 @@ from croton.runtime.program import (
     Item,
     Keep,
     Launch,
+    LaunchAt,
     Loop,
     Next,
     Output,
@@ -29,12 +30,13 @@ from croton.runtime.program import (
     View,
 )
 
-_STAMP = b"croton program 6\n"
+_STAMP = b"croton program 7\n"
 _INSTRUCTIONS: dict[str, type[Instruction]] = {
     "compute": Compute,
     "allocate": Allocate,
     "keep": Keep,
     "launch": Launch,
+    "launch_at": LaunchAt,
     "copy": Copy,
     "item": Item,
     "check": Check,
@@ -133,6 +135,7 @@ _READERS: dict[str, _Reader] = {
     "allocate": _fields(Allocate, _integer, _integer, _INTEGERS),
     "keep": _fields(Keep, _integer, _integer, _INTEGERS),
     "launch": _fields(Launch, *_LAUNCH),
+    "launch_at": _fields(LaunchAt, _integer, _INTEGERS, _INTEGERS, _integer, _INTEGERS),
     "copy": _fields(Copy, _integer, _integer, _integer),
     "item": _fields(Item, _integer, _integer, _integer),
     "check": _fields(Check, _integer, _integer),

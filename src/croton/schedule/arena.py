@@ -80,6 +80,8 @@ def _touched(instruction: p.Instruction) -> list[int]:
         for _, launch in instruction.calls:
             found += _touched(launch)
         return found
+    if isinstance(instruction, p.LaunchAt):
+        return [*instruction.buffers]
     if isinstance(instruction, p.Copy):
         return [instruction.target, instruction.source]
     if isinstance(instruction, p.Item):

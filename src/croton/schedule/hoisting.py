@@ -203,6 +203,9 @@ class _Hoisting:
             reads, sets, buffers = {i.index}, {i.target}, {i.buffer}
         elif isinstance(i, p.Launch):
             pure = self._launch(i, reads, buffers, writes)
+        elif isinstance(i, p.LaunchAt):
+            reads, buffers = {i.address, i.scratch, *i.sizes}, {*i.buffers}
+            writes, pure = {i.buffers[k] for k in i.writes}, False
         elif isinstance(i, p.Host):
             reads = {r for _, shape in i.inputs for r in shape}
             sets = {r for _, shape in i.outputs for r in shape}

@@ -176,7 +176,7 @@ typedef struct {
     X(add) X(sub) X(mul) X(floordiv) X(mod) X(minimum) X(maximum) X(neg) X(abs) \
     X(eq) X(ne) X(lt) X(le) X(and) X(or) X(not) X(select) X(ceildiv)
 #define OTHER_OPERATIONS(X) \
-    X(temporary) X(output) X(keep) X(filled) X(bind) X(launch) X(copy) X(item) X(check) X(host) \
+    X(temporary) X(output) X(keep) X(filled) X(bind) X(launch) X(launch_at) X(copy) X(item) X(check) X(host) \
     X(view) X(loop) X(next) X(ask) X(end)
 #define OPERATION_ENUM(name) OP_##name,
 enum { COMPUTE_OPERATIONS(OPERATION_ENUM) OTHER_OPERATIONS(OPERATION_ENUM) OPERATION_COUNT };

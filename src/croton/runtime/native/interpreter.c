@@ -83,10 +83,8 @@ static inline void **bind_tables(Frame *frame, const int64_t *words, const int64
 }
 
 static Stop launch(Frame *frame, Kernel kernel, void **buffers, const int64_t *sizes,
-                   const int64_t *words, Outcome *outcome)
+                   int64_t items, int64_t grain, int64_t scratch, Outcome *outcome)
 {
-    int64_t items = frame->registers[words[0]], grain = frame->registers[words[1]];
-    int64_t scratch = frame->registers[words[2]];
     if (items <= 0)
         return GOES_ON;
     if (UNLIKELY(grain < 1))
@@ -256,9 +254,22 @@ static Stop walk(Frame *frame, Outcome *outcome)
         case OP_launch: { /* address, items, grain, scratch, tables */
             const int64_t *sizes, *next;
             void **table = bind_tables(frame, pc + 5, &sizes, &next);
-            Stop stop = launch(frame, (Kernel)(intptr_t)pc[1], table, sizes, pc + 2, outcome);
+            Stop stop = launch(frame, (Kernel)(intptr_t)pc[1], table, sizes, registers[pc[2]],
+                               registers[pc[3]], registers[pc[4]], outcome);
             if (UNLIKELY(stop != GOES_ON))
                 return stop;
+            pc = next;
+            break;
+        }
+        case OP_launch_at: { /* register of the address (0: nothing runs), scratch, tables */
+            Kernel kernel = (Kernel)(intptr_t)registers[pc[1]];
+            const int64_t *sizes, *next;
+            void **table = bind_tables(frame, pc + 3, &sizes, &next);
+            if (kernel) {
+                Stop stop = launch(frame, kernel, table, sizes, 1, 1, registers[pc[2]], outcome);
+                if (UNLIKELY(stop != GOES_ON))
+                    return stop;
+            }
             pc = next;
             break;
         }
