@@ -34,7 +34,7 @@ from croton.tensor.type import TensorType
 # Rewriting, scheduling and code generation are not needed to write expressions.
 pipeline: Any = LazyModule("croton.compile.pipeline")
 loader: Any = LazyModule("croton.compile.kernels")
-measuring: Any = LazyModule("croton.compile.measuring")
+answering: Any = LazyModule("croton.compile.answers")
 
 
 def function(
@@ -363,7 +363,9 @@ class _Definition:
             [_cell(s) for s in made.shared],
             made.constants,
             made.host,
-            answers=[measuring.answer_to(q) for q in made.program.questions],
+            answers=answering.answers(made.program, made.tailored, made.key)
+            if made.program.questions
+            else (),
             names=names,
             result=self.result,
             keys=self.keys,
@@ -413,7 +415,11 @@ class _Definition:
                 linked = loader.load(kept.objects, kept.names)
                 info.program, info.shared = kept.program, kept.shared
                 info.seconds = {"cache": time.perf_counter() - start}
-                return _Native(kept.program, linked, kept.shared, kept.constants, (), kept.lines)
+                return _Native(
+                    kept.program, linked, kept.shared, kept.constants, (), kept.lines,
+                    # A program that was made again since asks for loops of its own.
+                    lambda: info.scheduled.tailored if info.program is kept.program else (), key,
+                )  # fmt: skip
         scheduled = info._make_scheduled(info._rewrite())
         shared = tuple(behind.get(s, s) for s in scheduled.shared)
         scheduled = scheduled._replace(shared=shared)
@@ -434,6 +440,8 @@ class _Definition:
             list(scheduled.constants),
             scheduled.host,
             list(scheduled.lines),
+            lambda: scheduled.tailored,
+            None if identified is None else key,
         )
 
     def _shape_result(self, values: list[Any]) -> Any:
@@ -455,6 +463,8 @@ class _Native(NamedTuple):
     constants: list[Any]
     host: Any
     lines: list[str]
+    tailored: Callable[[], Any]
+    key: str | None
 
 
 def _as_in(given: Any) -> In:

@@ -40,6 +40,11 @@ def kernel_key(function: Function) -> str:
     return hashlib.sha256((_target_key() + unseen + body).encode()).hexdigest()
 
 
+def symbol(key: str) -> str:
+    """What the kernel that ``key`` identifies is called in its object."""
+    return "k" + key[:24]
+
+
 def load(objects: Sequence[bytes], names: Sequence[str]) -> Linked:
     """Machine code that the cache kept, in memory again."""
     library = cpu.host().load(*objects)
@@ -52,7 +57,7 @@ def link(functions: Sequence[Function]) -> Linked:
     target = cpu.host()
     cache = object_cache()
     keys = [kernel_key(f) for f in functions]
-    names = ["k" + key[:24] for key in keys]
+    names = list(map(symbol, keys))
     objects: dict[str, bytes] = {}
     missing: list[tuple[str, Function]] = []
     for key, name, function in zip(keys, names, functions, strict=True):

@@ -17,6 +17,7 @@ from croton.schedule.assembly import Assembly, Emitter
 from croton.schedule.emission import Emission
 from croton.schedule.hoisting import hoist
 from croton.schedule.looping import emit_scan
+from croton.schedule.tailored import Tailored
 from croton.tensor.type import TensorType
 
 #: What emits the groups that hold a graph themselves.
@@ -29,7 +30,8 @@ class Scheduled(NamedTuple):
     ``functions`` are its kernels, in the order of ``program.kernels``;
     ``shared`` and ``constants`` its arguments of those kinds; ``host`` the
     Python functions that it calls; ``lines`` for each instruction the place
-    in the user's code that it comes from (or an empty string).
+    in the user's code that it comes from (or an empty string); ``tailored`` the
+    scans that it asks kernels of, by the numbers in its questions.
     """
 
     program: p.Program
@@ -38,6 +40,7 @@ class Scheduled(NamedTuple):
     constants: tuple[Any, ...]
     host: tuple[Callable[..., Any], ...]
     lines: tuple[str, ...]
+    tailored: tuple[Tailored, ...]
 
 
 def schedule(
@@ -84,6 +87,7 @@ def schedule(
         tuple(emission.constants),
         tuple(emission.host),
         tuple(emission.lines.get(k, "") for k in order),
+        tuple(emission.tailored),
     )
 
 

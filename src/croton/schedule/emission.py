@@ -36,6 +36,8 @@ class Emission:
         self.errors: list[p.Error] = []
         self.functions: dict[str, Function] = {}
         self.kernels: list[str] = []
+        #: Scans that questions are about (see ``schedule.tailored``).
+        self.tailored: list[Any] = []
         self.lines: dict[int, str] = {}
         self._effects: dict[str, Kernel] = {}
         self._error_numbers: dict[Any, int] = {}

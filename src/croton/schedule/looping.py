@@ -19,8 +19,9 @@ from croton.runtime import program as p
 from croton.schedule.assembly import Assembly, Emitter
 from croton.schedule.emission import escape
 from croton.schedule.group import Group
-from croton.schedule.recurrence import Recurrence, recurrence
+from croton.schedule.recurrence import MOST, Recurrence, recurrence
 from croton.schedule.sizes import Size, product
+from croton.schedule.tailored import Tailored, question, tailored
 
 
 def emit_scan(assembly: Assembly, group: Group, emitters: Mapping[str, Emitter]) -> None:
@@ -183,12 +184,42 @@ class _Steps:
         else:
             self._launch(tiny)
 
+    def _tailored(self) -> tuple[Tailored, int] | None:
+        """What may have a kernel for a call's sizes; the register of its address or 0."""
+        if self.inner.pending or self.unsure:
+            return None
+        wanted = [v for v in self.node.outputs if self.is_wanted(v)]
+        found = tailored(self.node, self.inner.sizes, wanted)
+        if found is None:
+            return None
+        about = [self.inner.size.of(s) for s in found.sizes]
+        most = about[0]
+        for size in about[1:]:
+            most = self.compute("maximum", most, size)
+        tiny = self.compute("le", most, self.number(MOST))
+        many = self.compute("le", self.number(found.least_steps), self.n)
+        when = self.compute("and", tiny, many)
+        asked = question(len(self.emission.tailored))
+        self.emission.tailored.append(found)
+        return found, self.outer.registers.ask(asked, when, *about)
+
+    def _launch_tailored(self, made: Tailored, address: int) -> None:
+        """The results from that kernel, where there is one."""
+        buffers = self._buffers(made.buffers)
+        writes = tuple(k for k, (kind, _) in enumerate(made.buffers) if kind == "output")
+        launch = p.LaunchAt(address, buffers, (self.n,), self.number(64), writes)
+        self.emission.emit(launch)
+
     def _emit_loop(self) -> None:
+        told = self._tailored()
+        count = self.n
+        if told is not None:
+            count = self.compute("select", told[1], self.number(0), self.n)
         self.states = [_State(self, k, s) for k, s in enumerate(self.layout.states)]
         collected = {t.outer: self._collected(t) for _, t in self.targets if t.kind == "collected"}
         views = self._bind()
         self.step = self.outer.registers.new()
-        self.emission.emit(p.Loop(self.step, self.n, self.node.op.lazy))
+        self.emission.emit(p.Loop(self.step, count, self.node.op.lazy))
         self.time = self.step
         if self.layout.backwards:
             last = self.compute("sub", self.n, self.number(1))
@@ -216,6 +247,8 @@ class _Steps:
             self._count_steps()
         for state in self.states:
             state.finish()
+        if told is not None:
+            self._launch_tailored(*told)
 
     def _check_sizes(self) -> None:
         """Check before the first step, if there is one, what is known of sizes by then."""
@@ -238,16 +271,19 @@ class _Steps:
                 continue
             shape = self.outer.sizes.shape(v)
             self.outer.new_buffer(v, v.type.dtype, shape, self.outer.is_result(v))
-        buffers = [
+        buffers = self._buffers(tiny.buffers)
+        one = self.number(1)
+        kernel = self.emission.kernel(tiny.function)
+        launch = p.Launch(kernel, buffers, (self.n,), one, one, self.number(64))
+        self.emission.emit(launch)
+
+    def _buffers(self, keys: Sequence[tuple[str, int]]) -> tuple[int, ...]:
+        return tuple(
             self.outer.memory_number(self.node.inputs[k])
             if kind == "input"
             else self.outer.number[self.node.outputs[k]]
-            for kind, k in tiny.buffers
-        ]
-        one = self.number(1)
-        kernel = self.emission.kernel(tiny.function)
-        launch = p.Launch(kernel, tuple(buffers), (self.n,), one, one, self.number(64))
-        self.emission.emit(launch)
+            for kind, k in keys
+        )
 
     def _collected(self, target: Target) -> _Rows:
         v = self.node.outputs[target.outer]

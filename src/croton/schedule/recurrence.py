@@ -36,7 +36,7 @@ from croton.schedule.windows import has_windows
 from croton.tensor.convert import constant_scalar
 
 #: Numbers that one value of a step, and that all of them together, may have.
-_MOST, _MOST_IN_ALL = 16, 256
+MOST, MOST_IN_ALL = 16, 256
 
 Place = tuple[int, ...]
 
@@ -51,6 +51,14 @@ class Recurrence(NamedTuple):
     function: Function
     buffers: tuple[tuple[str, int], ...]
 
+    def with_buffers(self, node: Any, order: Sequence[tuple[str, int]]) -> Function:
+        """The kernel of the scan ``node`` with buffers in this order, used or not."""
+        own = dict(zip(self.buffers, self.function.buffers, strict=True))
+        for kind, k in order:
+            of = node.inputs if kind == "input" else node.outputs
+            own.setdefault((kind, k), Buffer(f"b{len(own)}", of[k].type.dtype))
+        return self.function._replace(buffers=tuple(own[key] for key in order))
+
 
 def recurrence(node: Any, sizes: Sizes, is_wanted: Callable[[Variable], bool]) -> Recurrence | None:
     """The kernel of the scan ``node`` if its step is tiny; ``sizes`` are those in the step."""
@@ -58,9 +66,9 @@ def recurrence(node: Any, sizes: Sizes, is_wanted: Callable[[Variable], bool]) -
     nodes, inputs = node.op.inner.nodes, node.op.inner.inputs
     values = [*inputs, *(v for n in nodes for v in n.outputs)]
     counts = [_count(v, sizes) for v in values]
-    if layout.until or not all(counts) or not all(map(_is_simple, nodes)):
+    if layout.until or not all(counts) or not all(is_simple(n, sizes) for n in nodes):
         return None
-    if sum(filter(None, counts)) > _MOST_IN_ALL:
+    if sum(filter(None, counts)) > MOST_IN_ALL:
         return None
     kernel = _Kernel(node, sizes, is_wanted)
     try:
@@ -79,13 +87,21 @@ def _count(v: Any, sizes: Sizes) -> int | None:
         if size.value is None:
             return None
         total *= size.value
-    return total if total <= _MOST else None
+    return total if total <= MOST else None
 
 
-def _is_simple(node: Any) -> bool:
+def is_simple(node: Any, sizes: Sizes) -> bool:
+    """Whether the numbers that ``node`` computes can be written one by one."""
+    if _is_size(node.outputs[0], sizes):
+        return True
     if len(node.outputs) > 1 or has_windows(node.outputs) or is_moment(node.outputs[0]):
         return False
     return getattr(node.op, "loop", None) in ("map", "reduce", "product", "reshape")
+
+
+def _is_size(v: Any, sizes: Sizes) -> bool:
+    """Whether ``v`` is a number that hangs on no values."""
+    return sizes.is_host(v) and not sizes.values_in([sizes.of(v)])
 
 
 class _Kernel:
@@ -148,7 +164,7 @@ class _Kernel:
         self.elements.bind(v, element)
 
     def _bind_constant(self, c: Any) -> None:
-        if c.data.size > _MOST:
+        if c.data.size > MOST:
             raise _FarError
         self._bind(c, [Const(x, c.type.dtype) for x in c.data.ravel().tolist()])
 
@@ -253,6 +269,8 @@ class _Kernel:
 
     def _compute(self, node: Any) -> list[Stmt]:
         (v,) = node.outputs
+        if _is_size(v, self.sizes):
+            return []
         kind = node.op.loop
         if kind == "reshape":
             self._bind(v, self._numbers(node.inputs[0]))
