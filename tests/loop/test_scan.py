@@ -464,3 +464,24 @@ def test_errors_of_a_call_name_the_step():
     short, _ = scan(lambda v: v, x, n_steps=n)
     refuses(short, {x: [1.0, 2.0], n: 3}, ValueError, "sequence 0 has 2 rows, 3 steps need 3")
     refuses(short, {x: [1.0, 2.0], n: -1}, ValueError, "-1 steps")
+
+
+def test_a_number_as_a_state_takes_the_dtype_of_the_loop():
+    x, single = T.dvector("x"), T.fvector("single")
+    for start in (0, 0.0):
+        total, _ = scan(lambda v, h: h + v, x, start)
+        assert total.type.dtype == "float64"
+        np.testing.assert_array_equal(compute(total, {x: [1.0, 2.5]}), [1.0, 3.5])
+    # Two states of which the second one follows from the first.
+    (_, last), _ = scan(lambda v, a, b: (a + v, b + a), x, [0, 0])
+    np.testing.assert_array_equal(compute(last, {x: [1.0, 2.5, 0.5]}), [0, 1, 4.5])
+    same, _ = scan(lambda v, h: (h + v).astype("float32"), single, 0.0)
+    assert same.type.dtype == "float32"
+    counts, _ = scan(lambda k: k + 1, outputs_info=0, n_steps=300)
+    assert compute(counts[-1]) == 300 and counts.type.dtype == "int64"
+    kept, _ = scan(lambda h: h / 3, outputs_info=1.0, n_steps=2)
+    np.testing.assert_allclose(compute(kept), [1 / 3, 1 / 9], rtol=1e-15)
+    with pytest.raises(TypeError, match=r"begins as float64.*makes int64"):
+        scan(lambda h: (h * 2).astype("int64"), outputs_info=0.5, n_steps=2)
+    with pytest.raises(TypeError, match="changes its rank"):
+        scan(lambda v, h: h + x, x, 0)

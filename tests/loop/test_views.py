@@ -1,6 +1,7 @@
 """Loops of special forms: map, reduce, folds, checkpoints, fori_loop, while_loop, Jacobians."""
 
 from functools import partial
+from typing import Any, NamedTuple
 
 import helpers
 import numpy as np
@@ -10,7 +11,7 @@ from helpers import refuses
 import croton
 import croton.tensor as T
 from croton.gradient import Rop, grad, hessian, jacobian, verify_grad
-from croton.loop import Scan, fori_loop, scan, scan_checkpoints, while_loop
+from croton.loop import Scan, fori_loop, scan, scan_checkpoints, until, while_loop
 from croton.tensor.shared_randomstreams import RandomStreams
 
 #: Products and sums of many steps are taken in another order.
@@ -168,7 +169,7 @@ def test_errors_of_loops_that_hand_on_a_value():
         fori_loop(0, 1.5, lambda i, v: v, x)
     with pytest.raises(TypeError, match=r"part 0 \(x\) changes its dtype"):
         fori_loop(0, 3, lambda i, v: v.astype("float32"), x)
-    with pytest.raises(TypeError, match="until takes a boolean scalar"):
+    with pytest.raises(TypeError, match="while_loop is a boolean scalar"):
         while_loop(lambda v: v > 0, lambda v: v, x)
     with pytest.raises(ValueError, match="needs a value"):
         while_loop(lambda v: True, lambda v: v, ())
@@ -215,3 +216,39 @@ def test_hessians():
     with pytest.raises(TypeError, match="hessian is by vectors"):
         hessian(cost, T.dmatrix("m"))
     assert T.jacobian is jacobian and croton.gradient.hessian is hessian
+
+
+@pytest.mark.parametrize("every", [1, 3, 4, 20])
+def test_checkpoints_of_a_loop_that_ends_early(every):
+    x, w, limit = T.dvector("x"), T.dscalar("w"), T.dscalar("limit")
+    step = lambda v, total: (total * w + v, until(total * w + v > limit))
+    last, _ = scan_checkpoints(step, x, 0, save_every_N=every)
+    plain, _ = scan(step, x, 0)
+    for bound in (0.5, 4.0, 1e9):
+        given = {x: 0.1 + rng.uniform(size=11), w: 1.1, limit: bound}
+        found = compute([last[-1], *grad(last[-1], [x, w])], given)
+        want = compute([plain[-1], *grad(plain[-1], [x, w])], given)
+        for a, b in zip(found, want, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12)
+        assert np.count_nonzero(want[1]) in ((1, 2) if bound == 0.5 else range(3, 12))
+
+
+def test_numbers_are_parts_of_values():
+    x = T.dvector("x")
+    total = fori_loop(0, x.shape[0], lambda i, v: v + x[i], 0)
+    assert compute(total, {x: [1.5, 2.0]}) == 3.5
+    squares, count = while_loop(lambda v: v[0] < 1000, lambda v: (v[0] * 2, v[1] + 1), (1, 0))
+    assert compute([squares, count]) == [1024, 10]
+    assert compute(while_loop(lambda k: k < 300, lambda k: k + 1, 0)) == 300
+    assert fori_loop(0, 2, lambda i, v: v, (1.0, [2])) is not None
+
+
+class Pair(NamedTuple):
+    a: Any
+    b: Any
+
+
+def test_values_with_names():
+    n = T.lscalar("n")
+    found = fori_loop(0, n, lambda i, v: Pair(v.b, v.a + v.b), Pair(0, 1))
+    assert isinstance(found, Pair) and compute(found.a, {n: 30}) == 832040

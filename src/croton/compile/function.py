@@ -259,9 +259,15 @@ class _Definition:
         for v in leaves:
             if v not in known and not isinstance(v, Constant | SharedVariable):
                 if isinstance(v.type, TensorType) and v.owner is None:
+                    why = "which is not among the inputs"
+                    if getattr(v.tag, "of_step", False):
+                        why = (
+                            "which is of a step function and has no value outside of it: return "
+                            "from the step what you need of it"
+                        )
                     raise MissingInputError(
-                        f"the outputs need the variable {v} of type {v.type}, which is not "
-                        "among the inputs" + trace.describe(v.made_at)
+                        f"the outputs need the variable {v} of type {v.type}, {why}"
+                        + trace.describe(v.made_at)
                     )
         if self.on_unused == "ignore":
             return

@@ -121,9 +121,9 @@ class Body:
 
 def _target(s: Any, returned: Returned) -> Any:
     if not isinstance(s, SharedVariable):
-        raise TypeError(f"a step updates shared variables, not {s!r}")
+        raise TypeError(f"a step updates shared variables, not {s!r}" + returned.place)
     if sum(t is s for t, _ in returned.updates) > 1:
-        raise ValueError(f"the shared variable {s} is updated twice")
+        raise ValueError(f"the shared variable {s} is updated twice" + returned.place)
     return s
 
 

@@ -25,8 +25,8 @@ def fit(new: Any, began: TensorType, what: str) -> Any:
                 pass
         raise TypeError(
             f"{what} changes its dtype from step to step: it begins as {began.dtype}, and the step "
-            f"makes {kind.dtype} of it; cast one of them, as in ({new}).astype({began.dtype!r}), "
-            f"or begin with {kind.dtype}" + line
+            f"makes {kind.dtype} of it; take .astype({began.dtype!r}) of that, or begin with "
+            f"{kind.dtype}" + line
         )
     if kind.ndim != began.ndim:
         raise TypeError(
@@ -39,7 +39,8 @@ def fit(new: Any, began: TensorType, what: str) -> Any:
                 f"{what} changes its shape from step to step: it begins with "
                 f"{began.shape_text()}, and the step makes {kind.shape_text()} of it" + line
             )
-    return promise(new, began)
+    with trace.made_by(new.made_at):
+        return promise(new, began)
 
 
 def promise(v: Any, kind: Any) -> Any:

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from croton.config import config
 from croton.graph import trace
-from croton.tensor.convert import as_tensor_variable
+from croton.tensor.convert import as_tensor_variable, constant
 from croton.tensor.elementwise import maximum
 from croton.tensor.type import TensorType
 
@@ -18,6 +19,14 @@ def as_list(x: Any) -> list[Any]:
     if x is None:
         return []
     return list(x) if isinstance(x, list | tuple) else [x]
+
+
+def tensor(x: Any, what: str) -> Any:
+    """``x`` as a tensor variable; TypeError that says ``what`` it is if it is none."""
+    try:
+        return as_tensor_variable(x)
+    except TypeError as error:
+        raise TypeError(f"{what}: {error}") from None
 
 
 def _taps(given: Any, what: str) -> list[int]:
@@ -32,8 +41,12 @@ def _taps(given: Any, what: str) -> list[int]:
     return [int(tap) for tap in taps]
 
 
-def _named(v: Any, tap: int) -> str | None:
-    return None if v.name is None else f"{v.name}[t{tap:+d}]" if tap else f"{v.name}[t]"
+def _row(v: Any, kind: TensorType, tap: int) -> Any:
+    """A step's variable for a row of ``v``."""
+    name = None if v.name is None else f"{v.name}[t{tap:+d}]" if tap else f"{v.name}[t]"
+    row = kind(name)
+    row.tag.of_step = True
+    return row
 
 
 class GivenSequence(NamedTuple):
@@ -65,12 +78,12 @@ def sequence(given: Any, number: int, backwards: bool) -> GivenSequence:
             taps = [0]
     else:
         x, taps = given, [0]
-    x = as_tensor_variable(x)
+    x = tensor(x, what)
     if x.type.ndim == 0:
         raise TypeError(f"{what}: {x} is a scalar, which has no rows" + trace.describe(x.made_at))
     low, high = min(*taps, 0), max(taps)
-    row = TensorType(x.type.dtype, x.type.shape[1:])
-    rows = tuple(row(_named(x, tap)) for tap in taps)
+    kind = TensorType(x.type.dtype, x.type.shape[1:])
+    rows = tuple(_row(x, kind, tap) for tap in taps)
     if high < 0:
         x = x[:high]
     # Without the rows that no step reads, the first one that a step reads is row 0.
@@ -87,13 +100,15 @@ def sequence(given: Any, number: int, backwards: bool) -> GivenSequence:
 class GivenState(NamedTuple):
     """An output that is fed back: its initial rows, and what a step gets of it.
 
-    ``lags`` says how many steps ago; ``rows`` are the step's variables.
+    ``lags`` says how many steps ago; ``rows`` are the step's variables.  ``number`` is the Python
+    number that it begins with, if it is one, whose dtype is what steps make of it.
     """
 
     initial: Any
     lags: tuple[int, ...]
     rows: tuple[Any, ...]
     what: str
+    number: int | float | None = None
 
 
 def state(given: Any, number: int) -> GivenState | None:
@@ -120,7 +135,8 @@ def state(given: Any, number: int) -> GivenState | None:
         raise ValueError(
             f"{what} has the taps {taps}: a step gets what outputs were before, so taps are < 0"
         )
-    v = as_tensor_variable(initial)
+    plain = initial if type(initial) in (int, float) else None
+    v = tensor(initial, what) if plain is None else _begin(plain)
     lags = tuple(-tap for tap in taps)
     if taps == [-1]:
         kind = v.type
@@ -140,4 +156,13 @@ def state(given: Any, number: int) -> GivenState | None:
         kind = TensorType(v.type.dtype, v.type.shape[1:])
         before = v if length == max(lags) else v[: max(lags)]
     named = what if v.name is None else f"{what} ({v.name})"
-    return GivenState(before, lags, tuple(kind(_named(v, tap)) for tap in taps), named)
+    return GivenState(before, lags, tuple(_row(v, kind, tap) for tap in taps), named, plain)
+
+
+def _begin(number: Any) -> Any:
+    # Not the smallest dtype that holds it: a state that begins with 0 is to count beyond 127.
+    if isinstance(number, float):
+        return constant(number, dtype=config.floatX)
+    if -(2**63) <= number < 2**63:
+        return constant(number, dtype="int64")
+    return as_tensor_variable(number)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from croton.graph import trace
 from croton.graph.apply import next_serial
 from croton.loop.body import Body
-from croton.loop.given import sequence, state
-from croton.loop.returned import Returned, until
+from croton.loop.calling import call, place, settled
+from croton.loop.given import GivenSequence, GivenState, sequence, state, tensor
+from croton.loop.returned import Returned, boolean, until
 from croton.tensor import dtypes
 from croton.tensor.convert import as_tensor_variable
 from croton.tensor.creation import arange
@@ -26,7 +26,8 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
 
     It begins with ``init_val`` and gives the last value.
     ``val`` is a tensor, or tuples, lists and dicts of tensors; its parts keep their dtypes
-    and shapes.  Gradients flow through it, which takes memory for what ``val`` was in each step.
+    and shapes (a Python number takes the dtype that steps make of it).  Gradients flow through
+    it, which takes memory for what ``val`` was in each step.
 
     >>> import croton, croton.tensor as T
     >>> x = T.dscalar("x")
@@ -36,13 +37,12 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
     """
     bounds = [_integer(v, what) for v, what in ((lower, "lower"), (upper, "upper"))]
     steps = sequence(arange(*bounds), 0, False)
-    parts, fed, own = _taken_apart(init_val)
     (i,) = steps.rows
-    mark = next_serial()
-    new, _ = _new_value(body_fun(i, _put_together(init_val, own)), init_val)
-    body = Body(Returned(new, [], None), [steps], fed, [i, *own], mark)
-    found, _ = body.loop(steps.steps, "fori_loop", history=False)
-    return _put_together(init_val, [v[0] for v in found]) if parts else init_val
+    turn = _Turn(body_fun, init_val, [i], "i, val")
+    if not turn.fed:
+        return init_val
+    found = turn.loop([steps], None, steps.steps, "fori_loop")
+    return _put_together(init_val, found)
 
 
 def while_loop(
@@ -54,9 +54,9 @@ def while_loop(
     """``val = body_fun(val)`` while ``cond_fun(val)`` holds, beginning with ``init_val``.
 
     ``val`` is a tensor, or tuples, lists and dicts of tensors; its parts keep their dtypes
-    and shapes.  ``max_steps`` ends the loop whatever the condition says.  Gradients flow through
-    it only if that is given, because going back takes memory for each step; forward mode
-    (:func:`croton.Rop`) needs nothing.
+    and shapes (a Python number takes the dtype that steps make of it).  ``max_steps`` ends the
+    loop whatever the condition says.  Gradients flow through it only if that is given, because
+    going back takes memory for each step; forward mode (:func:`croton.Rop`) needs nothing.
 
     >>> import croton, croton.tensor as T
     >>> n = T.lscalar("n")
@@ -64,39 +64,95 @@ def while_loop(
     >>> value, steps = croton.while_loop(
     ...     lambda val: val[0] > 1,
     ...     lambda val: (odd(val[0]), val[1] + 1),
-    ...     (n, T.constant(0, dtype="int64")),
+    ...     (n, 0),
     ... )
     >>> steps.eval({n: 27})
     array(111)
     """
-    parts, fed, own = _taken_apart(init_val)
-    if not parts:
-        raise ValueError("while_loop needs a value to change")
     bound = _ENDLESS if max_steps is None else _integer(max_steps, "max_steps")
-    begins = until(cond_fun(_put_together(init_val, parts))).boolean
-    mark = next_serial()
-    new, value = _new_value(body_fun(_put_together(init_val, own)), init_val)
-    ends = until(invert(until(cond_fun(value)).boolean))
-    body = Body(Returned(new, [], ends), [], fed, own, mark)
+    turn = _Turn(body_fun, init_val, [], "val")
+    if not turn.fed:
+        raise ValueError("while_loop needs a value to change")
+
+    def holds(val: Any) -> Any:
+        found = call(cond_fun, [val], lambda: "the cond_fun gets val")
+        return boolean(as_tensor_variable(found), "the condition of while_loop is")
+
+    begins = holds(_put_together(init_val, turn.begins))
+    ends = until(invert(holds(_put_together(init_val, turn.new))))
     steps = switch(begins, bound, np.int64(0))
     for_gradient = "none" if max_steps is None else "keep"
-    found, _ = body.loop(steps, "while_loop", for_gradient=for_gradient, history=False)
-    return _put_together(init_val, [v[0] for v in found])
+    found = turn.loop([], ends, steps, "while_loop", for_gradient)
+    return _put_together(init_val, found)
+
+
+class _Turn:
+    """A body function and what it returned for a step's variables (beside ``more`` of them)."""
+
+    def __init__(self, body_fun: Any, init_val: Any, more: list[Any], takes: str) -> None:
+        self.body_fun = body_fun
+        self.init_val = init_val
+        self.more = more
+        self.takes = takes
+        self.own = list(more)
+        self.mark = next_serial()
+        self.new: list[Any] = []
+        self.fed = settled([_part(v, k) for k, v in enumerate(_leaves(init_val))], self._step)
+
+    @property
+    def begins(self) -> list[Any]:
+        """The parts of the value before the first step."""
+        return [
+            as_tensor_variable(v) if s is None or s.number is None else s.initial[0]
+            for v, s in zip(_leaves(self.init_val), self.fed, strict=True)
+        ]
+
+    def _step(self, fed: list[GivenState | None]) -> list[Any]:
+        rows = [row for s in fed if s is not None for row in s.rows]
+        self.own = [*self.more, *rows]
+        self.mark = next_serial()
+        if rows:
+            arguments = [*self.more, _put_together(self.init_val, rows)]
+            found = call(self.body_fun, arguments, lambda: f"the body_fun gets {self.takes}")
+            self.new = self._parts(found)
+        return self.new
+
+    def _parts(self, found: Any) -> list[Any]:
+        if _structure(found) != _structure(self.init_val):
+            raise TypeError(
+                "body_fun must return what it is given (each * is a tensor), "
+                f"{_told(self.init_val)}, got {_told(found)}" + place(self.body_fun)
+            )
+        return [tensor(v, f"part {k}") for k, v in enumerate(_leaves(found))]
+
+    def loop(
+        self,
+        read: list[GivenSequence],
+        ends: until | None,
+        steps: Any,
+        name: str,
+        for_gradient: str = "keep",
+    ) -> list[Any]:
+        """The parts of the value after the last step."""
+        body = Body(Returned(self.new, [], ends), read, self.fed, self.own, self.mark)
+        found, _ = body.loop(steps, name, for_gradient=for_gradient, history=False)
+        return [v[0] for v in found]
+
+
+def _part(v: Any, number: int) -> GivenState | None:
+    begun = state(tensor(v, f"part {number}") if v is None else v, number)
+    if begun is None:
+        return None
+    return begun._replace(what=begun.what.replace("output", "part", 1))
 
 
 def _integer(given: Any, what: str) -> Any:
+    if isinstance(given, str):
+        raise TypeError(f"{what} is an integer scalar, got {given!r}")
     v = as_tensor_variable(given)
     if v.type.ndim or v.type.dtype not in dtypes.INTEGERS:
         raise TypeError(f"{what} is an integer scalar, got {v} of type {v.type}")
     return v.astype("int64")
-
-
-def _taken_apart(value: Any) -> tuple[list[Any], list[Any], list[Any]]:
-    """The tensors in a value, what a loop knows of them, and a step's variables for them."""
-    parts = [as_tensor_variable(v) for v in _leaves(value)]
-    fed = [state(v, k) for k, v in enumerate(parts)]
-    fed = [None if s is None else s._replace(what=s.what.replace("output", "part", 1)) for s in fed]
-    return parts, fed, [s.rows[0] for s in fed if s is not None]
 
 
 def _leaves(value: Any) -> list[Any]:
@@ -115,7 +171,8 @@ def _put_together(like: Any, leaves: list[Any]) -> Any:
         if isinstance(part, dict):
             return {key: filled for key, filled in ((k, fill(part[k])) for k in sorted(part))}
         if isinstance(part, tuple | list):
-            return type(part)(fill(p) for p in part)
+            filled = [fill(p) for p in part]
+            return type(part)(*filled) if hasattr(part, "_fields") else type(part)(filled)
         return next(rest)
 
     return fill(like)
@@ -125,12 +182,5 @@ def _structure(value: Any) -> Any:
     return _put_together(value, ["*"] * len(_leaves(value)))
 
 
-def _new_value(new: Any, like: Any) -> tuple[list[Any], Any]:
-    """The leaves of what a step returned, and the value made of them; TypeError if it is unlike."""
-    if _structure(new) != _structure(like):
-        raise TypeError(
-            f"body_fun must return what it is given, {_structure(like)}, got {_structure(new)}"
-            + "".join(trace.describe(v.made_at) for v in _leaves(new)[:1] if hasattr(v, "made_at"))
-        )
-    leaves = [as_tensor_variable(v) for v in _leaves(new)]
-    return leaves, _put_together(new, leaves)
+def _told(value: Any) -> str:
+    return str(_structure(value)).replace("'*'", "*")

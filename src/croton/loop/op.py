@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from croton.graph import trace
 from croton.graph.apply import Apply
 from croton.graph.op import Op
@@ -52,7 +54,7 @@ class Scan(Op):
         lazy: bool = False,
     ) -> None:
         layout.check()
-        if truncate_gradient < -1 or isinstance(truncate_gradient, float):
+        if not isinstance(truncate_gradient, int | np.integer) or truncate_gradient < -1:
             raise ValueError(
                 f"truncate_gradient is a number of steps, or -1 for all, got {truncate_gradient!r}"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ import numpy as np
 from croton.graph.apply import next_serial
 from croton.graph.variable import Constant
 from croton.loop.body import Body
-from croton.loop.given import GivenSequence, as_list, sequence, state
-from croton.loop.returned import take_apart
+from croton.loop.calling import call, place, settled
+from croton.loop.given import GivenSequence, GivenState, as_list, sequence, state, tensor
+from croton.loop.returned import Returned, take_apart
 from croton.loop.updates import OrderedUpdates
 from croton.tensor import dtypes
 from croton.tensor.convert import as_tensor_variable
@@ -42,7 +43,8 @@ def scan(
 
     - A sequence is a tensor, or ``dict(input=x, taps=[-1, 0])``: step s gets ``x[s - 1]`` and
       ``x[s]`` (counted so that the first step has all of its taps).
-    - ``outputs_info`` has for each output None, if steps do not read it, or its initial state;
+    - ``outputs_info`` has for each output None, if steps do not read it, or its initial state
+      (a Python number takes the dtype that steps make of it, for which ``fn`` may be called again);
       ``dict(initial=h, taps=[-3, -1])`` gives steps what it was 3 steps and 1 step ago, and
       ``h`` has a row for each of the 3 steps before the first.  Without ``outputs_info`` no
       output is read.
@@ -64,7 +66,7 @@ def scan(
 
     >>> import croton, croton.tensor as T
     >>> x = T.dvector("x")
-    >>> sums, _ = croton.scan(lambda x_t, total: total + x_t, x, T.constant(0.0, dtype="float64"))
+    >>> sums, _ = croton.scan(lambda x_t, total: total + x_t, x, 0)
     >>> sums.eval({x: [1.0, 2.0, 3.0]})
     array([1., 3., 6.])
     """
@@ -90,24 +92,18 @@ def repeat(
     """:func:`scan`; ``for_gradient`` is the op's argument of this name."""
     if not callable(fn):
         raise TypeError(f"the first argument of scan is a function of one step, got {fn!r}")
-    n_steps, turned = _as_steps(n_steps)
+    n_steps, turned = as_steps(n_steps)
     backwards = bool(go_backwards) != turned
     read = [sequence(x, k, backwards) for k, x in enumerate(as_list(sequences))]
-    infos = as_list(outputs_info)
-    fed = [state(given, k) for k, given in enumerate(infos)]
-    whole = [as_tensor_variable(v) for v in as_list(non_sequences)]
+    begins = [state(given, k) for k, given in enumerate(as_list(outputs_info))]
+    whole = [tensor(v, f"non-sequence {k}") for k, v in enumerate(as_list(non_sequences))]
     if n_steps is None:
         n_steps = _fewest(read)
-    own = [row for s in read for row in s.rows]
-    own += [row for s in fed if s is not None for row in s.rows]
-    mark = next_serial()
-    returned = take_apart(fn(*own, *whole))
-    if infos and len(infos) != len(returned.outputs):
-        raise ValueError(
-            f"the step function returned {len(returned.outputs)} outputs, but outputs_info tells "
-            f"of {len(infos)}: give None for each output that steps do not read"
-        )
-    body = Body(returned, read, fed or [None] * len(returned.outputs), own, mark)
+    step = _Step(fn, read, whole)
+    fed = settled(begins, step)
+    body = Body(
+        step.returned, read, fed or [None] * len(step.returned.outputs), step.own, step.mark
+    )
     if strict:
         body.check_given(whole)
     found, updates = body.loop(n_steps, name, truncate_gradient, for_gradient)
@@ -120,7 +116,63 @@ def repeat(
     return outputs[0] if outputs else None, updates
 
 
-def _as_steps(given: Any) -> tuple[Any, bool]:
+class _Step:
+    """A step function, called with variables for what a step gets: the call that was the last."""
+
+    returned: Returned
+    own: list[Any]
+    mark: int
+
+    def __init__(self, fn: Callable[..., Any], read: list[GivenSequence], whole: list[Any]) -> None:
+        self.fn = fn
+        self.read = read
+        self.whole = whole
+
+    def __call__(self, fed: list[GivenState | None]) -> list[Any]:
+        """The outputs of a step, as many as there are in ``fed`` (if there are any)."""
+        self.own = [row for s in self.read for row in s.rows]
+        self.own += [row for s in fed if s is not None for row in s.rows]
+        self.mark = next_serial()
+        result = call(self.fn, [*self.own, *self.whole], lambda: self._gets(fed))
+        self.returned = take_apart(result, place(self.fn))
+        outputs = self.returned.outputs
+        if fed and len(fed) != len(outputs):
+            raise ValueError(
+                f"the step function returned {len(outputs)} outputs, but outputs_info tells "
+                f"of {len(fed)}: give None for each output that steps do not read" + place(self.fn)
+            )
+        return outputs if fed else []
+
+    def _gets(self, fed: list[GivenState | None]) -> str:
+        states = [s for s in fed if s is not None]
+        parts = [(v, f"of sequence {k}") for k, s in enumerate(self.read) for v in s.rows]
+        parts += [(v, f"what {s.what} was before") for s in states for v in s.rows]
+        parts += [(v, f"non-sequence {k}") for k, v in enumerate(self.whole)]
+        told = ", ".join(f"{text}" if v.name is None else f"{v} ({text})" for v, text in parts)
+        return (
+            f"a step gets {told or 'nothing'} (in this order: rows of sequences, what outputs with "
+            "an initial state in outputs_info were before, non-sequences)"
+        )
+
+
+def begun(fn: Any, sequences: list[Any], infos: list[Any], non_sequences: Any) -> list[Any]:
+    """``infos``, initial states, with tensors of the right dtype in the place of numbers."""
+    if not any(type(_initial(info)) in (int, float) for info in infos):
+        return infos
+    read = [sequence(x, k, False) for k, x in enumerate(sequences)]
+    step = _Step(fn, read, [as_tensor_variable(v) for v in as_list(non_sequences)])
+    fed = settled([state(info, k) for k, info in enumerate(infos)], step)
+    return [
+        info if s is None or s.number is None else s.initial[0]
+        for info, s in zip(infos, fed, strict=True)
+    ]
+
+
+def _initial(info: Any) -> Any:
+    return info.get("initial") if isinstance(info, Mapping) else info
+
+
+def as_steps(given: Any) -> tuple[Any, bool]:
     """The number of steps, if it is given, and whether it says to go the other way round."""
     if given is None or (isinstance(given, float) and not math.isfinite(given)):
         return None, False
@@ -128,7 +180,9 @@ def _as_steps(given: Any) -> tuple[Any, bool]:
         if given != int(given):
             raise TypeError(f"n_steps is an integer, got {given!r}")
         return as_tensor_variable(np.int64(abs(int(given)))), bool(given < 0)
-    v = as_tensor_variable(given)
+    if isinstance(given, str):
+        raise TypeError(f"n_steps is an integer, got {given!r}")
+    v = tensor(given, "n_steps")
     if v.type.ndim or v.type.dtype not in dtypes.INTEGERS:
         raise TypeError(f"n_steps is an integer scalar, got {v} of type {v.type}")
     if isinstance(v, Constant):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from croton.graph import Apply, Variable
+from croton.graph import Apply, Variable, trace
 from croton.graph.traversal import ancestors, replace
 from croton.rewrite.loops.driver import Graph, LoopRule, Swaps
 from croton.rewrite.loops.lifting import Lifting, below_steps
@@ -60,7 +60,9 @@ class _Moving:
             if isinstance(node.op, DimShuffle):
                 return below_steps(self.rows(node.inputs[0]), node.op)
             if isinstance(node.op, Elemwise):
-                return node.op(*map(self.rows, node.inputs))
+                inputs = [self.rows(u) for u in node.inputs]
+                with trace.made_by(node.made_at):
+                    return node.op(*inputs)
         known = self.lifting.rows(v)
         if known is not None:
             return known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from croton.graph import Apply, Variable
+from croton.graph import Apply, Variable, trace
 from croton.graph.traversal import replace
 from croton.tensor.elementwise import Elemwise
 from croton.tensor.shapes import DimShuffle, dimshuffle
@@ -74,7 +74,8 @@ class Lifting:
             if lifted is None:
                 return None
             inputs.append(lifted)
-        return node.op(*inputs)
+        with trace.made_by(node.made_at):
+            return node.op(*inputs)
 
 
 def below_steps(rows: Any, op: Any) -> Any:

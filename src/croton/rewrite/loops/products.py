@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from croton.graph import Apply, Variable
+from croton.graph import Apply, Variable, trace
 from croton.rewrite.loops.driver import Graph, LoopRule, Swaps
 from croton.rewrite.loops.lifting import Lifting
 from croton.rewrite.loops.parts import Assembled, states_of
@@ -38,18 +38,20 @@ def product_of_rows(lifting: Lifting, inner: Any, rows_of: Callable[[Variable], 
         return None
     a, b = inner.inputs
     if a in lifting.varying and b not in lifting.varying:
-        return _rows_by_matrix(rows_of(a), lifting.whole(b))
+        rows, matrix = rows_of(a), lifting.whole(b)
+        if rows is not None:
+            with trace.made_by(inner.made_at):
+                return _rows_by_matrix(rows, matrix)
     if b in lifting.varying and a not in lifting.varying:
         rows, matrix = rows_of(b), lifting.whole(a)
         if rows is not None:
-            turned = _rows_by_matrix(dimshuffle(rows, (0, 2, 1)), dimshuffle(matrix, (1, 0)))
-            return dimshuffle(turned, (0, 2, 1))
+            with trace.made_by(inner.made_at):
+                turned = _rows_by_matrix(dimshuffle(rows, (0, 2, 1)), dimshuffle(matrix, (1, 0)))
+                return dimshuffle(turned, (0, 2, 1))
     return None
 
 
 def _rows_by_matrix(rows: Any, matrix: Any) -> Any:
-    if rows is None:
-        return None
     n, p, k = (rows.shape[d] for d in range(3))
     found = dot(reshape(rows, (n * p, k), ndim=2), matrix)
     return reshape(found, (n, p, matrix.shape[1]), ndim=3)
