@@ -114,20 +114,25 @@ def filter_kernel(t: Tiling) -> Function:
     f, t1, t2, c, column, panel = (Var(n) for n in ("f", "t1", "t2", "c", "column", "panel"))
     start = add(s["w_start"], mul(f, s["w_filter"]))
     place = add(start, add(mul(t1, s["w_step1"]), mul(t2, s["w_step2"])))
-    width = index(t.panel)
+    width, end = index(t.panel), Var("end")
     row = mul(add(mul(panel, s["filters"]), f), width)
-    body: Body = (
-        Let(panel, op("floordiv", column, width)),
-        Store(
-            packed,
-            add(row, sub(column, mul(panel, width))),
-            Load(w, add(place, mul(c, s["w_channel"]))),
-        ),
-        Assign(column, add(column, ONE)),
-    )
+
+    def put(value: Expr) -> Body:
+        return (
+            Let(panel, op("floordiv", column, width)),
+            Store(packed, add(row, sub(column, mul(panel, width))), value),
+            Assign(column, add(column, ONE)),
+        )
+
+    body = put(Load(w, add(place, mul(c, s["w_channel"]))))
     for var, stop in ((c, s["channels"]), (t2, s["k2"]), (t1, s["k1"])):
         body = (For(var, ZERO, stop, body),)
-    item = For(f, Var("lo"), Var("hi"), (Local(column, ZERO), *body))
+    # Whole panels are multiplied, and whatever memory holds may be slow to compute with.
+    rest = (
+        Let(end, mul(ceildiv(column, width), width)),
+        For(Var("beyond"), column, end, put(const(0.0, t.dtype))),
+    )
+    item = For(f, Var("lo"), Var("hi"), (Local(column, ZERO), *body, *rest))
     return Function(
         f"convolution_columns_{t.dtype}_filters", (w, packed), tuple(s.values()), (item,)
     )

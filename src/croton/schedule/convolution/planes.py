@@ -165,6 +165,7 @@ class _Planes:
             Let(self.wide, mul(ceildiv(s["filters"], index(FILTERS)), index(FILTERS))),
             *self.scratch(),
             *self.tables(),
+            *self.clear(),
             For(Var("item"), Var("lo"), Var("hi"), self.item()),
         )
         last = self.callee if self.epilogue else self.y
@@ -213,6 +214,14 @@ class _Planes:
         for var, stop in ((t2, s["k2"]), (t1, s["k1"]), (c, s["channels"])):
             body = (For(var, ZERO, stop, body),)
         return (Local(pair, ZERO), *body)
+
+    def clear(self) -> Body:
+        """Zeros behind the last plane: what memory holds may be slow to compute with."""
+        at, lanes = Var("clear_at"), self.t.lanes
+        start = mul(self.s["channels"], self.plane)
+        stop = add(start, add(self.width, index(self.vectors * lanes)))
+        zero = Store(self.planes, at, const(0.0, self.t.dtype, lanes))
+        return (For(at, start, stop, (zero,), step=index(lanes)),)
 
     def item(self) -> Body:
         """A band of an image: its planes, then its places, piece by piece."""

@@ -269,6 +269,9 @@ class _Product:
             select(DOT, WIDE, PIECE),
         )
         line, whole = index(line_pitch(t)), mul(ceildiv(WIDE, index(t.lanes)), index(t.lanes))
+        if not t.masks:
+            # All vectors of a copy are read, and what memory holds may be slow to compute with.
+            whole = index(t.panel)
         copy = Copy(self.panel, ZERO, select(DOT, line, index(t.panel)), select(DOT, PIECE, whole))
         return (
             *self.corner(t.panel),
@@ -520,9 +523,16 @@ class _Product:
             source = add(mul(line, index(pitch)), index(v * lanes))
             mask = None if self.epilogue else there
             place = add(add(where, mul(line, self.pitch)), index(v * lanes))
-            straight += self.bring(v, source, place, lanes, mask)
             places = op("mul", ramp(index(v * lanes), lanes), ACROSS)
-            turned += self.bring(v, source, op("add", places, add(where, line)), lanes, there)
+            across = op("add", places, add(where, line))
+            found = (
+                self.bring(v, source, place, lanes, mask),
+                self.bring(v, source, across, lanes, there),
+            )
+            # Blocks of one vector have not computed the second one.
+            some = op("lt", index(v * lanes), WIDE)
+            for all_vectors, vector in zip((straight, turned), found, strict=True):
+                all_vectors += [If(some, vector)] if v else vector
         body: Body = (If(TURN, tuple(turned), tuple(straight)),) if turns else tuple(straight)
         return (For(line, ZERO, PRESENT, body),)
 

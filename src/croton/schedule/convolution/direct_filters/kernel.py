@@ -8,7 +8,7 @@ blocks of rows.
 
 from __future__ import annotations
 
-from croton.kernel.build import add, index, mul, op, ramp, select, sub
+from croton.kernel.build import add, const, index, mul, op, ramp, select, sub
 from croton.kernel.nodes import (
     Allocate,
     Assign,
@@ -313,7 +313,8 @@ class _Filters:
         ]
         step = (
             copies[0],
-            If(op("gt", wide, index(t.lanes)), (copies[1],)),
+            # Where filters are rows, a block may reach beyond the last one.
+            If(op("or", s["turned"], op("gt", wide, index(t.lanes))), (copies[1],)),
             Assign(at, add(at, ALL)),
             Assign(at_to, add(at_to, index(t.panel))),
         )
@@ -332,6 +333,10 @@ class _Filters:
             Local(at, start),
             Local(at_to, to),
             For(place, ZERO, PLACES_THERE, step),
+            *(
+                Store(self.panels, add(at_to, index(i)), const(0.0, t.dtype, t.lanes))
+                for i in range(0, t.highest, t.lanes)
+            ),
         )
         panels = For(P0, F0, F1, body, step=index(t.panel))
         return (For(GROUP, GROUP0, GROUP1, (panels,)),)
@@ -476,12 +481,14 @@ class _Filters:
             value, at = Var(f"value{v}", t.dtype, t.lanes), Var(f"value_at{v}")
             source = add(mul(row, index(t.panel)), index(v * t.lanes))
             more = op("add", value, Load(self.out, at, t.lanes, mask))
-            body += [
+            bring: Body = (
                 Let(at, add(add(where, mul(row, ALL)), index(v * t.lanes))),
                 Local(value, Load(self.sums, source, t.lanes)),
                 If(ADDS, (Assign(value, more),)),
                 Store(self.out, at, value, mask),
-            ]
+            )
+            # Blocks of one vector have not computed the second one.
+            body += [If(op("lt", index(v * t.lanes), WIDE), bring)] if v else bring
         return (For(row, DONE, present, tuple(body)),)
 
     def bring(self, base: Expr) -> Body:

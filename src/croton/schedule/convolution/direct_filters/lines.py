@@ -188,6 +188,12 @@ class Table:
                 self.stack(to, start, q1, columns, before, inside),
                 self.alone(to, start, columns, before, inside),
             ),
+            # Blocks reach beyond the last column: memory may hold what is slow to compute with.
+            *self.zeros(
+                "zeros_after",
+                add(to, mul(columns, mul(s["channels"], SIDES))),
+                index(max(self.t.highest, self.t.lanes)),
+            ),
         )
 
     def alone(self, to: Expr, start: Expr, columns: Expr, before: Expr, inside: Expr) -> Body:

@@ -2,13 +2,14 @@
 
 Element (f, point, c) of U is ``U[((f // panel * points + point) * (channels + 1) + c) * panel
 + f % panel]``; the panels of one group come behind those of another.  Columns beyond the last
-filter are there and mean nothing; so does the line behind the channels, without which the points
-of a filter would share places of the first cache.
+filter are zeros, but a vector of nothing else is only written where the kernel reads it.  The line
+behind the channels means nothing: without it the points of a filter would share places of the
+first cache.
 """
 
 from __future__ import annotations
 
-from croton.kernel.build import add, index, mul, op, select, sub
+from croton.kernel.build import add, const, index, mul, op, select, sub
 from croton.kernel.nodes import (
     Allocate,
     Body,
@@ -31,9 +32,10 @@ from croton.schedule.product.pack import Copy, Source, pack
 from croton.schedule.product.strips import ONE, ZERO, ceildiv, total
 from croton.schedule.product.tiling import Tiling
 
-#: Sizes of the kernel: extents, and how filters lie, in elements.
+#: Sizes of the kernel: extents, how filters lie, in elements, and whether vectors are written of
+#: which there is no filter.
 FILTER_SIZES = (
-    "channels", "filters", "taps", "start", "apart", "filter", "channel", "step1", "step2",
+    "channels", "filters", "taps", "start", "apart", "filter", "channel", "step1", "step2", "whole",
 )  # fmt: skip
 
 #: Channels of an item.
@@ -61,9 +63,9 @@ def filter_kernel(t: Tiling, reach: int, known: int | None = None) -> Function:
     row = op("floordiv", part, side)
     column = sub(part, mul(row, side))
     # Channels and their taps may lie in one line: then a panel is copied as one matrix.
-    whole = op("eq", names["step2"], ONE)
+    in_line = op("eq", names["step2"], ONE)
     for a, b in ((names["step1"], side), (channel, taps)):
-        whole = op("and", whole, op("eq", a, b))
+        in_line = op("and", in_line, op("eq", a, b))
     is_flat = op("ne", flat, ZERO)
     source = Source(
         w,
@@ -93,6 +95,7 @@ def filter_kernel(t: Tiling, reach: int, known: int | None = None) -> Function:
         Let(start, total((f0, names["filter"]), (c0, channel), (first, ONE))),
         For(part, ZERO, select(is_flat, ONE, taps), pack(t, source, copy)),
         *points,
+        If(op("ne", names["whole"], ZERO), _rest(t, reach, u, lanes)),
     )
     return Function(
         f"winograd{reach}_{t.dtype}_filters" + ("" if known is None else f"_{known}"),
@@ -101,13 +104,26 @@ def filter_kernel(t: Tiling, reach: int, known: int | None = None) -> Function:
         (
             Allocate(copied, index(64)),
             Let(taps, mul(side, side)),
-            Let(flat, select(whole, ONE, ZERO)),
+            Let(flat, select(in_line, ONE, ZERO)),
             Let(pieces, ceildiv(channels, index(PIECE))),
             Let(panels, op("maximum", ceildiv(filters, line), ONE)),
             For(item, Var("lo"), Var("hi"), body),
         ),
         contract=True,
     )
+
+
+def _rest(t: Tiling, reach: int, u: Buffer, wide: Expr) -> Body:
+    """Zeros behind the last vector of a panel: what memory holds may be slow to compute with."""
+    point, c, vector = Var("rest_point"), Var("rest_c"), Var("rest_vector")
+    panel, width = Var("panel"), index(t.panel)
+    number = add(mul(panel, index(reach * reach)), point)
+    row = add(add(mul(number, add(Var("channels"), ONE)), Var("c0")), c)
+    zero = Store(u, add(mul(row, width), vector), const(0.0, t.dtype, t.lanes))
+    body: Body = (For(vector, wide, width, (zero,), step=index(t.lanes)),)
+    for var, stop in ((c, Var("depth")), (point, index(reach * reach))):
+        body = (For(var, ZERO, stop, body),)
+    return (If(op("lt", wide, width), body),)
 
 
 def _points(t: Tiling, reach: int, taps: int, copied: Buffer, u: Buffer, wide: Expr) -> Body:

@@ -8,7 +8,7 @@ compute V again: that costs less than what one core writes costs another one to 
 
 from __future__ import annotations
 
-from croton.kernel.build import add, index, mul, op, select, sub
+from croton.kernel.build import add, const, index, mul, op, select, sub
 from croton.kernel.nodes import (
     Allocate,
     Body,
@@ -42,11 +42,18 @@ from croton.schedule.convolution.winograd.geometry import (
 )
 from croton.schedule.convolution.winograd.image import transform_line
 from croton.schedule.convolution.winograd.matrices import numbers_of_taps
-from croton.schedule.convolution.winograd.products import N0, N1, WIDE, heights, multiply
+from croton.schedule.convolution.winograd.products import (
+    N0,
+    N1,
+    TALL,
+    WIDE,
+    heights,
+    multiply,
+)
 from croton.schedule.convolution.winograd.result import Places, Products, transform_back
 from croton.schedule.product import tile
 from croton.schedule.product.micro import Target
-from croton.schedule.product.strips import ONE, ZERO, ceildiv
+from croton.schedule.product.strips import ONE, ZERO, ceildiv, total
 from croton.schedule.product.tiling import Tiling
 
 #: Sizes of the kernel besides ``SIZES``: columns of an item, and elements from point to point of
@@ -172,7 +179,25 @@ class Winograd:
                     *transform_line(self.t, self.reach, self.x, self.v, start),
                 ),
             ),
+            *self.clear(),
         )
+
+    def clear(self) -> Body:
+        """Zeros for the tiles that steps have behind the last one.
+
+        Those mean nothing, but what memory holds may be slow to compute with.
+        """
+        at, point, channel = Var("clear_tile"), Var("clear_point"), Var("clear_channel")
+        low, lanes = index(self.t.blocks[1]), self.t.lanes
+        place = total((point, SIZE["v_point"]), (at, SIZE["v_row"]), (channel, ONE))
+        body: Body = (Store(self.v, place, const(0.0, self.t.dtype, lanes)),)
+        for var, start, stop, step in (
+            (channel, ZERO, SIZE["channels"], index(lanes)),
+            (point, ZERO, index(self.points), ONE),
+            (at, ROWS, add(TALL, mul(ceildiv(sub(ROWS, TALL), low), low)), ONE),
+        ):
+            body = (For(var, start, stop, body, step=step),)
+        return body
 
     def columns(self) -> Body:
         """Some columns of the block."""

@@ -49,7 +49,7 @@ def steps(
     way = choose(t, of, reach, epilogue)
     filters, product = _functions(t, reach, taps, narrow, epilogue, pooled)
     points = reach**2
-    values: dict[str, Count] = of._asdict() | way._asdict()
+    values: dict[str, Count] = of._asdict() | way._asdict() | {"whole": int(not narrow)}
 
     free = region.size(tile.ROWS) if pooled else tile.FREE
     apart = -(-(free + spare) // 64) * 64

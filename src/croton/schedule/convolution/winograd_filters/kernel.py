@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from croton.kernel.build import add, index, mul, op, sub
+from croton.kernel.build import add, const, index, mul, op, sub
 from croton.kernel.nodes import (
     Allocate,
     Body,
@@ -48,7 +48,7 @@ from croton.schedule.convolution.winograd_filters.tiles import (
     gather,
     spread,
 )
-from croton.schedule.product.strips import ZERO
+from croton.schedule.product.strips import ZERO, ceildiv
 
 #: What the plan decides (:class:`croton.schedule.convolution.winograd_filters.cut.Cut`).
 CUT = ("side", "tiles", "share", "chunk", "pieces", "wide", "broad", "blocks", "panels", "result")
@@ -264,7 +264,35 @@ class _Winograd:
 
         return (
             *spread(t, self.grid, image_matrix[lines], image_matrix, image, self.v_tiles),
+            *self.clear(),
             *self.by_taps(gradient_tiles),
+        )
+
+    def clear(self) -> Body:
+        """Zeros for the rows that are not there, but that blocks compute all the same.
+
+        What memory holds may be slow to compute with.  These rows are behind the channels of a
+        tile, as far as it has room there, and else those of the next tile, or behind the last one.
+        """
+        t, v, wide = self.t, self.v_tiles, self.size["wide"]
+        at, element, first = Var("clear_tile"), Var("clear_element"), Var("clear_from")
+
+        def zeros(start: Expr, stop: Expr) -> Body:
+            place = add(mul(POINT, v.apart), element)
+            store = Store(v.buffer, place, const(0.0, t.dtype, t.lanes))
+            lines = (For(element, start, stop, (store,), step=index(t.lanes)),)
+            return (For(POINT, ZERO, index(points(self.reach)), lines),)
+
+        behind = op("minimum", wide, add(first, index(t.highest)))
+        tile = mul(at, wide)
+        end = mul(TILES, wide)
+        return (
+            Let(first, mul(ceildiv(CHANNELS, index(t.lanes)), index(t.lanes))),
+            If(
+                op("lt", first, wide),
+                (For(at, ZERO, TILES, zeros(add(tile, first), add(tile, behind))),),
+            ),
+            *zeros(end, add(end, index(t.highest))),
         )
 
     def multiply(self) -> Body:
