@@ -33,6 +33,9 @@ class Noted(croton.Op):
     def infer_shape(self, node, shapes):
         return shapes
 
+    def L_op(self, inputs, outputs, gradients):
+        return [Noted(f"d{self.name}")(gradients[0])]
+
 
 def noted(f, *args):
     Noted.done.clear()
@@ -91,6 +94,85 @@ def test_choices_in_loops():
     assert found.tolist() == [4, 4, 9] and done == ["a", "a"]
 
 
+def flows(then, other, **more):
+    """A function that gives a cost with one of two branches, and its gradients."""
+    cost = (ifelse(x.sum() > 0, then, other) ** 2).sum()
+    return croton.function([x, y], [cost, *grad(cost, [x, y], **more)], on_unused_input="ignore")
+
+
+def test_gradients_flow_back_through_one_branch():
+    a, b = Noted("a"), Noted("b")
+    f = flows(a(x).sum(), (b(x) * y).sum())
+    (cost, by_x, by_y), done = noted(f, ONE, OTHER)
+    assert done == ["a", "da"] and (float(cost), by_x.tolist()) == (36, [24, 24])
+    assert by_y.tolist() == [0, 0]
+    (cost, by_x, by_y), done = noted(f, OTHER, ONE)
+    assert done == ["b", "db"] and (float(cost), by_x.tolist()) == (4, [-8, -16])
+    assert by_y.tolist() == [24, -8]
+    # In vectors of two sizes as well, and where both branches need the same.
+    common = Noted("c")(x)
+    f = flows(a(common), T.concatenate([b(common), y]))
+    (cost, by_x, by_y), done = noted(f, ONE, ONE)
+    assert done == ["a", "c", "da", "dc"] and by_x.tolist() == [32, 64]
+    (cost, by_x, by_y), done = noted(f, OTHER, ONE)
+    assert done == ["b", "c", "db", "dc"] and (by_x.tolist(), by_y.tolist()) == ([-96, 32], [2, 4])
+
+
+def test_gradients_of_choices_in_choices_and_loops():
+    a, b, c = map(Noted, "abc")
+    f = flows(ifelse(y.sum() > 0, a(x), b(x)), c(y))
+    for given, want in (((ONE, ONE), "a"), ((ONE, OTHER), "b"), ((OTHER, ONE), "c")):
+        assert noted(f, *given)[1] == [want, "d" + want]
+    # Of one condition.
+    again = ifelse(x.sum() > 0, a(x), b(x))
+    f = flows(c(again), Noted("d")(again), disconnected_inputs="ignore")
+    (_, by_x, _), done = noted(f, ONE, ONE)
+    assert done == ["a", "c", "da", "dc"] and by_x.tolist() == [32, 64]
+    (_, by_x, _), done = noted(f, OTHER, ONE)
+    assert done == ["b", "d", "db", "dd"] and by_x.tolist() == [-96, 32]
+
+    def step(v, h):
+        return ifelse(v > 0, a(h) * v, b(h * v))
+
+    out, _ = scan(step, x, T.constant(1.0, dtype="float64"))
+    f = croton.function([x], grad(out[-1], x))
+    found, done = noted(f, np.array([3.0, -1.0, 0.5]))
+    np.testing.assert_allclose(found, [-4, 12, -24])
+    # What a gradient needs of a step is kept from every step.
+    assert done[-3:] == ["da", "da", "db"] and "b" in done
+
+
+def test_gradients_of_second_order_flow_back_through_one_branch():
+    a, b = Noted("a"), Noted("b")
+    cost = ifelse(x.sum() > 0, (a(x) ** 3).sum(), (b(x) ** 2 * y).sum())
+    second = grad((grad(cost, x) ** 2).sum(), [x, y])
+    f = croton.function([x, y], second)
+    (by_x, by_y), done = noted(f, ONE, ONE)
+    # The derivative of 8 x**3 is 24 x**2, and that of its square 2 * 24 * 48 * x**3.
+    assert by_x.tolist() == [2304, 18432] and by_y.tolist() == [0, 0]
+    assert {name[-1] for name in done} == {"a"}
+    assert {name[-1] for name in noted(f, OTHER, ONE)[1]} == {"b"}
+
+
+def test_nothing_flows_back_through_what_is_not_a_number():
+    # As it does where infinity is multiplied with a gradient of zero.
+    f = flows(T.sqrt(y).sum(), x.sum())
+    _, by_x, by_y = f(np.array([-1.0, 0.5]), np.array([0.0, -1.0]))
+    assert by_x.tolist() == [-1, -1] and by_y.tolist() == [0, 0]
+
+
+def test_gradients_of_what_a_branch_is_made_of():
+    w = T.dmatrix("w")
+    inside = T.tanh(T.dot(w, x))
+    out = ifelse(x.sum() > 0, (inside**2).sum(), T.exp(x).sum())
+    outputs = [out, *grad(out**2, [inside, w, x])]
+    f = croton.function([w, x], outputs)
+    plain = croton.function([w, x], outputs, mode="reference")
+    for given in (ONE, OTHER):
+        for got, want in zip(f(np.eye(3, 2), given), plain(np.eye(3, 2), given), strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
 def test_errors_of_the_other_branch_do_not_happen():
     k = T.lscalar("k")
     f = croton.function([x, k], ifelse(k < x.shape[0], T.exp(x)[k], T.exp(x.sum())))
@@ -113,7 +195,10 @@ def test_native_code_runs_it(then, other):
     a, b = then(), other()
     out = ifelse(x.sum() > 0, a, b)
     cost = ifelse(x.sum() > 0, [(a**2).sum(), a.sum()], [b.sum(), (b**3).sum()])[0]
-    outputs = [out, out.shape.sum(), cost, *grad(cost, [x, y], disconnected_inputs="ignore")]
+    of_squares = (out**2).sum() ** 2 + cost
+    outputs = [out, out.shape.sum(), cost]
+    for c in (cost, of_squares):
+        outputs += grad(c, [x, y], disconnected_inputs="ignore")
     f = croton.function([x, y], outputs, on_unused_input="ignore")
     plain = croton.function([x, y], outputs, mode="reference", on_unused_input="ignore")
     assert not is_python(f)
@@ -128,6 +213,11 @@ def test_what_is_cheap_is_chosen_element_by_element():
     f = croton.function([x], ifelse(x.sum() > 0, x * 2, 1 - x))
     assert not any(isinstance(n.op, Scan) for n in f.maker.fgraph.toposort())
     assert f(ONE).tolist() == [2, 4] and f(OTHER).tolist() == [4, 0]
+    cost = ifelse(x.sum() > 0, (x * 2 * y) ** 2, 1 - x).sum()
+    f = croton.function([x, y], grad(cost, [x, y]))
+    assert not any(isinstance(n.op, Scan) for n in f.maker.fgraph.toposort())
+    assert [g.tolist() for g in f(ONE, ONE)] == [[8, 64], [8, 64]]
+    assert [g.tolist() for g in f(OTHER, ONE)] == [[-1, -1], [0, 0]]
 
 
 def test_nothing_of_a_branch_comes_before_it():

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from croton.gradient.gates import Flow, common, total
 from croton.graph import trace
 from croton.graph.apply import Apply
 from croton.graph.disconnected import NullType, disconnected, is_disconnected
@@ -140,39 +141,57 @@ def _flow(
     """The gradients of all variables between ``starts`` and ``targets``."""
     order = toposort(list(starts), constants)
     useful = _useful(order, targets, constants)
-    terms: dict[Variable, list[Any]] = {v: [g] for v, g in starts.items()}
-    total: dict[Variable, Any] = {}
+    terms: dict[Variable, list[Flow]] = {v: [Flow(g)] for v, g in starts.items()}
+    sums: dict[Variable, Flow | None] = {}
 
-    def sum_up(v: Variable) -> Any:
-        if v not in total:
+    def sum_up(v: Variable) -> Flow | None:
+        if v not in sums:
             parts = terms.get(v, [])
-            numbers = [p for p in parts if not is_disconnected(p)]
-            null = next((p for p in numbers if isinstance(p.type, NullType)), None)
-            if null is not None:
-                total[v] = null
-            elif not numbers:
-                total[v] = parts[0] if parts else None
+            numbers = [p for p in parts if not is_disconnected(p.value)]
+            null = next((p for p in numbers if isinstance(p.value.type, NullType)), None)
+            if null is not None or not numbers:
+                sums[v] = null or (parts[0] if parts else None)
             else:
-                result = numbers[0]
-                for p in numbers[1:]:
-                    result = result + p
-                total[v] = result
-        return total[v]
+                sums[v] = total(numbers, v)
+        return sums[v]
 
     blocked = set(constants)
     for node in reversed(order):
         if node not in useful:
             continue
         outputs = [None if v in blocked else sum_up(v) for v in node.outputs]
-        if all(g is None or is_disconnected(g) for g in outputs):
+        if all(g is None or is_disconnected(g.value) for g in outputs):
             continue
-        for v, g in zip(node.inputs, _through(node, outputs, useful[node]), strict=True):
+        for v, flow in zip(node.inputs, _back(node, outputs, useful[node]), strict=True):
             # What is given for a variable stands for all that flows into it.
-            if g is not None and v not in known:
-                terms.setdefault(v, []).append(g)
-    for v in targets:
-        sum_up(v)
-    return total
+            if flow is not None and v not in known:
+                terms.setdefault(v, []).append(flow)
+    ends = {v: sum_up(v) for v in targets}
+    return {v: flow.behind(0, v) for v, flow in ends.items() if flow is not None}
+
+
+def _back(
+    node: Apply, outputs: Sequence[Flow | None], on_path: Sequence[bool]
+) -> Sequence[Flow | None]:
+    """What flows from the gradients of a node's outputs to its inputs, and through which gates."""
+    numbers = [g for g in outputs if g is not None and g.is_number]
+    gates = getattr(node.op, "gates", None)
+    if gates is not None and numbers:
+        found: list[Flow | None] = []
+        for v, wanted, way in zip(node.inputs, on_path, gates(node), strict=True):
+            g = outputs[way[0]] if wanted and way is not None else None
+            if g is not None and g.is_number:
+                g = Flow(_cast(g.value, node.outputs[way[0]]), g.gates).through(way[1], v)
+            found.append(g)
+        return found
+    count = common(numbers)
+    given = [
+        None if g is None else g.behind(count, v) if g.is_number else g.value
+        for v, g in zip(node.outputs, outputs, strict=True)
+    ]
+    shared = numbers[0].gates[:count] if numbers else ()
+    flows = [None if g is None else Flow(g) for g in _through(node, given, on_path)]
+    return [f._replace(gates=shared) if f is not None and f.is_number else f for f in flows]
 
 
 def _useful(
@@ -204,13 +223,7 @@ def _through(node: Apply, outputs: Sequence[Any], on_path: Sequence[bool]) -> Se
     for v, g in zip(node.outputs, outputs, strict=True):
         if g is None:
             g = disconnected() if len(node.outputs) > 1 else v.zeros_like()  # type: ignore[attr-defined]
-        if (
-            not is_disconnected(g)
-            and v.type.dtype in dtypes.FLOATS  # type: ignore[attr-defined]
-            and g.type.dtype != v.type.dtype  # type: ignore[attr-defined]
-        ):
-            g = g.astype(v.type.dtype)  # type: ignore[attr-defined]
-        given.append(g)
+        given.append(g if is_disconnected(g) else _cast(g, v))
     try:
         with trace.made_by(node.made_at):
             results = node.op.L_op(node.inputs, node.outputs, given)
@@ -235,6 +248,12 @@ def _through(node: Apply, outputs: Sequence[Any], on_path: Sequence[bool]) -> Se
             )
         checked.append(g)
     return checked
+
+
+def _cast(g: Any, v: Any) -> Any:
+    """``g`` in the dtype of ``v``, whose gradient it is."""
+    floats = v.type.dtype in dtypes.FLOATS
+    return g.astype(v.type.dtype) if floats and g.type.dtype != v.type.dtype else g
 
 
 def _finish(v: Any, g: Any, cost: Any, if_disconnected: str, as_what: str, if_null: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from croton.graph import trace
 from croton.graph.apply import Apply
@@ -19,12 +19,16 @@ from croton.tensor.type import TensorType
 
 
 class IfElse(Op):
-    """The first ``n`` inputs after the condition if that is true, else the ``n`` after them."""
+    """The first ``n`` inputs after the condition if that is true, else the ``n`` after them.
 
-    __props__ = ("n",)
+    ``alike``: the one that is chosen has the sizes that the other should have.
+    """
 
-    def __init__(self, n: int) -> None:
+    __props__ = ("n", "alike")
+
+    def __init__(self, n: int, alike: bool = False) -> None:
         self.n = n
+        self.alike = alike
 
     def make_node(self, condition: Any, *branches: Any) -> Apply:
         """A boolean scalar, and pairs of inputs of the same dtype and rank."""
@@ -65,21 +69,23 @@ class IfElse(Op):
 
     def L_op(self, inputs: Sequence[Any], outputs: Sequence[Any], gradients: Sequence[Any]) -> Any:
         """What flows back goes to the one that was chosen, zeros to the other."""
-        condition, pairs = inputs[0], self._pairs(inputs)
-        flowing = [
-            j
-            for j, (v, g) in enumerate(zip(outputs, gradients, strict=True))
-            if v.type.dtype in dtypes.FLOATS and not is_disconnected(g)
-        ]
-        results: list[Any] = [disconnected() for _ in inputs]
-        given = [gradients[j] for j in flowing]
-        for side in (0, 1):
-            zeros = [zeros_like(pairs[j][side]) for j in flowing]
-            both = (given, zeros) if side == 0 else (zeros, given)
-            found = IfElse(len(flowing)).make_node(condition, *both[0], *both[1]).outputs
-            for j, g in zip(flowing, found, strict=True):
-                results[1 + side * self.n + j] = promise(g, pairs[j][side].type)
+        results: list[Any] = []
+        for v, way in zip(inputs, self._ways(inputs), strict=True):
+            g = disconnected() if way is None else gradients[way[0]]
+            results.append(g if way is None or is_disconnected(g) else way[1].enter(g, v))
         return results
+
+    def gates(self, node: Apply) -> list[tuple[int, _Gate] | None]:
+        """What flows back from an output reaches what may be chosen for it if that was chosen."""
+        return self._ways(node.inputs)
+
+    def _ways(self, inputs: Sequence[Any]) -> list[tuple[int, _Gate] | None]:
+        ways: list[tuple[int, _Gate] | None] = [None]
+        for side in (0, 1):
+            for j, pair in enumerate(self._pairs(inputs)):
+                is_float = pair[side].type.dtype in dtypes.FLOATS
+                ways.append((j, _Gate(inputs[0], side)) if is_float else None)
+        return ways
 
     def R_op(self, inputs: Sequence[Any], directions: Sequence[Any]) -> Any:
         """The change of what was chosen."""
@@ -102,6 +108,34 @@ class IfElse(Op):
             for j, d in zip(moving, found, strict=True):
                 results[j] = d
         return results
+
+
+class _Gate(NamedTuple):
+    """Whether ``condition`` chooses the first branch (``side`` 0) or the second (1)."""
+
+    condition: Any
+    side: int
+
+    @property
+    def other(self) -> _Gate:
+        """The gate of the other branch."""
+        return _Gate(self.condition, 1 - self.side)
+
+    def enter(self, g: Any, v: Any) -> Any:
+        """``g``, a gradient of ``v`` if this branch is chosen, and else zeros."""
+        return promise(self._one(g, zeros_like(v), False), v.type)
+
+    def only(self, g: Any, v: Any) -> Any:
+        """The same of a ``g`` that would be zeros as well."""
+        return promise(self._one(g, zeros_like(v), True), v.type)
+
+    def either(self, here: Any, there: Any) -> Any:
+        """``here`` if this branch is chosen, and else ``there``, of the same sizes."""
+        return self._one(here, there, True)
+
+    def _one(self, here: Any, there: Any, alike: bool) -> Any:
+        pair = (here, there) if self.side == 0 else (there, here)
+        return IfElse(1, alike).make_node(self.condition, *pair).outputs[0]
 
 
 def _same(a: Any, b: Any) -> bool:
