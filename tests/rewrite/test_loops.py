@@ -219,6 +219,44 @@ def test_conditions_keep_their_steps():
     assert report.hits["last_of_loop"] == 1
 
 
+def test_products_of_loops_that_end_early():
+    x, w, u = T.dtensor3("x"), T.dmatrix("w"), T.dmatrix("u")
+
+    def step(xt, h, s):
+        h = T.tanh(T.dot(xt, w) + T.dot(h, T.dot(u, u)))
+        s = s + T.dot(xt.T, h)
+        y = T.dot(h, w.T) * xt
+        return [h, s, y], until(h.sum() < 0)
+
+    start = [T.ones((2, 4)), T.zeros((3, 4)), None]
+    (hs, ss, ys), _ = croton.scan(step, [x], start)
+    values = {w: rows(3, 4), u: rows(4, 4) / 3}
+    calls = [{x: rows(6, 2, 3) + k, **values} for k in (0, 1)]
+    calls.append({x: rows(1, 2, 3), **values})
+    for wanted in ([hs, ss[-1], ys], [ys, ss[-1]], [ss[-1], ys.shape[0]], T.grad(ys.sum(), [w, u])):
+        new, report = rewritten(wanted, *calls)
+        # What is the same in every step is computed once; what a row gives, while there are steps.
+        assert report.hits["invariants_before_loop"] >= 1
+        (scan,) = (n for n in scans(new) if n.op.layout.until)
+        assert len(products(scan.op.inner.nodes)) == 2
+    rewritten([hs, ys], {x: rows(0, 2, 3), **values})
+    new, report = rewritten([hs, ss[-1], ys], calls[0])
+    assert report.hits["sum_of_products_after_loop"] == 1
+    assert report.hits["products_after_loop"] == 1
+
+
+def test_a_sum_of_products_that_others_read_stays():
+    x, w = T.dtensor3("x"), T.dmatrix("w")
+
+    def step(xt, s):
+        s = s + T.dot(xt, w)
+        return s, s.sum()
+
+    (s, sums), _ = croton.scan(step, [x], [T.zeros((2, 4)), None])
+    _, report = rewritten([s[-1], sums], {x: rows(5, 2, 3), w: rows(3, 4)})
+    assert "sum_of_products_after_loop" not in report.hits
+
+
 def test_what_is_the_same_in_every_step_comes_before_the_loop():
     n, a, w = T.lscalar("n"), T.dscalar("a"), T.dmatrix("w")
     hs, _ = croton.scan(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from croton.graph import Apply, Variable
+from croton.graph.traversal import ancestors, replace
 from croton.rewrite.loops.driver import Graph, LoopRule, Swaps
-from croton.rewrite.loops.lifting import Lifting
+from croton.rewrite.loops.lifting import Lifting, steps_of
 from croton.rewrite.loops.parts import Assembled, StatePart, states_of
 from croton.tensor.elementwise import Elemwise
 from croton.tensor.product import Dot, dot
@@ -15,12 +16,12 @@ from croton.tensor.shapes import SpecifyShape, dimshuffle, reshape
 
 def _accumulation(graph: Graph, node: Apply) -> Swaps | None:
     op: Any = node.op
-    if op.layout.until:
-        return None
     for part in states_of([node]):
         factors = _factors(part)
         if factors is not None and not op.layout.states[part.k].history:
-            return _after(graph, node, part, factors)
+            others = [v for k, v in enumerate(op.inner.outputs) if k != part.k]
+            if part.new not in ancestors(others):
+                return _after(graph, node, part, factors)
     return None
 
 
@@ -60,16 +61,21 @@ def _product(term: Any) -> tuple[Any, Any] | None:
 
 def _after(graph: Graph, node: Apply, part: StatePart, factors: tuple[Any, Any]) -> Swaps:
     op: Any = node.op
-    lifting = Lifting(node)
+    lifting = Lifting(node, steps_of(node))
     stacked: dict[Variable, Any] = {
         v: lifting.rows(v) if v in lifting.varying else None for v in factors
     }
     missing = [v for v, rows in stacked.items() if rows is None]
     wanted = [v for v in node.outputs if graph.is_read(v) and v is not part.result]
+    if op.layout.until:
+        wanted.append(node.outputs[-1])
     others = [[p] for p in states_of([node]) if p != part]
     made = Assembled([node], others, wanted).make(missing)
     for v in missing:
         stacked[v] = made.pop(v)
+    if op.layout.until:
+        steps = {node.outputs[-1]: made[node.outputs[-1]]}
+        stacked = dict(zip(stacked, replace(list(stacked.values()), steps), strict=True))
     a, b = (stacked[v] for v in factors)
     total = dot(dimshuffle(_flat(dimshuffle(a, (0, 2, 1))), (1, 0)), _flat(b))
     initial: Any = node.inputs[op.layout.state_input(part.k)]

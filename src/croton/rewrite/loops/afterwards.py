@@ -8,7 +8,7 @@ from typing import Any
 from croton.graph import Apply, Variable, trace
 from croton.graph.traversal import ancestors, replace
 from croton.rewrite.loops.driver import Graph, LoopRule, Swaps
-from croton.rewrite.loops.lifting import Lifting, below_steps
+from croton.rewrite.loops.lifting import Lifting, below_steps, steps_of
 from croton.rewrite.loops.parts import Assembled, StatePart, states_of
 from croton.rewrite.loops.products import product_of_rows
 from croton.tensor.elementwise import Elemwise
@@ -19,8 +19,6 @@ from croton.tensor.type import TensorType
 
 def _afterwards(graph: Graph, node: Apply) -> Swaps | None:
     op: Any = node.op
-    if op.layout.until:
-        return None
     for target, v in zip(op.layout.targets, op.inner.outputs, strict=True):
         result = node.outputs[target.outer]
         if target.kind == "collected" and graph.is_read(result):
@@ -40,7 +38,7 @@ class _Moving:
     """
 
     def __init__(self, node: Apply, inside: Collection[Variable]) -> None:
-        self.lifting = Lifting(node)
+        self.lifting = Lifting(node, steps_of(node))
         self.inside = set(inside)
         self.collected: dict[Variable, Variable] = {}
         self.products = 0
@@ -76,11 +74,15 @@ def _without(
 ) -> Swaps:
     """The scan without one of its collected outputs, which is computed from ``collected``."""
     wanted = [v for v in node.outputs if graph.is_read(v) and v is not result]
+    if node.op.layout.until:  # type: ignore[attr-defined]
+        wanted.append(node.outputs[-1])
     states = states_of([node])
     histories = {p.new: p for p in states if _has_history(p) and p.result in wanted}
     extra = [v for v in collected if v not in histories]
     made = Assembled([node], [[p] for p in states], wanted).make(extra)
     given: dict[Variable, Variable] = {}
+    if node.op.layout.until:  # type: ignore[attr-defined]
+        given[node.outputs[-1]] = made[node.outputs[-1]]
     for v, stands in collected.items():
         given[stands] = _computed(made, histories[v]) if v in histories else made.pop(v)
     (made[result],) = replace([rows], given)

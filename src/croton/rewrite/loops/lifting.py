@@ -14,15 +14,16 @@ class Lifting:
     """Expressions of a scan's step as expressions outside.
 
     ``whole(v)`` is one that is the same in every step, ``rows(v)`` has a row for each step, in
-    the order of time; both are None where that cannot be said.
+    the order of time; both are None where that cannot be said.  ``steps``: how many steps
+    there are, if not as many as planned.
     """
 
-    def __init__(self, node: Apply) -> None:
+    def __init__(self, node: Apply, steps: Any = None) -> None:
         op: Any = node.op
         self.node = node
         self._wholes: dict[Variable, Variable] = {}
         self._sequences: dict[Variable, Any] = {}
-        steps = node.inputs[0]
+        steps = node.inputs[0] if steps is None else steps
         varying: set[Variable] = set()
         for source, v in zip(op.layout.sources, op.inner.inputs, strict=True):
             outer: Any = node.inputs[source.outer]
@@ -76,6 +77,12 @@ class Lifting:
             inputs.append(lifted)
         with trace.made_by(node.made_at):
             return node.op(*inputs)
+
+
+def steps_of(node: Apply) -> Any:
+    """How many steps the scan ``node`` makes."""
+    op: Any = node.op
+    return node.outputs[-1] if op.layout.until else node.inputs[0]
 
 
 def below_steps(rows: Any, op: Any) -> Any:

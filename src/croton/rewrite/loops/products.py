@@ -15,6 +15,9 @@ from croton.tensor.shapes import dimshuffle, reshape
 
 def _products(graph: Graph, node: Apply) -> Swaps | None:
     op: Any = node.op
+    if op.layout.until:
+        # The loop may end long before its sequences do.
+        return None
     lifting = Lifting(node)
     instead: dict[Variable, Variable] = {}
     for inner in op.inner.nodes:
