@@ -118,6 +118,52 @@ def test_the_gradient_of_a_weight_of_a_vector():
     assert report.hits["sum_of_products_after_loop"] == 1
 
 
+def test_the_gradient_of_a_bias_is_one_sum_after_the_loop():
+    x, u, b = T.dtensor3("x"), T.dmatrix("u"), T.dvector("b")
+    hs, _ = croton.scan(lambda xt, h: T.tanh(xt + T.dot(h, u) + b), [x], [T.zeros((2, 3))])
+    known = {x: rows(6, 2, 3), u: rows(3, 3), b: rows(3)}
+    new, report = rewritten(T.grad((hs**2).sum(), list(known)), known)
+    assert report.hits["sum_of_sums_after_loop"] == 1
+    assert len(scans(new)[-1].op.layout.states) == 1
+
+
+def test_sums_that_steps_read_stay_in_the_loop():
+    x, s = T.dtensor3("x"), T.dmatrix("s")
+    known = {x: rows(5, 3, 3), s: rows(3, 3)}
+    for term in (lambda v: v * v, lambda v: T.dot(v, v.T), lambda v: v.sum() * v):
+        (totals, halves), _ = croton.scan(
+            lambda v, s, term=term: (lambda new: (new, new / 2))(s + term(v)), [x], [s, None]
+        )
+        _, report = rewritten([totals[-1], halves], known)
+        assert not {"sum_of_sums_after_loop", "sum_of_products_after_loop"} & set(report.hits)
+
+
+def test_a_sum_of_rows_is_no_loop():
+    x, s = T.dmatrix("x"), T.dvector("s")
+    total, _ = croton.foldl(lambda xt, s: s + xt**2, [x], s)
+    integers = T.imatrix("integers")
+    counted, _ = croton.foldl(lambda i, s: s + i.sum(), [integers], T.constant(np.int64(3)))
+    known = {x: rows(6, 3), s: rows(3), integers: RNG.integers(0, 9, (4, 5)).astype("int32")}
+    new, _ = rewritten([total, counted], known, known | {x: rows(1, 3)})
+    assert len(scans(new)) == 0
+    # Every step is wanted, or reads the sum so far.
+    sums, _ = croton.scan(lambda xt, s: s + xt, [x], [s])
+    read, _ = croton.foldl(lambda xt, s: s + xt * s.sum(), [x], s)
+    new, report = rewritten([sums, read], known)
+    assert len(scans(new)) >= 1
+    assert "sum_of_sums_after_loop" not in report.hits
+
+
+def test_what_would_have_to_be_kept_is_summed_in_the_loop():
+    x = T.dtensor3("x")
+    (_, total), _ = croton.scan(
+        lambda xt, h, s: (lambda new: (new, s + new.sum(axis=0)))(T.tanh(xt + h.mean())),
+        [x], [T.zeros((2, 3)), T.zeros(3)],
+    )  # fmt: skip
+    _, report = rewritten([total[-1]], {x: rows(6, 2, 3)})
+    assert "sum_of_sums_after_loop" not in report.hits
+
+
 def test_a_state_of_which_the_last_is_wanted_has_no_history():
     hs, known = network()
     for wanted in (hs[-1], hs[-1].sum(), 2 * hs[-1] + hs[-1] ** 2):

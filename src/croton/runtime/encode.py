@@ -44,6 +44,9 @@ host         words of the instruction, function, inputs, outputs, then for each 
 view         buffer, source, offset, count, itemsize
 loop         index, count, words of this, of the body and of its ``next``
 next         index, count, stop (-1: none), words from the body's begin to here
+split        first, count, total, unit, whether several threads may run its parts, words of
+             this, of the body and of its ``join``
+join         first, count, total, unit, words from the body's begin to here
 ask          target, when, function, place of what is remembered in the table words, number of
              registers that it is about, these
 ===========  ===================================================================
@@ -72,12 +75,14 @@ from croton.runtime.program import (
     Host,
     Instruction,
     Item,
+    Join,
     Keep,
     Launch,
     LaunchAt,
     Loop,
     Next,
     Program,
+    Split,
     View,
 )
 
@@ -108,11 +113,14 @@ def encode(
     return _Encoder(program, addresses, inputs, policies).words()
 
 
-class _OpenLoop(NamedTuple):
-    """A loop whose end is still to come: where it and its body begin, and what was set before."""
+class _Open(NamedTuple):
+    """A loop or split whose end is still to come.
 
-    index: int  # type: ignore[assignment]
-    count: int  # type: ignore[assignment]
+    Its registers, where it and its body begin, and what was set before.
+    """
+
+    kind: str
+    registers: tuple[int, ...]
     start: int
     body: int
     known: set[int]
@@ -152,7 +160,7 @@ class _Encoder:
         self.written: set[int] = set()  # those that a call sets
         self.code: list[int] = []
         self.slots: dict[int, int] = {}  # the program's numbers may have gaps
-        self.loops: list[_OpenLoop] = []
+        self.open: list[_Open] = []
         self._plan_buffers()
 
     def _arguments(self, inputs: int) -> dict[str, list[Argument]]:
@@ -392,9 +400,18 @@ class _Encoder:
                 registers = self.register(offset), self.register(count)
                 self._emit("view", number, buffer, source, *registers, itemsize)
             case Loop(index, count, _):
-                self._begin_loop(number, index, count)
+                self.register(count)
+                self._begin("loop", number, (self.write_register(index), count))
             case Next(stop):
-                self._end_loop(number, stop)
+                self._end("loop", "next", number, stop if stop < 0 else self.register(stop))
+            case Split(first, count, total, unit):
+                parts = first, count, self.register(total), self.register(unit)
+                self._begin("split", number, parts, int(self._may_spread(number)))
+                # Behind the join they are not to be read.
+                self.write_register(first)
+                self.write_register(count)
+            case Join():
+                self._end("split", "join", number)
             case Ask(target, question, when, about):
                 self._ask(number, target, question, when, about)
 
@@ -429,25 +446,33 @@ class _Encoder:
         words = (registers[0], question, place, len(about), *registers[1:])
         self._emit("ask", number, self.write_register(target), *words)
 
-    def _begin_loop(self, number: int, index: int, count: int) -> None:
-        self.register(count)
-        self.write_register(index)
+    def _begin(self, kind: str, number: int, registers: tuple[int, ...], *more: int) -> None:
         start = len(self.code)
-        self._emit("loop", number, index, count, 0)
+        self._emit(kind, number, *registers, *more, 0)
         known, ready = set(self.known), set(self.ready)
-        self.loops.append(_OpenLoop(index, count, start, len(self.code), known, ready))
+        self.open.append(_Open(kind, registers, start, len(self.code), known, ready))
 
-    def _end_loop(self, number: int, stop: int) -> None:
-        if not self.loops:
-            raise ValueError(f"{self.program.name}: the end of a loop that was not begun")
-        loop = self.loops.pop()
-        if stop >= 0:
-            self.register(stop)
-        back = len(self.code) - loop.body
-        self._emit("next", number, loop.index, loop.count, stop, back)
-        self.code[loop.start + 3] = len(self.code) - loop.start
-        # The body may not have run.
-        self.known, self.ready = loop.known, loop.ready
+    def _end(self, kind: str, end: str, number: int, *more: int) -> None:
+        if not self.open or self.open[-1].kind != kind:
+            raise ValueError(f"{self.program.name}: the end of a {kind} that was not begun")
+        begun = self.open.pop()
+        back = len(self.code) - begun.body
+        self._emit(end, number, *begun.registers, *more, back)
+        self.code[begun.body - 1] = len(self.code) - begun.start
+        # The body may not have run, or elsewhere.
+        self.known, self.ready = begun.known, begun.ready
+
+    def _may_spread(self, split: int) -> bool:
+        """Whether several threads may run the parts of a split: they need only what each has."""
+        depth = 0
+        for i in self.program.instructions[split + 1 :]:
+            depth += isinstance(i, Split) - isinstance(i, Join)
+            if depth < 0:
+                return True
+            output = isinstance(i, Allocate) and self.program.buffers[i.buffer].kind == "output"
+            if output or depth or isinstance(i, Host | Keep | Ask):
+                return False
+        return True
 
     def _end_filling(self, number: int) -> None:
         """Behind what follows a ``keep``: the buffer is filled, and here others go on."""
@@ -469,8 +494,8 @@ class _Encoder:
                 self._end_filling(number)
             elif self.filling is not None and not isinstance(instruction, Keep):
                 raise ValueError(f"{program.name}: nothing fills a buffer that is kept")
-        if self.loops:
-            raise ValueError(f"{program.name}: a loop without an end")
+        if self.open:
+            raise ValueError(f"{program.name}: a {self.open[-1].kind} without an end")
         self._emit("end", len(program.instructions))
         reset = [pair for pair in constants if pair[0] in self.written]
         header = [

@@ -1,8 +1,9 @@
 """A Program: what a compiled function does, as plain data.
 
 It holds no graph and no pointers, so it can be printed, cached, exported and
-run by anything.  A call goes through the instructions from first to last, and
-through those between a :class:`Loop` and its :class:`Next` again and again.
+run by anything.  A call goes through the instructions from first to last,
+through those between a :class:`Loop` and its :class:`Next` again and again, and
+through those between a :class:`Split` and its :class:`Join` for one part after another.
 Three kinds of things exist while it runs:
 
 - *registers*: int64 numbers, numbered from 0.  They hold sizes: the
@@ -205,6 +206,25 @@ class Next(NamedTuple):
     stop: int = -1
 
 
+class Split(NamedTuple):
+    """Run what follows, up to the matching :class:`Join`, for each part of ``registers[total]``.
+
+    A part has ``registers[unit]`` rows, the last one what is left: it begins with row
+    ``registers[first]`` and has ``registers[count]`` of them.  No part reads what another one
+    writes, so several threads may run them at the same time, each with registers, views and
+    temporaries of its own.  Behind the join they are not to be read.
+    """
+
+    first: int
+    count: int  # type: ignore[assignment]
+    total: int
+    unit: int
+
+
+class Join(NamedTuple):
+    """The end of what is done for each part."""
+
+
 class Ask(NamedTuple):
     """``registers[target]`` is the answer to question ``question`` about ``registers[about]``.
 
@@ -231,8 +251,12 @@ Instruction = (
     | View
     | Loop
     | Next
+    | Split
+    | Join
     | Ask
 )
+#: What begins a stretch of instructions that runs several times, and what ends one.
+BEGINS, ENDS = Loop | Split, Next | Join
 
 
 class Output(NamedTuple):

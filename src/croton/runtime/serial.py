@@ -18,6 +18,7 @@ from croton.runtime.program import (
     Host,
     Instruction,
     Item,
+    Join,
     Keep,
     Launch,
     LaunchAt,
@@ -26,11 +27,12 @@ from croton.runtime.program import (
     Output,
     Program,
     Question,
+    Split,
     Update,
     View,
 )
 
-_STAMP = b"croton program 7\n"
+_STAMP = b"croton program 8\n"
 _INSTRUCTIONS: dict[str, type[Instruction]] = {
     "compute": Compute,
     "allocate": Allocate,
@@ -44,6 +46,8 @@ _INSTRUCTIONS: dict[str, type[Instruction]] = {
     "view": View,
     "loop": Loop,
     "next": Next,
+    "split": Split,
+    "join": Join,
     "ask": Ask,
 }
 _TAGS = {cls: tag for tag, cls in _INSTRUCTIONS.items()}
@@ -143,6 +147,8 @@ _READERS: dict[str, _Reader] = {
     "view": _fields(View, _integer, _integer, _integer, _integer),
     "loop": _fields(Loop, _integer, _integer, _truth),
     "next": _fields(Next, _integer),
+    "split": _fields(Split, _integer, _integer, _integer, _integer),
+    "join": _fields(Join),
     "ask": _fields(Ask, _integer, _integer, _integer, _INTEGERS),
 }
 

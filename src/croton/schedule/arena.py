@@ -51,9 +51,9 @@ def _lives(instructions: Sequence[p.Instruction]) -> dict[int, tuple[int, int]]:
     sources: dict[int, set[int]] = {}
     begun: list[int] = []
     for k, instruction in enumerate(instructions):
-        if isinstance(instruction, p.Loop):
+        if isinstance(instruction, p.BEGINS):
             begun.append(k)
-        elif isinstance(instruction, p.Next):
+        elif isinstance(instruction, p.ENDS):
             start = begun.pop()
             for b, (first, last) in lives.items():
                 if first < start <= last:

@@ -1,4 +1,4 @@
-"""What every round of a loop would do again, done once before the loop."""
+"""What every round of a loop, or part of a split, would do again, done once before it."""
 
 from __future__ import annotations
 
@@ -44,10 +44,11 @@ def hoist(
     """The order in which the instructions are to run, by their positions.
 
     Those of a loop's body that read nothing that the loop changes come before it.  They then run
-    where the loop has no rounds as well, so what may fail stays, views among it.
+    where the loop has no rounds as well, so what may fail stays, views among it.  Parts of a split
+    are like rounds.
     ``effects_of`` tells about the kernel of a number.
     """
-    if not any(isinstance(i, p.Loop) for i in instructions):
+    if not any(isinstance(i, p.BEGINS) for i in instructions):
         return range(len(instructions))
     return _Hoisting(instructions, effects_of).order
 
@@ -80,11 +81,12 @@ class _Hoisting:
         """The order from ``start`` up to the end of the body that it is in, and that end."""
         order: list[int] = []
         k = start
-        while k < len(self.instructions) and not isinstance(self.instructions[k], p.Next):
+        while k < len(self.instructions) and not isinstance(self.instructions[k], p.ENDS):
             loop = self.instructions[k]
-            if isinstance(loop, p.Loop):
+            if isinstance(loop, p.BEGINS):
                 body, end = self._block(k + 1)
-                moved, left = ([], body) if loop.lazy else self._split(k, body, end)
+                lazy = isinstance(loop, p.Loop) and loop.lazy
+                moved, left = ([], body) if lazy else self._divide(k, body, end)
                 order += [*moved, k, *left, end]
                 k = end + 1
             else:
@@ -92,7 +94,7 @@ class _Hoisting:
                 k += 1
         return order, k
 
-    def _split(self, loop: int, body: list[int], end: int) -> tuple[list[int], list[int]]:
+    def _divide(self, loop: int, body: list[int], end: int) -> tuple[list[int], list[int]]:
         """What of the ``body`` of a loop moves before it, and what stays."""
         units = self._units(body)
         uses = [self._use(unit) for unit in units]
@@ -148,7 +150,7 @@ class _Hoisting:
                 units[-1] = (*units[-1], i)
             else:
                 units.append((i,))
-            depth += isinstance(instruction, p.Loop) - isinstance(instruction, p.Next)
+            depth += isinstance(instruction, p.BEGINS) - isinstance(instruction, p.ENDS)
         return units
 
     def _memory(self, buffers: Iterable[int]) -> set[int]:
@@ -218,8 +220,11 @@ class _Hoisting:
             reads, sets = {i.when, *i.about}, {i.target}
         elif isinstance(i, p.Loop):
             reads, sets, pure = {i.count}, {i.index}, False
+        elif isinstance(i, p.Split):
+            reads, sets, pure = {i.total, i.unit}, {i.first, i.count}, False
         else:
-            reads, pure = {r for r in (i.stop,) if r >= 0}, False
+            reads = {i.stop} if isinstance(i, p.Next) and i.stop >= 0 else set()
+            pure = False
         return _Use(
             frozenset(reads), frozenset(sets), frozenset(buffers), frozenset(writes),
             frozenset(defines), pure,

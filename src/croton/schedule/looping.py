@@ -3,12 +3,14 @@
 A step reads rows of sequences and states as views of what lies in memory, and computes its
 results into the rows that they go to.  A state of which only the last rows are wanted has a ring
 of one row more than the step looks back to; any other lies in the memory of its whole history.
+Where each row of a batch needs only itself, all steps are done for one part of the batch after
+another, or for several at the same time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from croton.graph import trace
 from croton.graph.printing import details
@@ -16,12 +18,17 @@ from croton.graph.variable import Variable
 from croton.kernel.nodes import Buffer, For, Function, Store, Var
 from croton.loop.layout import State, Target
 from croton.runtime import program as p
+from croton.schedule.apart import rows_apart
 from croton.schedule.assembly import Assembly, Emitter
 from croton.schedule.emission import escape
 from croton.schedule.group import Group
 from croton.schedule.recurrence import MOST, Recurrence, recurrence
-from croton.schedule.sizes import Size, product
+from croton.schedule.sizes import ZERO, Size, product
 from croton.schedule.tailored import Tailored, question, tailored
+
+#: Of a batch's parts: how many rows one has at least where there are products, how many elements
+#: of states where there are none, and how many parts there may be.
+_ROWS, _ELEMENTS, _PARTS = 16, 4096, (2, 4, 8, 16)
 
 
 def emit_scan(assembly: Assembly, group: Group, emitters: Mapping[str, Emitter]) -> None:
@@ -29,14 +36,28 @@ def emit_scan(assembly: Assembly, group: Group, emitters: Mapping[str, Emitter])
     _Steps(assembly, group.members[0].owner, emitters).emit()
 
 
-class _Rows:
-    """Memory for rows of ``size`` elements, and the places of those that a step deals with."""
+class _Part(NamedTuple):
+    """The rows of a batch that steps are done for: registers of the first, and of how many."""
 
-    def __init__(self, steps: _Steps, v: Any, buffer: int, row: Sequence[Size]) -> None:
+    first: int
+    count: int  # type: ignore[assignment]
+
+
+class _Rows:
+    """Memory for rows of ``size`` elements, and the places of those that a step deals with.
+
+    Rows of a batch are ``each`` so many elements; there only those of the part that is at work
+    are dealt with.
+    """
+
+    def __init__(
+        self, steps: _Steps, v: Any, buffer: int, row: Sequence[Size], batched: bool = False
+    ) -> None:
         self.steps = steps
         self.dtype: str = v.type.dtype
         self.buffer = buffer
         self.size = steps.outer.size.of(product(row))
+        self.each = steps.outer.size.of(product(row[1:])) if batched else None
 
     def view(self, row: int) -> int:
         """A view of the row whose number is in register ``row``."""
@@ -46,9 +67,19 @@ class _Rows:
 
     def show(self, view: int, row: int, count: int | None = None) -> None:
         """Let ``view`` be the row (or ``count`` elements from there on)."""
-        offset = self.steps.compute("mul", row, self.size)
-        count = self.size if count is None else count
+        compute, part = self.steps.compute, self.steps.part
+        offset = compute("mul", row, self.size)
+        if part is not None and self.each is not None:
+            offset = compute("add", offset, compute("mul", part.first, self.each))
+        count = self.count() if count is None else count
         self.steps.emission.emit(p.View(view, self.buffer, offset, count))
+
+    def count(self) -> int:
+        """The register of how many elements of a row are dealt with."""
+        part = self.steps.part
+        if part is None or self.each is None:
+            return self.size
+        return self.steps.compute("mul", part.count, self.each)
 
 
 class _State(_Rows):
@@ -64,7 +95,7 @@ class _State(_Rows):
         outer = steps.outer
         row = outer.sizes.shape(self.initial)[1:]
         buffer = self._memory(steps, row)
-        super().__init__(steps, self.result, buffer, row)
+        super().__init__(steps, self.result, buffer, row, bool(steps.batched))
         self._begin()
 
     def _memory(self, steps: _Steps, row: Sequence[Size]) -> int:
@@ -140,10 +171,16 @@ class _Steps:
             for v, t in zip(self.graph.outputs, self.layout.targets, strict=True)
             if t.kind != "collected" or self.is_wanted(node.outputs[t.outer])
         ]
-        self.inner = Assembly(
-            self.emission, [v for v, _ in self.targets], [], self._known(), emitters, False
-        )
+        self.emitters = emitters
+        #: Which of the step's inputs have rows of a batch, and the part of it that is at work.
+        self.batched: frozenset[int] = frozenset()
+        self.part: _Part | None = None
+        self.inner = self._assembly()
         self.step = self.time = -1
+
+    def _assembly(self) -> Assembly:
+        outputs = [v for v, _ in self.targets]
+        return Assembly(self.emission, outputs, [], self._known(), self.emitters, False)
 
     def is_wanted(self, v: Variable) -> bool:
         """Whether anybody reads ``v``."""
@@ -152,16 +189,18 @@ class _Steps:
     def _known(self) -> dict[tuple[Variable, int], Any]:
         """Sizes of a step's inputs that are numbers, or equal to others of them."""
         known: dict[tuple[Variable, int], Any] = {}
-        first: dict[Size, tuple[Variable, int]] = {}
-        for source, v in zip(self.layout.sources, self.graph.inputs, strict=True):
+        first: dict[Any, tuple[Variable, int]] = {}
+        for k, (source, v) in enumerate(zip(self.layout.sources, self.graph.inputs, strict=True)):
             shape = self.outer.sizes.shape(self.node.inputs[source.outer])
             for d, size in enumerate(shape if source.kind == "non_sequence" else shape[1:]):
                 if v.type.shape[d] is not None:
                     continue
-                if size.value is not None:
+                # Parts of a batch have rows of their own number.
+                rows = d == 0 and k in self.batched
+                if size.value is not None and not rows:
                     known[v, d] = size.value
-                elif first.setdefault(size, (v, d)) != (v, d):
-                    known[v, d] = first[size]
+                elif first.setdefault((size, rows), (v, d)) != (v, d):
+                    known[v, d] = first[size, rows]
         return known
 
     def allocate(self, v: Any, rows: int, row: Sequence[Size]) -> int:
@@ -180,7 +219,8 @@ class _Steps:
         self._check_sizes()
         tiny = None if self.inner.pending or self.unsure else self._tiny()
         if tiny is None:
-            self._emit_loop()
+            told = self._tailored()
+            self._emit_loop(told, self._apart())
         else:
             self._launch(tiny)
 
@@ -210,14 +250,69 @@ class _Steps:
         launch = p.LaunchAt(address, buffers, (self.n,), self.number(64), writes)
         self.emission.emit(launch)
 
-    def _emit_loop(self) -> None:
-        told = self._tailored()
+    def _apart(self) -> int | None:
+        """The register of how many rows of a batch a part has, if the steps can be done so."""
+        apart = None if self.inner.pending or self.unsure else rows_apart(self.node)
+        if apart is None:
+            return None
+        before = self.graph, self.targets, self.inner
+        self.graph, self.batched = apart, apart.batched
+        self.targets = [
+            (apart.outputs[k], t) for k, t in enumerate(self.layout.targets)
+            if t.kind != "collected" or self.is_wanted(self.node.outputs[t.outer])
+        ]  # fmt: skip
+        self.inner = self._assembly()
+        if not self._have_one_number():
+            self.graph, self.targets, self.inner = before
+            self.batched = frozenset()
+            return None
+        # What holds for all rows, and is checked, holds for some.
+        self.inner.pending = []
+        return self._unit(apart.products)
+
+    def _have_one_number(self) -> bool:
+        """Whether what has rows of the batch has as many of them, and nothing else is as many."""
+        rows: set[Size] = set()
+        others: set[Size] = set()
+        for k, v in enumerate(self.graph.inputs):
+            for d, size in enumerate(self.inner.sizes.shape(v)):
+                (rows if d == 0 and k in self.batched else others).add(size)
+        return len(rows) == 1 and rows.isdisjoint(others) and None in {s.value for s in rows}
+
+    def _unit(self, products: bool) -> int:
+        """Rows that are worth a part of their own; of parts there are 1, 2, 4 ... at most."""
+        compute, number, size = self.compute, self.number, self.outer.size
+        shapes = [
+            self.outer.sizes.shape(self.node.inputs[self.layout.state_input(k)])[1:]
+            for k in range(len(self.layout.states))
+        ]
+        least = number(_ROWS)
+        if not products:
+            each = sum((product(s[1:]) for s in shapes), ZERO)
+            least = compute("ceildiv", number(_ELEMENTS), size.of(each))
+            least = compute("maximum", least, number(1))
+        total, parts = size.of(shapes[0][0]), number(1)
+        self.total = total
+        for k in _PARTS:
+            fits = compute("le", compute("mul", number(k), least), total)
+            parts = compute("select", fits, number(k), parts)
+        return compute("maximum", compute("ceildiv", total, parts), number(1))
+
+    def _emit_loop(self, told: tuple[Tailored, int] | None, unit: int | None) -> None:
+        """The loop; its steps are done for ``unit`` rows of a batch at a time, if that is given.
+
+        There are none where the kernel that was ``told`` of runs in its place.
+        """
         count = self.n
         if told is not None:
             count = self.compute("select", told[1], self.number(0), self.n)
         self.states = [_State(self, k, s) for k, s in enumerate(self.layout.states)]
         collected = {t.outer: self._collected(t) for _, t in self.targets if t.kind == "collected"}
-        views = self._bind()
+        bound = self._rows_of_inputs()
+        if unit is not None:
+            self.part = _Part(self.outer.registers.new(), self.outer.registers.new())
+            self.emission.emit(p.Split(*self.part, self.total, unit))
+        views = self._bind(bound)
         self.step = self.outer.registers.new()
         self.emission.emit(p.Loop(self.step, count, self.node.op.lazy))
         self.time = self.step
@@ -243,6 +338,9 @@ class _Steps:
             ends = self.inner.memory_number(self.graph.outputs[-1])
             self.emission.emit(p.Item(stop, ends, self.number(0)))
         self.emission.emit(p.Next(stop))
+        if self.part is not None:
+            self.emission.emit(p.Join())
+            self.part, self.step = None, count
         if self.layout.until:
             self._count_steps()
         for state in self.states:
@@ -288,26 +386,41 @@ class _Steps:
     def _collected(self, target: Target) -> _Rows:
         v = self.node.outputs[target.outer]
         row = self.outer.sizes.shape(v)[1:]
-        return _Rows(self, v, self.allocate(v, self.n, row), row)
+        return _Rows(self, v, self.allocate(v, self.n, row), row, bool(self.batched))
 
-    def _bind(self) -> list[tuple[int, _Rows, Any]]:
+    def _rows_of_inputs(self) -> list[_Rows | None]:
+        """The rows that the step's inputs are; None for what it takes as a whole."""
+        found: list[_Rows | None] = []
+        for k, source in enumerate(self.layout.sources):
+            whole: Any = self.node.inputs[source.outer]
+            memory, shape = self.outer.memory_number(whole), self.outer.sizes.shape(whole)
+            if source.kind == "state":
+                found.append(self.states[source.entry])
+            elif source.kind == "sequence":
+                found.append(_Rows(self, whole, memory, shape[1:], k in self.batched))
+            else:
+                found.append(_Rows(self, whole, memory, shape, True) if k in self.batched else None)
+        return found
+
+    def _bind(self, bound: Sequence[_Rows | None]) -> list[tuple[int, _Rows, Any]]:
         """Give the step its inputs; the views that each step moves, and what they are of."""
         moving: list[tuple[int, _Rows, Any]] = []
         outer = self.outer
-        for source, v in zip(self.layout.sources, self.graph.inputs, strict=True):
+        for k, (source, v) in enumerate(zip(self.layout.sources, self.graph.inputs, strict=True)):
             whole: Any = self.node.inputs[source.outer]
-            registers = outer.shape_registers(whole)
-            if source.kind == "non_sequence":
+            registers = outer.shape_registers(whole)[source.kind != "non_sequence" :]
+            rows = bound[k]
+            if rows is None:
                 self.inner.bind(v, outer.memory_number(whole), registers)
                 continue
+            if k in self.batched and self.part is not None:
+                registers = (self.part.count, *registers[1:])
             view = self.emission.buffer("view", v.type.dtype)
-            self.inner.bind(v, view, registers[1:])
-            if source.kind == "state":
-                rows: _Rows = self.states[source.entry]
+            self.inner.bind(v, view, registers)
+            if source.kind == "non_sequence":
+                rows.show(view, self.number(0))
             else:
-                row = outer.sizes.shape(whole)[1:]
-                rows = _Rows(self, whole, outer.memory_number(whole), row)
-            moving.append((view, rows, source))
+                moving.append((view, rows, source))
         self.inner.bind_constants()
         return moving
 
@@ -323,7 +436,7 @@ class _Steps:
                 self._check_row(target.entry)
             number = self.inner.memory_number(v)
             if number != view:
-                self.emission.emit(p.Copy(view, number, memory.size))
+                self.emission.emit(p.Copy(view, number, memory.count()))
 
     def _check_row(self, k: int, unless: int | None = None) -> bool:
         """Check that a state's new row has the shape of the row before; False if it is early."""

@@ -4,7 +4,8 @@
  * arguments apart, arguments.c turns them into pointers and sizes in a Frame,
  * cell.c keeps other calls away from the shared variables, interpreter.c walks
  * the instructions (host.c where they lead back to Python, pool.c where they
- * are spread over threads), results.c hands out what was computed.  memory.c
+ * are spread over threads, parts.c where many of them are, as a whole),
+ * results.c hands out what was computed.  memory.c
  * is where all large memory comes from; plan.c reads the words that
  * croton/runtime/encode.py wrote (the layout is described there).
  */
@@ -176,8 +177,8 @@ typedef struct {
     X(add) X(sub) X(mul) X(floordiv) X(mod) X(minimum) X(maximum) X(neg) X(abs) \
     X(eq) X(ne) X(lt) X(le) X(and) X(or) X(not) X(select) X(ceildiv)
 #define OTHER_OPERATIONS(X) \
-    X(temporary) X(output) X(keep) X(filled) X(bind) X(launch) X(launch_at) X(copy) X(item) X(check) X(host) \
-    X(view) X(loop) X(next) X(ask) X(end)
+    X(temporary) X(output) X(keep) X(filled) X(bind) X(launch) X(launch_at) X(copy) X(item) \
+    X(check) X(host) X(view) X(loop) X(next) X(split) X(join) X(ask) X(end)
 #define OPERATION_ENUM(name) OP_##name,
 enum { COMPUTE_OPERATIONS(OPERATION_ENUM) OTHER_OPERATIONS(OPERATION_ENUM) OPERATION_COUNT };
 #undef OPERATION_ENUM
@@ -267,6 +268,7 @@ typedef struct Frame {
     char *scalars;
     Block *scratch;
     unsigned epoch; /* when its cells were marked */
+    struct Parts *parts; /* of a frame that runs some of them */
     size_t taken; /* bytes of large blocks that this call asked for */
 } Frame;
 
@@ -287,8 +289,38 @@ int bind_array(Frame *frame, const Argument *argument, PyArrayObject *array, PyO
 
 /* ---- interpreter.c -------------------------------------------------------------- */
 
+/* Why a program stopped; told to Python when the GIL is held again. */
+typedef enum {
+    GOES_ON,
+    RAISED, /* an exception is set */
+    NO_MEMORY,
+    BAD_COUNT, /* values[0]: a negative number of elements */
+    TOO_LARGE, /* a size does not fit into 63 bits */
+    BAD_INDEX, /* values[0]: the index, values[1]: the elements there are */
+    BAD_COPY,
+    BAD_VIEW,
+    FAILED, /* values[0]: the error's number, values[1], [2]: its details */
+} Stop;
+
+typedef struct {
+    Stop stop;
+    int64_t values[3];
+    bool has_details;
+} Outcome;
+
 /* 0, or -1 with an exception set.  Holds the GIL again when it returns. */
 int interpret(Frame *frame);
+/* Walk from `pc` to the end: that of the program, or of a part if the frame runs one. */
+Stop walk(Frame *frame, const int64_t *pc, Outcome *outcome);
+/* False if a signal handler raised; called by the thread of the call, without the GIL. */
+bool handle_signals(Frame *frame);
+
+/* ---- parts.c -------------------------------------------------------------------- */
+
+/* Run all parts of the split at `pc`, spread over the threads. */
+Stop parts_run(Frame *frame, const int64_t *pc, Outcome *outcome);
+/* Whether a part goes on: nobody has stopped them all. */
+bool parts_go_on(Frame *frame, bool ask);
 
 /* ---- host.c --------------------------------------------------------------------- */
 

@@ -5,25 +5,6 @@
 
 enum { STEPS_BETWEEN_SIGNALS = 16, NS_BETWEEN_SIGNALS = 50 * 1000 * 1000 };
 
-/* Why a program stopped; told to Python when the GIL is held again. */
-typedef enum {
-    GOES_ON,
-    RAISED, /* an exception is set */
-    NO_MEMORY,
-    BAD_COUNT, /* values[0]: a negative number of elements */
-    TOO_LARGE, /* a size does not fit into 63 bits */
-    BAD_INDEX, /* values[0]: the index, values[1]: the elements there are */
-    BAD_COPY,
-    BAD_VIEW,
-    FAILED, /* values[0]: the error's number, values[1], [2]: its details */
-} Stop;
-
-typedef struct {
-    Stop stop;
-    int64_t values[3];
-    bool has_details;
-} Outcome;
-
 static inline int64_t floor_divide(int64_t a, int64_t b)
 {
     if (b == 0)
@@ -48,6 +29,11 @@ static inline int64_t ceil_divide(int64_t a, int64_t b)
         return floor_divide(a, b);
     int64_t quotient = a / b;
     return quotient + (a % b != 0 && (a < 0) == (b < 0));
+}
+
+static inline int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 static int64_t read_item(const void *data, int64_t index, int64_t width)
@@ -97,7 +83,7 @@ static Stop launch(Frame *frame, Kernel kernel, void **buffers, const int64_t *s
     if (UNLIKELY(frame_scratch(frame, scratch) < 0))
         return NO_MEMORY;
     int64_t status;
-    if (items / 2 < grain) {
+    if (items / 2 < grain || frame->parts) {
         status = kernel(buffers, sizes, 0, items, frame->scratch->data);
         if (UNLIKELY(status != 0))
             memcpy(&outcome->values[1], frame->scratch->data, 2 * sizeof(int64_t));
@@ -135,16 +121,8 @@ static void account(Callable *callable, int64_t instruction, uint64_t *since)
     *since = now;
 }
 
-/* Now and then while a loop goes on, Python's signal handlers and its other threads have their
- * turn; false if a handler raised. */
-static bool goes_on(Frame *frame, uint64_t *asked)
+bool handle_signals(Frame *frame)
 {
-    uint64_t now = monotonic_ns();
-    if (*asked == 0)
-        *asked = now;
-    if (now - *asked < NS_BETWEEN_SIGNALS)
-        return true;
-    *asked = now;
     take_gil(frame);
     if (PyErr_CheckSignals() < 0)
         return false;
@@ -152,11 +130,25 @@ static bool goes_on(Frame *frame, uint64_t *asked)
     return true;
 }
 
-static Stop walk(Frame *frame, Outcome *outcome)
+/* Now and then while a loop goes on, Python's signal handlers and its other threads have their
+ * turn; false if a handler raised. */
+static bool goes_on(Frame *frame, uint64_t *asked)
+{
+    uint64_t now = monotonic_ns();
+    if (*asked == 0)
+        *asked = now;
+    bool late = now - *asked >= NS_BETWEEN_SIGNALS;
+    if (late)
+        *asked = now;
+    if (frame->parts)
+        return parts_go_on(frame, late);
+    return !late || handle_signals(frame);
+}
+
+Stop walk(Frame *frame, const int64_t *pc, Outcome *outcome)
 {
     Callable *callable = frame->callable;
     int64_t *const registers = frame->registers;
-    const int64_t *pc = callable->plan.code;
     const bool profiling = callable->profiling;
     int64_t running = -1;
     uint64_t since = 0, asked = 0;
@@ -331,6 +323,35 @@ static Stop walk(Frame *frame, Outcome *outcome)
             pc += again ? -pc[4] : 5;
             break;
         }
+        case OP_split: /* first, count, total, unit, whether to spread, words to behind its join */
+            if (UNLIKELY(registers[pc[4]] < 1))
+                registers[pc[4]] = 1;
+            if (registers[pc[3]] > registers[pc[4]] && pc[5] && !frame->parts &&
+                pool_threads() > 1) {
+                Stop stop = parts_run(frame, pc, outcome);
+                if (UNLIKELY(stop != GOES_ON))
+                    return stop;
+                if (UNLIKELY(profiling)) /* what it took belongs to the steps in it */
+                    since = monotonic_ns();
+                pc += pc[6];
+                break;
+            }
+            registers[pc[1]] = 0;
+            registers[pc[2]] = least(registers[pc[3]], registers[pc[4]]);
+            pc += registers[pc[3]] > 0 ? 7 : pc[6];
+            break;
+        case OP_join: { /* first, count, total, unit, words of the body */
+            if (frame->parts)
+                return GOES_ON;
+            int64_t first = registers[pc[1]] + registers[pc[2]];
+            bool again = first < registers[pc[3]];
+            if (again) {
+                registers[pc[1]] = first;
+                registers[pc[2]] = least(registers[pc[3]] - first, registers[pc[4]]);
+            }
+            pc += again ? -pc[5] : 6;
+            break;
+        }
         case OP_ask: { /* target, when, function, place, count, registers... */
             const int64_t *known = frame->words + pc[4];
             if (!registers[pc[2]]) {
@@ -430,7 +451,7 @@ static void raise_stop(Frame *frame, const Outcome *outcome)
 int interpret(Frame *frame)
 {
     Outcome outcome = {GOES_ON, {0, 0, 0}, false};
-    outcome.stop = walk(frame, &outcome);
+    outcome.stop = walk(frame, frame->callable->plan.code, &outcome);
     take_gil(frame);
     if (LIKELY(outcome.stop == GOES_ON))
         return 0;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { FORMAT = 4 };
+enum { FORMAT = 6 };
 
 typedef struct {
     const int64_t *next, *end;

@@ -1,0 +1,198 @@
+"""Scans whose rows never meet: all steps for some rows at a time, by several threads."""
+
+import numpy as np
+import pytest
+
+import croton
+import croton.tensor as T
+from croton.gradient.numeric import evaluate
+from croton.runtime.program import Loop, Split
+from croton.runtime.threads import use_threads
+from croton.schedule.apart import rows_apart
+
+RNG = np.random.default_rng(0)
+WIDE, HIDDEN = 5, 6
+
+
+@pytest.fixture(autouse=True)
+def _threads():
+    yield
+    use_threads(croton.config.threads)
+
+
+def rows(*shape, dtype="float64"):
+    return RNG.standard_normal(shape).astype(dtype)
+
+
+def count(f, kind):
+    return sum(isinstance(i, kind) for i in f.program.instructions)
+
+
+def inputs():
+    return [T.dtensor3("x"), T.dmatrix("h"), T.dmatrix("u"), T.dmatrix("w"), T.dvector("b")]
+
+
+def values(steps, batch):
+    return [
+        rows(steps, batch, WIDE), rows(batch, HIDDEN), rows(WIDE, HIDDEN) / 3,
+        rows(HIDDEN, HIDDEN) / 4, rows(HIDDEN),
+    ]  # fmt: skip
+
+
+def agree(f, given, outputs, found_inputs):
+    want = evaluate(outputs, dict(zip(found_inputs, given, strict=True)))
+    alone = None
+    for threads in (1, 2, 3):
+        use_threads(threads)
+        for _ in range(2):
+            got = f(*given)
+        for a, b in zip(got, want, strict=True):
+            assert a.shape == b.shape
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
+        alone = alone or got
+        # To the last bit the same on any number of threads.
+        for a, b in zip(got, alone, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+STEPS = {
+    "plain": lambda x, h, u, w, b: T.tanh(T.dot(x, u) + T.dot(h, w) + b),
+    "gated": lambda x, h, u, w, b: (
+        T.nnet.sigmoid(T.dot(h, w)) * h + T.concatenate([x, x[:, :1]], axis=1)
+    ),
+    "parts": lambda x, h, u, w, b: T.set_subtensor(
+        T.zeros_like(h)[:, 2:4], T.dot(h, w)[:, 1:3]
+    ) + b,
+    "normalised": lambda x, h, u, w, b: (
+        (h - h.mean(axis=1, keepdims=True)) / (1 + h.std(axis=1, keepdims=True)) + T.dot(x, u)
+    ),
+    "softmax": lambda x, h, u, w, b: T.nnet.softmax(T.dot(h, w) + b) + T.dot(x, u),
+    "one for all": lambda x, h, u, w, b: h * 0.5 + T.dot(x, u).sum(axis=0),
+    "the same for all": lambda x, h, u, w, b: T.dot(h, w) / (1 + T.sqr(u).sum()) + T.dot(x, u),
+}  # fmt: skip
+MEETING = {
+    "mean": lambda x, h, u, w, b: h - h.mean(axis=0) + T.dot(x, u),
+    "product": lambda x, h, u, w, b: T.dot(T.dot(h, h.T), h) / 50 + T.dot(x, u),
+    "reversed": lambda x, h, u, w, b: h[::-1] / 2 + T.dot(x, u),
+    "some": lambda x, h, u, w, b: T.set_subtensor(h[:1], T.dot(x, u)[:1]),
+    "their number": lambda x, h, u, w, b: h / h.shape[0].astype("float64") + T.dot(x, u),
+    "joined": lambda x, h, u, w, b: T.concatenate([h[1:], T.dot(x[:1], u)], axis=0),
+}
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("name", STEPS)
+def test_rows_apart(name, backwards):
+    given = x, h, u, w, b = inputs()
+    hs, _ = croton.scan(STEPS[name], [x], h, [u, w, b], go_backwards=backwards)
+    f = croton.function(given, [hs, hs[-1]], mode="FAST_RUN", on_unused_input="ignore")
+    assert count(f, Split) == 1
+    for batch in (0, 1, 7, 16, 31, 32, 40, 100):
+        agree(f, values(4, batch), [hs, hs[-1]], given)
+    agree(f, values(1, HIDDEN), [hs, hs[-1]], given)
+
+
+@pytest.mark.parametrize("name", MEETING)
+def test_rows_that_meet(name):
+    given = x, h, u, w, b = inputs()
+    hs, _ = croton.scan(MEETING[name], [x], h, [u, w, b])
+    f = croton.function(given, [hs], mode="FAST_RUN", on_unused_input="ignore")
+    assert count(f, Split) == 0
+    assert count(f, Loop) == 1
+    for batch in (1, 40):
+        agree(f, values(4, batch), [hs], given)
+
+
+@pytest.mark.parametrize("batch", [None, 32])
+def test_gradients(batch):
+    given = _, _, u, w, b = inputs()
+    x, h = T.tensor("float64", (None, batch, WIDE)), T.tensor("float64", (batch, HIDDEN))
+    given[:2] = x, h
+    hs, _ = croton.scan(STEPS["plain"], [x], h, [u, w, b])
+    outputs = [hs[-1], *T.grad(T.sqr(hs[-1]).sum(), [x, h, u, w, b])]
+    f = croton.function(given, outputs, mode="FAST_RUN", on_unused_input="ignore")
+    assert count(f, Split) == 2
+    for n in (32,) if batch else (3, 32, 50):
+        agree(f, values(3, n), outputs, given)
+
+
+def test_a_batch_that_is_as_wide_as_the_state():
+    """Sizes that are equal by chance, or by the program's own word, are not mixed up."""
+    h, w = T.dmatrix("h"), T.dmatrix("w")
+    hs, _ = croton.scan(lambda h, w: T.dot(h, w), outputs_info=h, non_sequences=w, n_steps=3)
+    f = croton.function([h, w], [hs])
+    agree(f, [rows(32, 32), rows(32, 32) / 6], [hs], [h, w])
+    square, _ = croton.scan(lambda h: T.dot(h, h.T) / 50, outputs_info=h, n_steps=3)
+    agree(croton.function([h], [square]), [rows(32, 32)], [square], [h])
+
+
+def test_masks_and_memories_of_several_steps():
+    x, mask, h = T.dtensor3("x"), T.dmatrix("mask"), T.dtensor3("h")
+    weights = T.dmatrix("weights")
+
+    def step(x, m, older, old, weights, whole):
+        new = T.tanh(x + T.dot(old, weights) - older)
+        m = m.dimshuffle(0, "x")
+        return m * new + (1 - m) * old + 0.1 * whole
+
+    whole = T.dmatrix("whole")
+    hs, _ = croton.scan(
+        step, [x, mask], {"initial": h, "taps": [-2, -1]}, [weights, whole]
+    )  # fmt: skip
+    given = [x, mask, h, weights, whole]
+    f = croton.function(given, [hs[-1]], mode="FAST_RUN", on_unused_input="ignore")
+    assert count(f, Split) == 1
+    for batch in (3, 33):
+        call = [
+            rows(5, batch, 4), (rows(5, batch) > 0).astype(float), rows(2, batch, 4),
+            rows(4, 4) / 4, rows(batch, 4),
+        ]  # fmt: skip
+        agree(f, call, [hs[-1]], given)
+
+
+def test_vectors_are_batches_of_numbers():
+    x, h = T.dmatrix("x"), T.dvector("h")
+    hs, _ = croton.scan(lambda x, h: 0.9 * h + 0.1 * T.sqr(x), [x], h)
+    f = croton.function([x, h], [hs[-1]], mode="FAST_RUN", on_unused_input="ignore")
+    assert count(f, Split) == 1
+    for n in (1, 5000, 100_001):
+        agree(f, [rows(3, n), rows(n)], [hs[-1]], [x, h])
+
+
+def test_sizes_that_do_not_fit_are_told():
+    given = x, h, u, w, b = inputs()
+    hs, _ = croton.scan(STEPS["plain"], [x], h, [u, w, b])
+    f = croton.function(given, hs)
+    call = values(3, 40)
+    call[1] = rows(39, HIDDEN)
+    with pytest.raises(ValueError, match=r"40.*39|39.*40"):
+        f(*call)
+    call = values(3, 40)
+    call[3] = rows(HIDDEN + 1, HIDDEN)
+    with pytest.raises(ValueError, match=r"shapes do not fit in dot"):
+        f(*call)
+
+
+def test_a_step_that_may_fail_tells_of_it():
+    x, h, table = T.lmatrix("x"), T.dvector("h"), T.dvector("table")
+    hs, _ = croton.scan(lambda x, h, table: h + table[x], [x], h, table)
+    f = croton.function([x, h, table], hs[-1])
+    places = RNG.integers(0, 9, (4, 10_000))
+    want = np.zeros(10_000)
+    numbers = rows(9)
+    for row in places:
+        want = want + numbers[row]
+    np.testing.assert_allclose(f(places, np.zeros(10_000), numbers), want, rtol=1e-12)
+    places[2, 9_000] = 9
+    with pytest.raises(IndexError, match="index 9 is out of bounds"):
+        f(places, np.zeros(10_000), numbers)
+
+
+def test_a_single_row_is_no_batch():
+    h = T.row("h", dtype="float64")
+    hs, _ = croton.scan(lambda h: h * 2, outputs_info=T.unbroadcast(h, 0), n_steps=3)
+    node = next(v.owner for v in hs.owner.inputs if v.owner is not None)
+    while not hasattr(node.op, "layout"):
+        node = node.inputs[0].owner
+    assert rows_apart(node) is None
+    np.testing.assert_array_equal(croton.function([h], hs)(np.ones((1, 3)))[-1], [[8, 8, 8]])
