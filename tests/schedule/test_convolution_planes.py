@@ -1,4 +1,4 @@
-"""Convolutions with few filters against NumPy's float64."""
+"""Convolutions with few result channels against NumPy's float64."""
 
 import numpy as np
 import pytest
@@ -14,26 +14,31 @@ from croton.schedule.convolution.run import run_convolution, sizes_of
 from croton.schedule.counts import evaluate
 from croton.schedule.product.tiling import tiling
 
+KINDS = ("forward", "inputs")
+
 
 class Compiled:
-    """The kernel for a dtype, loaded once."""
+    """The kernel for a dtype, loaded once, which serves both kinds."""
 
     def __init__(self, dtype, machine):
         self.dtype, self.t = dtype, tiling(dtype, machine)
-        self.plan = planes.steps(self.t, False)
-        for function in (*self.plan.functions, *planes.steps(self.t, True).functions):
+        self.plans = {kind: planes.steps(kind, self.t, False) for kind in KINDS}
+        functions = self.plans["forward"].functions
+        assert functions == self.plans["inputs"].functions
+        for function in (*functions, *planes.steps("forward", self.t, True).functions):
             verify(function)
         target = host()
-        self.library = target.load(target.compile(render(self.plan.functions, target)))
+        self.library = target.load(target.compile(render(functions, target)))
 
-    def check(self, p, rng, cuts=None):
-        x, w, _ = random_arrays(p, self.dtype, rng)
+    def check(self, p, rng, cuts=None, kind="forward"):
+        x, w, y = random_arrays(p, self.dtype, rng)
         names = sizes_of(p.x, w, p.y, p.strides, p.before, p.dilation, p.groups)
-        assert evaluate(planes.fits(self.t, False), names)
+        assert evaluate(planes.fits(kind, self.t, False), names)
         address = self.library.address
-        got = run_convolution("forward", self.plan, address, names, x, memory(w), cuts=cuts)
-        terms = int(np.prod(p.w[:-1]))
-        assert_close(got, p.forward(x, w), p.forward(np.abs(x), np.abs(w)), terms)
+        source, find = (x, p.forward) if kind == "forward" else (y, p.inputs)
+        got = run_convolution(kind, self.plans[kind], address, names, source, memory(w), cuts=cuts)
+        terms = int(np.prod(p.w[:-2])) * p.w[-2 if kind == "forward" else -1]
+        assert_close(got, find(source, w), find(np.abs(source), np.abs(w)), terms)
         return got
 
 
@@ -58,8 +63,9 @@ def problem(n, size, taps, channels, filters, before, after, dilation):
     return Problem(*shapes, [1] * len(size), before, dilation)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("rank", [1, 2])
-def test_random_convolutions(compiled, rank):
+def test_random_convolutions(compiled, rank, kind):
     rng = np.random.default_rng(rank)
     most = compiled.t.lanes * 3 // 4
     tried = 0
@@ -67,9 +73,11 @@ def test_random_convolutions(compiled, rank):
         size, taps = rng.integers(1, 30, rank), rng.integers(1, 6, rank)
         before, after = rng.integers(-2, 6, rank), rng.integers(0, 6, rank)
         n, channels, filters = rng.integers(1, 4), rng.integers(1, 6), rng.integers(1, most + 1)
+        if kind == "inputs":
+            channels, filters = filters, channels
         p = problem(n, size, taps, channels, filters, before, after, rng.integers(1, 4, rank))
         if min(p.y[1:-1]) > 0 and np.prod(taps) > 1:
-            compiled.check(p, rng)
+            compiled.check(p, rng, kind=kind)
             tried += 1
 
 
@@ -77,7 +85,7 @@ def test_random_convolutions(compiled, rank):
     "sizes",
     [
         (2, (90, 33), (7, 3), 1, 1, (3, 1), (3, 1), (1, 1)),
-        (1, (5, 1500), (3, 3), 2, 1, (1, 1), (1, 1), (1, 1)),
+        (1, (5, 1500), (3, 3), 1, 1, (1, 1), (1, 1), (1, 1)),
         (1, (9, 70), (2, 30), 1, 1, (0, 29), (0, 29), (1, 2)),
         (0, (5, 9), (3, 3), 1, 1, (0, 0), (0, 0), (1, 1)),
         (2, (5, 9), (3, 3), 0, 1, (0, 0), (0, 0), (1, 1)),
@@ -85,8 +93,9 @@ def test_random_convolutions(compiled, rank):
     ],
     ids=["many lines", "long lines", "far taps", "no images", "no channels", "no filters"],
 )
-def test_sizes_at_the_edge(compiled, sizes):
-    compiled.check(problem(*sizes), np.random.default_rng(0))
+@pytest.mark.parametrize("kind", KINDS)
+def test_sizes_at_the_edge(compiled, sizes, kind):
+    compiled.check(problem(*sizes), np.random.default_rng(0), kind=kind)
 
 
 def test_results_do_not_depend_on_how_items_are_shared(compiled):

@@ -128,7 +128,7 @@ def _is_faster(
     given = names(node, sizes, None) | pooling_names(z, sizes, stores)
     amount = amounts(given, sizes)
     t = tiling(node.outputs[0].type.dtype, machine)
-    others = [pointwise.fits(), planes.fits(t, False)]
+    others = [pointwise.fits(), planes.fits("forward", t, False)]
     if config.convolution != "accurate":
         whole = region.tiled(winograd.tile_size(6))
         others.append(all_of(winograd.fits(6), count("eq", whole, 0)))

@@ -130,8 +130,8 @@ def candidates(
         found["pointwise"] = pointwise.fits(), costs.pointwise(kind, t, rates)
     if kind == "inputs" and not epilogue:
         found["columns"] = columns.fits(t), costs.columns(t, rates)
-    if kind == "forward" and not pooled:
-        found["planes"] = planes.fits(t, epilogue), costs.planes(t, rates)
+    if not pooled:
+        found["planes"] = planes.fits(kind, t, epilogue), costs.planes(kind, t, rates)
     if not accurate:
         # Smaller tiles have fewer numbers to read for each weight.  To compute these in every call
         # makes up for it where there are few tiles: too seldom for kernels that wait for it.

@@ -149,13 +149,14 @@ def columns(t: Tiling, r: Rates) -> Count:
     return mul(of.places, each)
 
 
-def planes(t: Tiling, r: Rates) -> Count:
-    """A convolution with few filters, with places in lanes."""
-    of = _sizes("forward")
-    products = mul(of.places, of.taps, "channels", _up("filters", with_planes.FILTERS))
+def planes(kind: str, t: Tiling, r: Rates) -> Count:
+    """A convolution with few channels of the result, with places in lanes."""
+    of = tiles.role(kind)
+    places = mul(of.images, of.rows, of.columns)
+    products = mul(places, "k1", "k2", of.channels, _up(of.filters, with_planes.FILTERS))
     products = count("floordiv", mul(r.planes, products), t.lanes)
-    laid = mul(r.laid, "batch", "x0", "x1", "x2", "channels")
-    return add(products, mul(r.brought, of.places), laid)
+    laid = mul(r.laid, of.images, of.high, of.wide, of.channels)
+    return add(products, mul(r.brought, places), laid)
 
 
 def winograd(kind: str, t: Tiling, r: Rates, reach: int, constant: bool, narrow: bool) -> Count:

@@ -87,7 +87,7 @@ def plan(
         elif name == "columns":
             plans[name] = columns.steps(t, condition)
         elif name == "planes":
-            plans[name] = planes.steps(t, epilogue, condition)
+            plans[name] = planes.steps(kind, t, epilogue, condition)
         elif name == "direct" and kind == "filters":
             plans[name] = direct_filters.steps(kind, machine, dtype, False, condition)
         elif name == "direct" and pooled:

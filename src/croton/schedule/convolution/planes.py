@@ -1,10 +1,12 @@
-"""Convolutions with few filters: lanes of a vector are places, not result channels.
+"""Convolutions with few result channels: lanes of a vector are places, not result channels.
 
-A direct convolution has a vector of result channels, of which few filters leave most lanes
-empty.  Here an item copies a band of lines of an image to planes, a source channel each, whose
-lines lie ``width`` apart, zeros between them: then for every tap the places of the whole band are
-one run, ``sums[f, q] = sum over (c, t) of w[f, c, t] * plane[c, q + t1 * width + t2]``.  What the
-places between two lines get is not brought to the result.
+A direct convolution has a vector of result channels, of which few leave most lanes empty: few
+filters or, in the gradient by an image, which is a convolution as well if there are no strides,
+few channels of that, which are called filters then.  Here an item copies a band of lines of an
+image to planes, a source channel each, whose lines lie ``width`` apart, zeros between them: then
+for every tap the places of the whole band are one run, ``sums[f, q] = sum over (c, t) of w[f, c,
+t] * plane[c, q + t1 * width + t2]``.  What the places between two lines get is not brought to the
+result.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from croton.kernel.nodes import (
     Var,
 )
 from croton.schedule import counts
+from croton.schedule.convolution.winograd.choice import Role, role
 from croton.schedule.counts import Count, all_of, count
 from croton.schedule.product import tile
 from croton.schedule.product.pack import below, part, transpose
@@ -59,62 +62,71 @@ BAND = 32
 _ROOM = 1 << 19
 
 
-def fits(t: Tiling, epilogue: bool) -> Count:
+def fits(kind: str, t: Tiling, epilogue: bool) -> Count:
     """Whether a convolution has few filters, no strides, and two dimensions at most."""
+    of = role(kind)
     ones = ("groups", "k0", "stride0", "stride1", "stride2")
     tests = [count("eq", name, 1) for name in ones]
     tests += [count("eq", "before0", 0), count("eq", "x0", "y0")]
-    tests += [count("le", "filters", _limit(t)), count("lt", 1, count("mul", "k1", "k2"))]
-    tests.append(count("le", _scratch(t, epilogue), _ROOM + tile.FREE))
+    tests += [count("le", of.filters, _limit(t)), count("lt", 1, count("mul", "k1", "k2"))]
+    tests.append(count("le", _scratch(of, t, epilogue), _ROOM + tile.FREE))
     if epilogue:
-        tests.append(count("le", "y2", tile.ROWS))
+        tests.append(count("le", of.columns, tile.ROWS))
     return all_of(*tests)
 
 
-def steps(t: Tiling, epilogue: bool, when: Count = 1) -> Plan:
-    """The steps of the kind "forward", which run ``when`` that is 1, where :func:`fits` holds."""
-    main = _function(t, epilogue)
-    images, lines = counts.mul("batch", "x0"), _lines()
-    values: dict[str, Count] = {"batch": images, "lines": lines, "most": _most(epilogue)}
-    work = counts.mul(lines, "y2", "filters", "channels", "k1", "k2")
+def steps(kind: str, t: Tiling, epilogue: bool, when: Count = 1) -> Plan:
+    """The steps of ``kind`` ("forward" or "inputs"), where :func:`fits` and ``when`` hold."""
+    main, of = _function(t, epilogue), role(kind)
+    lines = _lines(of)
+    values: dict[str, Count] = {
+        "batch": of.images, "channels": of.channels, "filters": of.filters,
+        "x1": of.high, "x2": of.wide, "y1": of.rows, "y2": of.columns,
+        "lines": lines, "most": _most(of, epilogue), "before1": of.above, "before2": of.left,
+        "w_start": of.start, "w_filter": of.filter, "w_channel": of.channel,
+        "w_step1": of.step1, "w_step2": of.step2,
+    }  # fmt: skip
+    work = counts.mul(lines, of.columns, "filters", "channels", "k1", "k2")
     step = Step(
         main.name,
-        ("x", "w", "epilogue" if epilogue else "y"),
+        (of.image, "w", "epilogue" if epilogue else of.result),
         tuple(values.get(n, n) for n in SIZES),
-        count("select", when, counts.mul(images, count("ceildiv", "y1", lines)), 0),
+        count("select", when, counts.mul(of.images, count("ceildiv", of.rows, lines)), 0),
         count("add", 1, count("floordiv", 1 << 17, count("add", work, 1))),
-        _scratch(t, epilogue),
+        _scratch(of, t, epilogue),
     )
     return Plan(t.dtype, (main,), (), (step,))
 
 
-def _most(epilogue: bool) -> Count:
-    return tile.ROWS if epilogue else count("maximum", PIECE, "y2")
+def _most(of: Role, epilogue: bool) -> Count:
+    return tile.ROWS if epilogue else count("maximum", PIECE, of.columns)
 
 
-def _lines() -> Count:
+def _lines(of: Role) -> Count:
     """Some bands for each of a few threads; a band needs more lines of the image than its own."""
-    wanted = count("ceildiv", 8, count("maximum", counts.mul("batch", "x0"), 1))
-    return count("minimum", BAND, count("maximum", count("ceildiv", "y1", wanted), 4))
+    wanted = count("ceildiv", 8, count("maximum", of.images, 1))
+    return count("minimum", BAND, count("maximum", count("ceildiv", of.rows, wanted), 4))
 
 
-def _scratch(t: Tiling, epilogue: bool) -> Count:
+def _scratch(of: Role, t: Tiling, epilogue: bool) -> Count:
     """Bytes: the tables of weights, the planes, the sums of a piece."""
-    weights = counts.mul("channels", "k1", "k2", 8 + _rounded_filters(t) * t.itemsize)
+    weights = counts.mul(of.channels, "k1", "k2", 8 + _rounded_filters(t) * t.itemsize)
     reach1, reach2 = (counts.mul(count("sub", f"k{d}", 1), f"dilation{d}") for d in (1, 2))
-    width = count("add", "y2", reach2)
-    lines = count("add", _lines(), count("add", reach1, 1))
+    width = count("add", of.columns, reach2)
+    lines = count("add", _lines(of), count("add", reach1, 1))
     beyond = (_vectors(t) + 1) * t.lanes
     # The last places between two lines read beyond the last plane, and so do vectors.
-    planes = count("add", counts.mul(count("add", counts.mul("channels", lines), 1), width), beyond)
-    piece = count("add", counts.mul(width, count("add", _pieces(_most(epilogue)), 1)), beyond)
+    held = count("add", counts.mul(of.channels, lines), 1)
+    planes = count("add", counts.mul(held, width), beyond)
+    most = _pieces(of, _most(of, epilogue))
+    piece = count("add", counts.mul(width, count("add", most, 1)), beyond)
     both = counts.mul(t.itemsize, count("add", planes, counts.mul(piece, _rounded_filters(t))))
     own = count("add", count("add", weights, both), 1024)
     return count("add", own, tile.FREE) if epilogue else own
 
 
-def _pieces(most: Count) -> Count:
-    return count("floordiv", most, count("maximum", "y2", 1))
+def _pieces(of: Role, most: Count) -> Count:
+    return count("floordiv", most, count("maximum", of.columns, 1))
 
 
 def _vectors(t: Tiling) -> int:

@@ -48,7 +48,7 @@ def role(kind: str) -> Role:
     """The roles of the sizes in a convolution of ``kind``.
 
     The gradient with respect to the inputs is a convolution of ``y`` with the filters turned
-    and their channels exchanged.
+    and their channels exchanged, if that has no strides.
     """
     images, apart = count("mul", "batch", "x0"), count("mul", "filters", "w_filter")
     if kind == "forward":
@@ -58,10 +58,11 @@ def role(kind: str) -> Role:
             "dilation1", "dilation2", "k1",
             "w_start", apart, "w_filter", "w_channel", "w_step1", "w_step2",
         )  # fmt: skip
-    before_last = count("sub", "k1", 1)
-    last = count("mul", before_last, count("add", "w_step1", "w_step2"))
+    last1, last2 = (count("sub", f"k{d}", 1) for d in (1, 2))
+    last = count("add", mul(last1, "w_step1"), mul(last2, "w_step2"))
     above, left = (
-        count("sub", count("mul", before_last, f"dilation{d}"), f"before{d}") for d in (1, 2)
+        count("sub", mul(last, f"dilation{d}"), f"before{d}")
+        for d, last in ((1, last1), (2, last2))
     )
     back1, back2 = (count("sub", 0, f"w_step{d}") for d in (1, 2))
     return Role(
