@@ -30,6 +30,7 @@ from croton.kernel.nodes import (
     Prefetch,
     Store,
     Var,
+    While,
 )
 
 N, ROW, COL = Var("n"), Var("row"), Var("col")
@@ -49,6 +50,45 @@ def both(native, function, buffers, sizes=None, lo=0, hi=0, exact=True):
         else:
             np.testing.assert_allclose(buffers[name], value, rtol=1e-6)
     return status, code
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_rounds_while_a_condition_holds(native, fails):
+    """How often ``a`` is halved before it is below 1, and what is left of it."""
+    x, k, total = Var("x", F32), Var("k"), Var("total", F32)
+    rounds = (
+        Let(Var("half", F32), b.op("mul", x, b.const(0.5, F32))),
+        Assign(x, Var("half", F32)),
+        Assign(k, b.add(k, b.index(1))),
+        Store(B, ROW, b.op("add", Load(B, ROW), x)),
+        *((If(b.op("lt", N, k), (Fail(7, (k,)),)),) if fails else ()),
+    )
+    item = (
+        Local(x, Load(A, ROW)),
+        Local(k, b.index(0)),
+        While(b.op("le", b.const(1, F32), x), rounds),
+        # What a round stored is not what was there before.
+        Let(total, Load(B, ROW)),
+        Store(C, ROW, b.op("add", b.op("add", x, total), b.cast(k, F32))),
+    )
+    body = (For(ROW, b.index(0), b.index(4), item),)
+    function = Function("halve", (A, B, C), (N,), body)
+    a = np.array([0.5, 1, 3, 100], F32)
+    buffers = {"a": a, "b": np.zeros(4, F32), "c": np.zeros(4, F32)}
+    status, code = both(native, function, buffers, {"n": 5})
+    assert code.code == (7 if fails else 0)
+    if not fails:
+        rounds = np.array([0, 1, 2, 7])
+        left = a / 2.0**rounds
+        np.testing.assert_array_equal(buffers["c"], left + (a - left) + rounds)
+
+
+def test_a_round_that_always_fails_and_a_condition_that_never_holds(native):
+    forever = While(b.op("lt", b.index(0), N), (Store(C, b.index(0), Load(A, N)), Fail(3, (N,))))
+    for n, want in ((0, 0), (2, 3)):
+        buffers = {"a": np.arange(4, dtype=F32), "c": np.zeros(1, F32)}
+        _, code = both(native, Function("once", (A, C), (N,), (forever,)), buffers, {"n": n})
+        assert code.code == want and buffers["c"][0] == n
 
 
 def test_parallel_items(native):

@@ -20,6 +20,7 @@ from croton.kernel.nodes import (
     Prefetch,
     Store,
     Var,
+    While,
 )
 from croton.kernel.text import expression_text, statement_text, text
 
@@ -113,6 +114,7 @@ def test_statements():
         (Barrier(), "barrier();"),
         (Best(X, ROW, Y, N, False), "(x, row) = smallest of (y, n);"),
         (If(Var("q", "bool"), ()), "if (q) {"),
+        (While(Var("q", "bool"), ()), "while (q) {"),
     ]:
         assert statement_text(s) == shown
 

@@ -26,6 +26,7 @@ from croton.kernel.nodes import (
     Stmt,
     Store,
     Var,
+    While,
 )
 from croton.kernel.verify import verify
 
@@ -63,6 +64,7 @@ def test_every_statement_is_accepted():
             # The same names again, where the first ones are gone.
             For(ROW, ZERO, b.index(4), (Let(Var("y", "float32"), X),), "unroll"),
             For(ROW, ZERO, N, (Let(Var("y", "float32"), X),), "parallel", b.index(3)),
+            While(b.op("lt", X, ONE), (Let(Var("y", "float32"), X), Assign(X, ONE))),
             Store(C, b.ramp(ZERO, 4), Var("v", "float32", 4), b.const(True, "bool", 4)),
             Barrier(),
             Call(WORDS, ZERO, N, room),
@@ -94,6 +96,8 @@ BAD = {
     "is no int64": For(Var("r", "int32"), ZERO, N, ()),
     "stop of the loop is a float32": For(ROW, ZERO, ONE, ()),
     "the condition is a int64": If(N, ()),
+    "the condition is a float32": While(ONE, ()),
+    "'inner' is not bound": While(Var("inner", "bool"), (Let(Var("inner", "bool"), ONE),)),
     "first 64 bytes": Allocate(Buffer("s", "float32"), b.index(8)),
     "no known dtype: 'complex64'": Allocate(Buffer("s", "complex64"), b.index(64)),
     "the buffer 'a' is bound already": Allocate(A, b.index(64)),

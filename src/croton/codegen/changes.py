@@ -18,6 +18,7 @@ from croton.kernel.nodes import (
     Part,
     Stmt,
     Store,
+    While,
 )
 
 #: Stands for every buffer: a call may write to any of them.
@@ -43,7 +44,7 @@ class Changes:
         if known is not None:
             return known
         inner: Body = ()
-        if isinstance(statement, For | Outlined):
+        if isinstance(statement, For | While | Outlined):
             inner = statement.body
         elif isinstance(statement, If):
             inner = statement.body + statement.orelse
@@ -67,7 +68,7 @@ class Changes:
                 names.append((child.buffer.name, child.source.name))
             elif kind is Call or kind is Barrier:
                 stored[ANY] = None
-            elif kind is For or kind is If or kind is Outlined:
+            elif kind is For or kind is While or kind is If or kind is Outlined:
                 found = self.of(child)
                 assigned.update(dict.fromkeys(found.assigned))
                 stored.update(dict.fromkeys(found.stored))

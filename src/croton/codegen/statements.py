@@ -38,6 +38,7 @@ from croton.kernel.nodes import (
     Prefetch,
     Stmt,
     Store,
+    While,
 )
 
 
@@ -68,6 +69,7 @@ class Statements:
         self.effects = Changes()
         self._methods: dict[type[Stmt], Callable[[Any], None]] = {
             For: self.loop,
+            While: self.again,
             If: self.condition,
             Let: self.let,
             Local: self.local,
@@ -102,10 +104,8 @@ class Statements:
 
     def signature(self) -> str:
         """The function's head."""
-        return (
-            f"define i64 @{self.function.name}(ptr %buffers, ptr %sizes, "
-            "i64 %lo, i64 %hi, ptr %scratch)"
-        )
+        given = "ptr %buffers, ptr %sizes, i64 %lo, i64 %hi, ptr %scratch"
+        return f"define i64 @{self.function.name}({given})"
 
     def prologue(self) -> None:
         """Bind the function's buffers and sizes."""
@@ -485,6 +485,35 @@ class Statements:
             else:
                 self.repeat(s, start, stop, step)
 
+    def again(self, s: While) -> None:
+        """A loop whose condition is computed before each round."""
+        values, lines = self.values, self.values.lines
+        assigned, stored = self.effects.of(s)
+        initial = {n: values.environment[n] for n in assigned if n in self.local_types}
+        before = self.block
+        head, inside, end = map(self.label, ("while", "round", "done"))
+        self.line(f"br label %{head}")
+        self.start(head)
+        self.touch(stored)
+        mark, place = values.enter(), len(lines)
+        lines.extend([""] * len(initial))
+        phis = {n: values.fresh(n) for n in initial}
+        values.environment.update(phis)
+        self.line(f"br i1 {values.value(s.condition)}, label %{inside}, label %{end}")
+        self.start(inside)
+        self.body(s.body)
+        for offset, (name, first) in enumerate(initial.items()):
+            back = "" if self.ended else f", [ {values.environment[name]}, %{self.block} ]"
+            kind = f"phi {self.local_types[name]} [ {first}, %{before} ]{back}"
+            lines[place + offset] = f"  {phis[name]} = {kind}"
+        if not self.ended:
+            self.line(f"br label %{head}")
+        self.ended = False
+        values.leave(mark)
+        self.start(end)
+        values.environment.update(phis)
+        self.touch(stored)
+
     def unrolled(self, s: For) -> None:
         """Write the body once for each value."""
         values = self.values
@@ -492,8 +521,6 @@ class Statements:
         if not (isinstance(start, int) and isinstance(stop, int) and isinstance(step, int)):
             raise KernelError(f"the loop over {s.var.name!r} is unrolled but its bounds vary")
         for number in range(start, stop, step):
-            if self.ended:
-                return
             values.environment[s.var.name] = number
             values.memo = {}
             self.body(s.body)

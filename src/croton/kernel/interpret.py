@@ -39,6 +39,7 @@ from croton.kernel.nodes import (
     Stmt,
     Store,
     Var,
+    While,
 )
 from croton.kernel.ops import OPS
 from croton.kernel.text import statement_text
@@ -129,6 +130,11 @@ class _Run:
 
     def outlined(self, s: Outlined) -> None:
         self.body(s.body)
+
+    def repeat(self, s: While) -> None:
+        while self.value(s.condition):
+            self.body(s.body)
+            self.memo = {}
 
     def condition(self, s: If) -> None:
         self.body(s.body if self.value(s.condition) else s.orelse)
@@ -294,6 +300,7 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
 
 _STATEMENTS: dict[type, Callable[[_Run, Any], None]] = {
     For: _Run.loop,
+    While: _Run.repeat,
     If: _Run.condition,
     Let: _Run.bind,
     Local: _Run.bind,

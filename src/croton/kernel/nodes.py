@@ -5,9 +5,9 @@ scalar or vector expressions.  It knows nothing about tensors' graph or about a
 particular machine.  In short::
 
     function  = Function(name, buffers, sizes, body)
-    statement = For | If | Let | Local | Assign | Best | Store | Prefetch
-              | Allocate | Choose | Part | Aligned | Outlined | Call | Fail
-              | Barrier
+    statement = For | While | If | Let | Local | Assign | Best | Store
+              | Prefetch | Allocate | Choose | Part | Aligned | Outlined
+              | Call | Fail | Barrier
     expr      = Const | Var | Op | Load
 
 Every expression has a ``dtype`` (a NumPy name; ``"bool"`` is one bit in a
@@ -152,6 +152,19 @@ class For(Stmt):
         self.body = body
         self.kind = kind
         self.step = step if step is not None else Const(1, "int64")
+
+
+class While(Stmt):
+    """Run ``body`` again and again, as long as the scalar ``condition`` holds before.
+
+    It changes with the variables that the body assigns.  It cannot run in lanes.
+    """
+
+    __slots__ = ("body", "condition")
+
+    def __init__(self, condition: Expr, body: Body) -> None:
+        self.condition = condition
+        self.body = body
 
 
 class If(Stmt):
@@ -384,7 +397,7 @@ def walk_statements(body: Body) -> Iterator[Stmt]:
     """Every statement of ``body``, outermost first, in program order."""
     for statement in body:
         yield statement
-        if isinstance(statement, For | Outlined):
+        if isinstance(statement, For | While | Outlined):
             yield from walk_statements(statement.body)
         elif isinstance(statement, If):
             yield from walk_statements(statement.body)

@@ -39,6 +39,7 @@ from croton.kernel.nodes import (
     Stmt,
     Store,
     Var,
+    While,
 )
 from croton.kernel.uniform import operands, post_order, statement_expressions
 
@@ -131,6 +132,10 @@ class _Writer:
             step = f"++{name}" if step == "1" else f"{name} += {step}"
             kind = "" if s.kind == "serial" else f"{s.kind} "
             yield f"{pad}{kind}for ({name} = {start}; {name} < {stop}; {step}) {{"
+            yield from self.block(s.body, depth + 1)
+            yield f"{pad}}}"
+        elif isinstance(s, While):
+            yield f"{pad}while ({self.expression(s.condition)}) {{"
             yield from self.block(s.body, depth + 1)
             yield f"{pad}}}"
         elif isinstance(s, If):

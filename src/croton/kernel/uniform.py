@@ -34,6 +34,7 @@ from croton.kernel.nodes import (
     Stmt,
     Store,
     Var,
+    While,
     walk_statements,
 )
 
@@ -92,7 +93,7 @@ def statement_expressions(s: Stmt) -> tuple[Expr, ...]:
         return (s.index, s.value) if s.mask is None else (s.index, s.value, s.mask)
     if isinstance(s, For):
         return (s.start, s.stop, s.step)
-    if isinstance(s, If | Choose):
+    if isinstance(s, While | If | Choose):
         return (s.condition,)
     if isinstance(s, Part):
         return (s.offset,)
@@ -139,7 +140,7 @@ class Facts:
                 assigned.add(s.var.name)
             elif isinstance(s, Best):
                 assigned.update((s.var.name, s.where.name))
-            elif isinstance(s, Allocate | Aligned | Call | Barrier):
+            elif isinstance(s, While | Allocate | Aligned | Call | Barrier):
                 raise Unsupported(f"a {type(s).__name__} cannot run in lanes")
         self.outer_assigned = assigned - self.bound
 

@@ -37,6 +37,7 @@ from croton.kernel.nodes import (
     Stmt,
     Store,
     Var,
+    While,
     walk_statements,
 )
 from croton.kernel.ops import FUNCTIONS
@@ -96,6 +97,8 @@ def _body(body: Body, names: _Names, machine: Machine, interleave: int, report: 
             then = _body(s.body, names, machine, interleave, report)
             otherwise = _body(s.orelse, names, machine, interleave, report)
             result.append(If(s.condition, then, otherwise))
+        elif isinstance(s, While):
+            result.append(While(s.condition, _body(s.body, names, machine, interleave, report)))
         elif isinstance(s, Outlined):
             result.append(Outlined(_body(s.body, names, machine, interleave, report)))
         elif isinstance(s, For):

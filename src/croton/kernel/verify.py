@@ -31,6 +31,7 @@ from croton.kernel.nodes import (
     Stmt,
     Store,
     Var,
+    While,
     walk_statements,
 )
 from croton.kernel.ops import OPS
@@ -118,6 +119,9 @@ class _Checker:
     def one(self, s: Stmt) -> None:
         if isinstance(s, For):
             self.loop(s)
+        elif isinstance(s, While):
+            self.expect(s.condition, "bool", 1, "the condition")
+            self.body(s.body)
         elif isinstance(s, If):
             self.expect(s.condition, "bool", 1, "the condition")
             self.body(s.body)
