@@ -75,7 +75,7 @@ def test_rounds_while_a_condition_holds(native, fails):
     function = Function("halve", (A, B, C), (N,), body)
     a = np.array([0.5, 1, 3, 100], F32)
     buffers = {"a": a, "b": np.zeros(4, F32), "c": np.zeros(4, F32)}
-    status, code = both(native, function, buffers, {"n": 5})
+    _, code = both(native, function, buffers, {"n": 5})
     assert code.code == (7 if fails else 0)
     if not fails:
         rounds = np.array([0, 1, 2, 7])

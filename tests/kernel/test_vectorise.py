@@ -19,6 +19,7 @@ from croton.kernel.nodes import (
     Local,
     Store,
     Var,
+    While,
     walk_statements,
 )
 from croton.kernel.text import text
@@ -261,6 +262,9 @@ REFUSED = {
         ),
     ),
     "differ between lanes": (loop(For(Var("k"), ZERO, COL, (Store(C, COL, Load(A, Var("k"))),))),),
+    "a While cannot run in lanes": (
+        loop(While(b.op("lt", M, ZERO), ()), Store(C, COL, Load(A, COL))),
+    ),
     "a Barrier cannot run in lanes": (loop(Barrier(), Store(C, COL, Load(A, COL))),),
 }
 

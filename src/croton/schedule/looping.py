@@ -22,9 +22,10 @@ from croton.schedule.apart import rows_apart
 from croton.schedule.assembly import Assembly, Emitter
 from croton.schedule.emission import escape
 from croton.schedule.group import Group
-from croton.schedule.recurrence import MOST, Recurrence, recurrence
+from croton.schedule.launching import Launching
+from croton.schedule.recurrence import recurrence
 from croton.schedule.sizes import ZERO, Size, product
-from croton.schedule.tailored import Tailored, question, tailored
+from croton.schedule.tailored import Tailored
 
 #: Of a batch's parts: how many rows one has at least where there are products, how many elements
 #: of states where there are none, and how many parts there may be.
@@ -217,42 +218,22 @@ class _Steps:
     def emit(self) -> None:
         """All of the loop."""
         self._check_sizes()
-        tiny = None if self.inner.pending or self.unsure else self._tiny()
-        if tiny is None:
-            told = self._tailored()
-            self._emit_loop(told, self._apart())
-        else:
-            self._launch(tiny)
-
-    def _tailored(self) -> tuple[Tailored, int] | None:
-        """What may have a kernel for a call's sizes; the register of its address or 0."""
         if self.inner.pending or self.unsure:
-            return None
-        wanted = [v for v in self.node.outputs if self.is_wanted(v)]
-        found = tailored(self.node, self.inner.sizes, wanted)
-        if found is None:
-            return None
-        about = [self.inner.size.of(s) for s in found.sizes]
-        most = about[0]
-        for size in about[1:]:
-            most = self.compute("maximum", most, size)
-        tiny = self.compute("le", most, self.number(MOST))
-        many = self.compute("le", self.number(found.least_steps), self.n)
-        when = self.compute("and", tiny, many)
-        asked = question(len(self.emission.tailored))
-        self.emission.tailored.append(found)
-        return found, self.outer.registers.ask(asked, when, *about)
-
-    def _launch_tailored(self, made: Tailored, address: int) -> None:
-        """The results from that kernel, where there is one."""
-        buffers = self._buffers(made.buffers)
-        writes = tuple(k for k, (kind, _) in enumerate(made.buffers) if kind == "output")
-        launch = p.LaunchAt(address, buffers, (self.n,), self.number(64), writes)
-        self.emission.emit(launch)
+            self._emit_loop(None, None)
+            return
+        launching = Launching(self)
+        tiny = recurrence(self.node, self.inner.sizes, self.is_wanted)
+        if tiny is not None:
+            launching.launch(tiny)
+            return
+        told = launching.ask()
+        self._emit_loop(told, self._apart())
+        if told is not None:
+            launching.launch_tailored(*told)
 
     def _apart(self) -> int | None:
         """The register of how many rows of a batch a part has, if the steps can be done so."""
-        apart = None if self.inner.pending or self.unsure else rows_apart(self.node)
+        apart = rows_apart(self.node)
         if apart is None:
             return None
         before = self.graph, self.targets, self.inner
@@ -345,8 +326,6 @@ class _Steps:
             self._count_steps()
         for state in self.states:
             state.finish()
-        if told is not None:
-            self._launch_tailored(*told)
 
     def _check_sizes(self) -> None:
         """Check before the first step, if there is one, what is known of sizes by then."""
@@ -358,30 +337,6 @@ class _Steps:
         self.inner.emit_checks(none)
         #: The states whose rows must be checked in every step.
         self.unsure = {k for k in range(len(self.layout.states)) if not self._check_row(k, none)}
-
-    def _tiny(self) -> Recurrence | None:
-        return recurrence(self.node, self.inner.sizes, self.is_wanted)
-
-    def _launch(self, tiny: Recurrence) -> None:
-        """One launch of a kernel that goes through all steps."""
-        for v in self.node.outputs:
-            if not self.is_wanted(v):
-                continue
-            shape = self.outer.sizes.shape(v)
-            self.outer.new_buffer(v, v.type.dtype, shape, self.outer.is_result(v))
-        buffers = self._buffers(tiny.buffers)
-        one = self.number(1)
-        kernel = self.emission.kernel(tiny.function)
-        launch = p.Launch(kernel, buffers, (self.n,), one, one, self.number(64))
-        self.emission.emit(launch)
-
-    def _buffers(self, keys: Sequence[tuple[str, int]]) -> tuple[int, ...]:
-        return tuple(
-            self.outer.memory_number(self.node.inputs[k])
-            if kind == "input"
-            else self.outer.number[self.node.outputs[k]]
-            for kind, k in keys
-        )
 
     def _collected(self, target: Target) -> _Rows:
         v = self.node.outputs[target.outer]
@@ -466,12 +421,16 @@ class _Steps:
         registers = tuple(of(s) for s in (*sizes.shape(old), *sizes.shape(new)))
         return p.Error("ValueError", escape(f"{self.node.op}: ") + text + where, registers)
 
+    def allocate_count(self) -> int:
+        """Memory for the number of steps that there were."""
+        v = self.node.outputs[-1]
+        return self.outer.new_buffer(v, "int64", (), self.outer.is_result(v))
+
     def _count_steps(self) -> None:
         """Hand out how many steps there were."""
-        v = self.node.outputs[-1]
-        if not self.is_wanted(v):
+        if not self.is_wanted(self.node.outputs[-1]):
             return
-        count = self.outer.new_buffer(v, "int64", (), self.outer.is_result(v))
+        count = self.allocate_count()
         buffer, size = Buffer("b0", "int64"), Var("s0")
         store = Store(buffer, Var("item"), size)
         body = (For(Var("item"), Var("lo"), Var("hi"), (store,), "parallel"),)

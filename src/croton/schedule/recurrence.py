@@ -1,6 +1,8 @@
 """Tiny steps: a whole scan as one kernel, whose states stay in registers.
 
 That is so where a step deals with a few numbers, how many is known, and each is at a known place.
+A scan that may end early is run some steps at a time: its states lie in memory in between, so that
+one that never ends can be interrupted.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from croton.kernel.nodes import (
     Stmt,
     Store,
     Var,
+    While,
 )
 from croton.loop.layout import Layout, Source
 from croton.schedule.elements import Arguments, Elements, Index
@@ -35,6 +38,8 @@ from croton.schedule.terminals import operand_dtype
 from croton.schedule.windows import has_windows
 from croton.tensor.convert import constant_scalar
 
+#: The steps at a time of a scan that may end early.
+STEPS = 1 << 16
 #: Numbers that one value of a step, and that all of them together, may have.
 MOST, MOST_IN_ALL = 16, 256
 
@@ -45,7 +50,10 @@ class Recurrence(NamedTuple):
     """The kernel of a scan.
 
     ``buffers`` say what its buffers are: ``("input", k)`` or ``("output", k)`` of the scan.  Its
-    only size is the number of steps.
+    size is the number of steps.  Of a scan that may end early, the second one is the first step to
+    do now, and there are buffers ``("state", k)``, which hold the rows of states from before the
+    first step on, or the last rows of those without history; ``("count", 0)`` for the number of
+    steps so far, and ``("ended", 0)`` for whether there are no more.
     """
 
     function: Function
@@ -55,18 +63,24 @@ class Recurrence(NamedTuple):
         """The kernel of the scan ``node`` with buffers in this order, used or not."""
         own = dict(zip(self.buffers, self.function.buffers, strict=True))
         for kind, k in order:
-            of = node.inputs if kind == "input" else node.outputs
-            own.setdefault((kind, k), Buffer(f"b{len(own)}", of[k].type.dtype))
+            own.setdefault((kind, k), Buffer(f"b{len(own)}", dtype_of(node, kind, k)))
         return self.function._replace(buffers=tuple(own[key] for key in order))
+
+
+def dtype_of(node: Any, kind: str, k: int) -> str:
+    """The dtype of a buffer of a :class:`Recurrence`."""
+    if kind in ("count", "ended"):
+        return "int64" if kind == "count" else "bool"
+    of = node.inputs if kind == "input" else node.outputs
+    return of[k].type.dtype  # type: ignore[no-any-return]
 
 
 def recurrence(node: Any, sizes: Sizes, is_wanted: Callable[[Variable], bool]) -> Recurrence | None:
     """The kernel of the scan ``node`` if its step is tiny; ``sizes`` are those in the step."""
-    layout: Layout = node.op.layout
     nodes, inputs = node.op.inner.nodes, node.op.inner.inputs
     values = [*inputs, *(v for n in nodes for v in n.outputs)]
     counts = [_count(v, sizes) for v in values]
-    if layout.until or not all(counts) or not all(is_simple(n, sizes) for n in nodes):
+    if not all(counts) or not all(is_simple(n, sizes) for n in nodes):
         return None
     if sum(filter(None, counts)) > MOST_IN_ALL:
         return None
@@ -116,7 +130,8 @@ class _Kernel:
         self.elements = Elements(sizes, Arguments(), lambda _: None)
         self.buffers: dict[tuple[str, int], Buffer] = {}
         self.names = 0
-        self.n = Var("s0")
+        self.n, self.first = Var("s0"), Var("s1")
+        self.step, self.ended = Var("step"), Var("ended", "bool")
 
     def name(self, base: str, v: Any) -> Var:
         """A fresh name for a number of ``v``."""
@@ -124,11 +139,10 @@ class _Kernel:
         return Var(f"{base}{self.names}", v.type.dtype)
 
     def buffer(self, kind: str, k: int) -> Buffer:
-        """The scan's input or output ``k`` in memory."""
+        """The scan's input or output ``k``, or what else there is, in memory."""
         found = self.buffers.get((kind, k))
         if found is None:
-            of: Any = self.node.inputs if kind == "input" else self.node.outputs
-            found = Buffer(f"b{len(self.buffers)}", of[k].type.dtype)
+            found = Buffer(f"b{len(self.buffers)}", dtype_of(self.node, kind, k))
             self.buffers[kind, k] = found
         return found
 
@@ -139,10 +153,37 @@ class _Kernel:
         after = self._finish()
         if self.elements.positions or self.elements.arguments.sizes:
             raise _FarError
-        loop = For(Var("step"), build.index(0), self.n, body)
-        only = For(Var("item"), Var("lo"), Var("hi"), (*before, loop, *after), "parallel")
-        function = Function("kernel", tuple(self.buffers.values()), (self.n,), (only,), True)
+        sizes: tuple[Var, ...] = (self.n,)
+        loop: Body = (For(self.step, build.index(0), self.n, body),)
+        if self.layout.until:
+            sizes = (self.n, self.first)
+            loop = self._until_it_ends(body)
+        only = For(Var("item"), Var("lo"), Var("hi"), (*before, *loop, *after), "parallel")
+        function = Function("kernel", tuple(self.buffers.values()), sizes, (only,), True)
         return Recurrence(function, tuple(self.buffers))
+
+    def _until_it_ends(self, body: Body) -> Body:
+        """Steps from the first one on, as many as are done at a time, or until one is the last."""
+        stop, goes_on = Var("stop"), Var("goes_on", "bool")
+        following = build.add(self.step, build.index(1))
+        (ends,) = self._numbers(self.graph.outputs[-1])
+        more = build.op("and", build.op("not", ends), build.op("lt", following, stop))
+        enough = build.add(self.first, build.index(STEPS))
+        return (
+            Let(stop, build.op("minimum", self.n, enough)),
+            Local(self.step, self.first),
+            Local(goes_on, build.op("lt", self.first, stop)),
+            Local(self.ended, build.const(False, "bool")),
+            While(
+                goes_on,
+                (
+                    *body,
+                    Assign(self.ended, ends),
+                    Assign(goes_on, more),
+                    Assign(self.step, following),
+                ),
+            ),
+        )
 
     def _shape(self, v: Any) -> list[int]:
         return [s.value or 0 for s in self.sizes.shape(v)]
@@ -177,10 +218,9 @@ class _Kernel:
     # Rows and times.
 
     def _time(self) -> Expr:
-        step: Expr = Var("step")
         if not self.layout.backwards:
-            return step
-        return build.sub(build.sub(self.n, build.index(1)), step)
+            return self.step
+        return build.sub(build.sub(self.n, build.index(1)), self.step)
 
     def _begin(self) -> Body:
         """States from their initial rows, and what all steps read."""
@@ -197,25 +237,34 @@ class _Kernel:
                     body.append(Let(x, Load(whole, build.index(k))))
                 self._bind(v, numbers)
         for k, state in enumerate(self.layout.states):
-            outer = self.layout.state_input(k)
             v = self.graph.inputs[self.layout.first_of_state(k)]
-            initial = self.buffer("input", outer)
+            initial = self._before(k)
             for lag in range(1, state.depth + 1):
                 row = lag - 1 if self.layout.backwards else state.depth - lag
-                places = self._row(v, build.index(row))
+                place: Expr = build.index(row)
+                if self.layout.until and self._has_history(k):
+                    place = build.add(place, self.first)
+                places = self._row(v, place)
                 past = self.states[k, lag] = [self.name("h", v) for _ in places]
                 body += [Local(x, Load(initial, i)) for x, i in zip(past, places, strict=True)]
-                if self._has_history(k):
+                if self._has_history(k) and not self.layout.until:
                     first = self.n if self.layout.backwards else build.index(0)
                     targets = self._row(v, build.add(build.index(row), first))
                     body += self._store(k, targets, past)
         return tuple(body)
 
+    def _before(self, k: int) -> Buffer:
+        """Where the rows of state ``k`` are that the first step to do now looks back to."""
+        if self.layout.until:
+            return self.buffer("state", k)
+        return self.buffer("input", self.layout.state_input(k))
+
     def _has_history(self, k: int) -> bool:
         return self.layout.states[k].history and self.is_wanted(self.node.outputs[k])
 
     def _store(self, output: int, places: Sequence[Expr], values: Sequence[Expr]) -> list[Stmt]:
-        buffer = self.buffer("output", output)
+        is_state = self.layout.until and output < len(self.layout.states)
+        buffer = self.buffer("state" if is_state else "output", output)
         return [Store(buffer, i, x) for i, x in zip(places, values, strict=True)]
 
     # The step.
@@ -236,7 +285,7 @@ class _Kernel:
                     continue
                 if not self.layout.backwards:
                     row = build.add(time, build.index(self.layout.states[target.entry].depth))
-            elif not self.is_wanted(self.node.outputs[target.outer]):
+            elif target.kind == "until" or not self.is_wanted(self.node.outputs[target.outer]):
                 continue
             body += self._store(target.outer, self._row(v, row), numbers)
         for k, state in enumerate(self.layout.states):
@@ -306,10 +355,14 @@ class _Kernel:
         """Hand out the last rows of states."""
         body: list[Stmt] = []
         for k, state in enumerate(self.layout.states):
-            if not self.is_wanted(self.node.outputs[k]) or self._has_history(k):
+            needed = self.layout.until or self.is_wanted(self.node.outputs[k])
+            if not needed or self._has_history(k):
                 continue
             v = self.graph.inputs[self.layout.first_of_state(k)]
             for lag in range(1, state.depth + 1):
                 row = lag - 1 if self.layout.backwards else state.depth - lag
                 body += self._store(k, self._row(v, build.index(row)), self.states[k, lag])
+        if self.layout.until:
+            body.append(Store(self.buffer("count", 0), build.index(0), self.step))
+            body.append(Store(self.buffer("ended", 0), build.index(0), self.ended))
         return tuple(body)

@@ -40,8 +40,18 @@ class Tailored(NamedTuple):
 
         The outputs come last.
         """
-        given = [("input", source.outer) for source in self.node.op.layout.sources]
+        layout = self.node.op.layout
+        states = range(len(layout.states))
+        given = [
+            ("input", source.outer)
+            for source in layout.sources
+            if source.kind != "state" or not layout.until
+        ]
         made = [("output", k) for k, v in enumerate(self.node.outputs) if v in self.wanted]
+        if layout.until:
+            last = len(self.node.outputs) - 1
+            made = [("output", k) for _, k in made if k not in (*states, last)]
+            made += [*(("state", k) for k in states), ("count", 0), ("ended", 0)]
         return (*dict.fromkeys(given), *made)
 
     @property
@@ -69,7 +79,7 @@ def tailored(node: Any, sizes: Sizes, wanted: Collection[Variable]) -> Tailored 
     """The scan ``node`` if its step may be tiny; ``sizes`` are those in the step."""
     nodes, inputs = node.op.inner.nodes, node.op.inner.inputs
     shapes = [sizes.shape(v) for v in (*inputs, *(v for n in nodes for v in n.outputs))]
-    if node.op.layout.until or not all(is_simple(n, sizes) for n in nodes):
+    if not all(is_simple(n, sizes) for n in nodes):
         return None
     if sizes.values_in([s for shape in shapes for s in shape]):
         return None
