@@ -242,6 +242,33 @@ def test_states_that_only_begin_alike_stay_apart():
     assert len(scan.op.layout.states) == 2
 
 
+def test_states_that_are_made_alike_are_one():
+    x, w = T.dvector("x"), T.dscalar("w")
+    start = T.zeros(())
+    step = lambda v, a, b, c, d: (v + a * w, w * b + v, c * w - v, v - d * w)
+    (a, b, c, d), _ = croton.scan(step, [x], [start] * 4)
+    # Sums and products commute, differences do not.
+    new, _ = rewritten([a, b, c, d], {x: rows(5), w: 0.7})
+    (scan,) = scans(new)
+    assert len(scan.op.layout.states) == 3
+    # Two that read one another are the same as long as nothing tells them apart.
+    (a, b), _ = croton.scan(lambda v, a, b: (v + b * w, v + a * w), [x], [start, start])
+    new, _ = rewritten([a, b], {x: rows(5), w: 0.7})
+    assert len(scans(new)[0].op.layout.states) == 1
+
+    # Neither are outputs of one application the same.
+    def both(v, a, b):
+        begin = v + a + b
+        (up, down), _ = croton.scan(
+            lambda p, q: (p * w, q - w), outputs_info=[begin, begin], n_steps=2
+        )
+        return up[-1], down[-1]
+
+    (a, b), _ = croton.scan(both, [x], [start, start])
+    new, _ = rewritten([a, b], {x: rows(4), w: 0.7})
+    assert len(scans(new)[0].op.layout.states) == 2
+
+
 def test_what_nobody_needs_is_not_computed():
     x, w = T.dvector("x"), T.dscalar("w")
     (a, _, c), _ = croton.scan(

@@ -138,8 +138,13 @@ class Table:
         return [self.adopt(v, memo) for v in outputs]
 
 
+def commutes(op: Op) -> bool:
+    """Whether a function of two arguments gives the same bits for either order."""
+    return getattr(op, "name", None) in _COMMUTATIVE and isinstance(op, Elemwise)
+
+
 def _key(op: Op, inputs: Sequence[Variable]) -> Any:
-    if len(inputs) == 2 and getattr(op, "name", None) in _COMMUTATIVE and isinstance(op, Elemwise):
+    if len(inputs) == 2 and commutes(op):
         a, b = map(id, inputs)
         return (op, a, b) if a < b else (op, b, a)
     return (op, *map(id, inputs))

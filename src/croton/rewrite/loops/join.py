@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from croton.graph import Apply
+from croton.rewrite.loops.alike import classes_of
 from croton.rewrite.loops.driver import Graph, LoopRule, Swaps
-from croton.rewrite.loops.parts import Assembled, StatePart, states_of
+from croton.rewrite.loops.parts import Assembled, states_of
 
 
 def _join(graph: Graph, node: Apply) -> Swaps | None:
@@ -16,8 +17,7 @@ def _join(graph: Graph, node: Apply) -> Swaps | None:
             return _merged(graph, [node, other])
     states = states_of([node])
     if len({p.key for p in states}) < len(states):
-        classes = _classes([node])
-        if len(classes) < len(states):
+        if len(classes_of([node])[0]) < len(states):
             return _merged(graph, [node])
     return None
 
@@ -35,35 +35,14 @@ def _go_together(a: Apply, b: Apply) -> bool:
 
 def _end_together(a: Apply, b: Apply) -> bool:
     """Whether the same condition ends both."""
-    step = Assembled([a, b], _classes([a, b]), ())
-    return step.condition(a) is step.condition(b)
+    _, numbers = classes_of([a, b])
+    first, second = (node.op.inner.outputs[-1] for node in (a, b))  # type: ignore[attr-defined]
+    return numbers.of(a, first) == numbers.of(b, second)
 
 
 def _merged(graph: Graph, nodes: Sequence[Apply]) -> Swaps:
     wanted = [v for node in nodes for v in node.outputs if graph.is_read(v)]
-    return Assembled(nodes, _classes(nodes), wanted).make()
-
-
-def _classes(nodes: Sequence[Apply]) -> list[list[StatePart]]:
-    """The states that are the same: they start alike, and steps do alike to them.
-
-    All that start alike are taken for the same, until a step tells them apart.
-    """
-    label: dict[StatePart, Any] = {p: p.key for p in states_of(nodes)}
-    while True:
-        classes: dict[Any, list[StatePart]] = {}
-        for part, mark in label.items():
-            classes.setdefault(mark, []).append(part)
-        found = list(classes.values())
-        trial = Assembled(nodes, found, ())
-        told = {
-            part: (k, new)
-            for k, (parts, news) in enumerate(zip(found, trial.news, strict=True))
-            for part, new in zip(parts, news, strict=True)
-        }
-        if len(set(told.values())) == len(found):
-            return found
-        label = dict(told)
+    return Assembled(nodes, classes_of(nodes)[0], wanted).make()
 
 
 JOIN = LoopRule("join_loops", _join)
