@@ -13,7 +13,7 @@ import ctypes.util
 import os
 import struct
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -91,13 +91,17 @@ def generate(text: str, settings: Settings, *, assembly: bool = False) -> bytes:
             ffi.lib.LLVMPY_DisposeMemoryBuffer(memory)
 
 
-def generate_many(texts: Sequence[str], settings: Settings) -> list[bytes]:
-    """Object code of each of ``texts``, on as many cores as this process may use."""
-    cores = min(len(texts), cores_available())
+def generate_many(texts: Iterable[str], settings: Settings) -> list[bytes]:
+    """Object code of each of ``texts``, on as many cores as this process may use.
+
+    Texts that are made one after the other are generated meanwhile.
+    """
+    cores = cores_available()
     if cores < 2:
         return [generate(text, settings) for text in texts]
     with ThreadPoolExecutor(cores) as pool:
-        codes = list(pool.map(lambda text: generate(text, settings), texts))
+        pending = [pool.submit(generate, text, settings) for text in texts]
+        codes = [code.result() for code in pending]
     _give_back()
     return codes
 

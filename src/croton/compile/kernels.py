@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from croton.codegen import llvm
 from croton.codegen.targets import cpu
 from croton.compile.caching import build_id, object_cache
-from croton.kernel.nodes import Function
+from croton.kernel.nodes import Function, walk_statements
 from croton.kernel.text import text
 from croton.kernel.vectorise import vectorise
 
@@ -35,7 +35,7 @@ def _target_key() -> str:
 
 def kernel_key(function: Function) -> str:
     """What identifies the machine code of a kernel: its text without the name, and the target."""
-    body = text(function._replace(name="kernel"))
+    body = function.identity or text(function._replace(name="kernel"))
     unseen = repr((function.contract, [b.align for b in function.buffers]))
     return hashlib.sha256((_target_key() + unseen + body).encode()).hexdigest()
 
@@ -70,7 +70,9 @@ def link(functions: Sequence[Function]) -> Linked:
             objects[key] = found
             counters["found"] += 1
     if missing:
-        texts = [llvm.render([vectorise(f, target.machine)], target) for _, f in missing]
+        # The largest first: then the others fill the time until it is done.
+        missing.sort(key=lambda pair: -sum(1 for _ in walk_statements(pair[1].body)))
+        texts = (llvm.render([vectorise(f, target.machine)], target) for _, f in missing)
         for (key, _), data in zip(missing, target.compile_many(texts), strict=True):
             objects[key] = data
             cache.put(key, data)

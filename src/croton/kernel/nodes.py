@@ -384,6 +384,8 @@ class Function(NamedTuple):
     ``contract`` allows to fuse float products and sums of the body into
     multiply-adds.  An ``Op`` whose attrs are ``("exact",)`` never is, nor is
     what a function of :data:`croton.kernel.ops.FUNCTIONS` expands into.
+
+    Two kernels of one ``identity``, if they have any, are the same but for their names.
     """
 
     name: str
@@ -391,6 +393,7 @@ class Function(NamedTuple):
     sizes: tuple[Var, ...]
     body: Body
     contract: bool = False
+    identity: str = ""
 
 
 def walk_statements(body: Body) -> Iterator[Stmt]:

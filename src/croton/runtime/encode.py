@@ -161,6 +161,7 @@ class _Encoder:
         self.code: list[int] = []
         self.slots: dict[int, int] = {}  # the program's numbers may have gaps
         self.open: list[_Open] = []
+        self.nothing = -1
         self._plan_buffers()
 
     def _arguments(self, inputs: int) -> dict[str, list[Argument]]:
@@ -318,6 +319,12 @@ class _Encoder:
         self.table_words += 3
         return len(self.buffers) - 1
 
+    def _nothing(self) -> int:
+        """Something in the place of a buffer that a kernel does not look at."""
+        if self.nothing < 0:
+            self.nothing = self._call_target()
+        return self.nothing
+
     def _bound(self, launch: Launch, number: int) -> list[int]:
         """The tables of ``launch``, after binding the kernels that it calls."""
         if not 0 <= launch.kernel < len(self.addresses):
@@ -332,7 +339,9 @@ class _Encoder:
             self._emit("bind", number, address, buffers[position], *tables)
         targets = {position for position, _ in launch.calls}
         for position, buffer in enumerate(buffers):
-            if position not in targets:
+            if buffer == -1:
+                buffers[position] = self._nothing()
+            elif position not in targets:
                 self.buffer(buffer)
         return self._tables(buffers, launch.sizes)
 

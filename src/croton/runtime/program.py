@@ -102,9 +102,9 @@ class Keep(NamedTuple):
 class Launch(NamedTuple):
     """Run kernel ``kernel`` on the items ``[0, registers[items])``.
 
-    ``buffers`` and ``sizes`` (registers) are bound to the kernel's names.
-    ``scratch`` is the register with the bytes of scratch that each thread
-    needs.  ``grain`` is the register with the least number of items that is
+    ``buffers`` (-1: one that the kernel does not look at) and ``sizes`` (registers) are
+    bound to the kernel's names.  ``scratch`` is the register with the bytes of scratch that
+    each thread needs.  ``grain`` is the register with the least number of items that is
     worth a thread of its own; work is cut into items by its size alone, so the
     result does not depend on the number of threads.  ``calls`` are the kernels
     that it reaches through pointers: ``(buffer position, Launch)``, bound before it runs.

@@ -24,6 +24,7 @@ from croton.schedule.products import Tiled, product_steps
 from croton.schedule.registers import SizeRegisters
 from croton.schedule.scatter import scatter_kernel
 from croton.schedule.sizes import ZERO, ShapeOf, Size, Sizes, product
+from croton.schedule.steps import NOTHING
 from croton.schedule.storage import Storage, order_groups
 from croton.schedule.terminals import Chunks
 from croton.schedule.transpositions import only_transposes, transposition_steps
@@ -301,7 +302,6 @@ class Assembly:
             self._allocate(v)
         reached: p.Launch | None = None
         bound = {name: self.number_of(key) for name, key in tiled.operands.items()}
-        bound["epilogue"] = -1
         if plain:
             bound[tiled.result] = self.number[group.members[0]]
         else:
@@ -333,7 +333,7 @@ class Assembly:
     def _launch_steps(self, tiled: Tiled, bound: dict[str, int], reached: p.Launch | None) -> None:
         """The steps of a plan on the buffers ``bound``; ``reached`` is what they call."""
         plan, amount = tiled.plan, tiled.amount
-        fixed = {n: self.emission.fixed(v) for n, v in bound.items() if n != "epilogue"}
+        fixed = {n: self.emission.fixed(v) for n, v in bound.items()}
         fixed = {n: positions for n, positions in fixed.items() if positions is not None}
         totals = {name: amount(count) for name, count in plan.temporaries}
         functions = {f.name: f for f in plan.functions}
@@ -348,6 +348,7 @@ class Assembly:
         for name, total in totals.items():
             if name not in kept and any(name in s.buffers for s in steps):
                 bound[name] = self.new_buffer(object(), plan.dtype, [total], False)
+        bound |= {"epilogue": -1, NOTHING: -1}
         for step in steps:
             items, grain, scratch = (
                 self.size.of(amount(c)) for c in (step.items, step.grain, step.scratch)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from croton.schedule.counts import evaluate
-from croton.schedule.steps import Plan, Step
+from croton.schedule.steps import NOTHING, Plan, Step
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -71,7 +71,9 @@ def _launch(
     items = evaluate(step.items, names)
     if items == 0:
         return
-    pointers = (ctypes.c_void_p * len(step.buffers))(*(_address(buffers[b]) for b in step.buffers))
+    pointers = (ctypes.c_void_p * len(step.buffers))(
+        *(None if b == NOTHING else _address(buffers[b]) for b in step.buffers)
+    )
     sizes = (ctypes.c_int64 * len(step.sizes))(*(evaluate(s, names) for s in step.sizes))
     scratch = aligned(evaluate(step.scratch, names))
     kernel = _KERNEL(address)

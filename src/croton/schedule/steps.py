@@ -12,12 +12,15 @@ from typing import NamedTuple
 from croton.kernel.nodes import Function
 from croton.schedule.counts import Count, count, renamed
 
+#: In the place of a buffer that a kernel does not look at.
+NOTHING = "nothing"
+
 
 class Step(NamedTuple):
     """One Launch.
 
-    ``buffers`` are names of what the plan is given and of its temporaries, and
-    ``"epilogue"``, through which the step calls.  ``scratch`` is in
+    ``buffers`` are names of what the plan is given and of its temporaries,
+    ``"epilogue"``, through which the step calls, and ``NOTHING``.  ``scratch`` is in
     bytes, ``grain`` the least number of items that is worth a thread.
     """
 

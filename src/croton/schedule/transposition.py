@@ -15,7 +15,6 @@ that nothing is masked: some elements are stored twice, be it by two threads, an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 from croton.kernel.build import add, index, mul, op, shuffle, sub
 from croton.kernel.machine import Machine
@@ -33,6 +32,7 @@ from croton.kernel.nodes import (
     Store,
     Var,
 )
+from croton.kernel.parameters import from_parameters
 from croton.schedule.counts import Count, count
 from croton.schedule.product.pack import transpose
 from croton.schedule.steps import Plan, Step
@@ -171,7 +171,7 @@ def _mul(*factors: Count) -> Count:
 # Squares.
 
 
-@lru_cache(maxsize=32)
+@from_parameters
 def _squares(dtype: str, side: int) -> Function:
     """The kernel that transposes squares of ``side`` elements; an item is a block of them.
 
@@ -249,7 +249,7 @@ def _ceildiv(a: Expr, b: Expr) -> Expr:
 # Few lines.
 
 
-@lru_cache(maxsize=32)
+@from_parameters
 def _lines(dtype: str, lanes: int, most: int, parts: bool) -> Function:
     """The kernel that interleaves up to ``most`` lines, or parts them; an item is a chunk.
 

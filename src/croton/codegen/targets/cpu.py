@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -49,7 +49,7 @@ class CpuTarget(Target):
         """The object file of the LLVM IR ``text``."""
         return native.generate(text, self.settings)
 
-    def compile_many(self, texts: Sequence[str]) -> list[bytes]:
+    def compile_many(self, texts: Iterable[str]) -> list[bytes]:
         """The object file of each of ``texts``, in parallel."""
         return native.generate_many(texts, self.settings)
 

@@ -10,8 +10,6 @@ the cache.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from croton.kernel.build import add, const, index, mul, op, sub
 from croton.kernel.nodes import (
     Allocate,
@@ -29,6 +27,7 @@ from croton.kernel.nodes import (
     Store,
     Var,
 )
+from croton.kernel.parameters import from_parameters
 from croton.schedule.convolution.direct.block import Panel, Source, Target, block
 from croton.schedule.counts import Count, all_of, count
 from croton.schedule.product.pack import below
@@ -102,7 +101,7 @@ def steps(t: Tiling, when: Count = 1) -> Plan:
     )
 
 
-@lru_cache(maxsize=32)
+@from_parameters
 def _functions(t: Tiling) -> tuple[Function, Function]:
     return filter_kernel(t), _Columns(t).function()
 

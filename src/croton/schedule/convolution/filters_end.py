@@ -13,7 +13,6 @@ goes to the epilogue (:mod:`croton.schedule.product.tile`) in one of two orders:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from croton.kernel.build import add, const, index, mul, op, select, sub
@@ -34,6 +33,7 @@ from croton.kernel.nodes import (
     Store,
     Var,
 )
+from croton.kernel.parameters import from_parameters
 from croton.schedule import counts
 from croton.schedule.counts import Count, count
 from croton.schedule.product import tile
@@ -115,7 +115,7 @@ def plan(
     )
 
 
-@lru_cache(maxsize=32)
+@from_parameters
 def kernel(dtype: str, lanes: int, turned: bool) -> Function:
     """The kernel, for any sizes; an item is a block of the result."""
     return _End(dtype, lanes, turned).function()

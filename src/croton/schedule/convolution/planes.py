@@ -11,8 +11,6 @@ result.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from croton.kernel.build import add, broadcast, const, index, mul, op, ramp, select, sub
 from croton.kernel.nodes import (
     Allocate,
@@ -31,6 +29,7 @@ from croton.kernel.nodes import (
     Store,
     Var,
 )
+from croton.kernel.parameters import from_parameters
 from croton.schedule import counts
 from croton.schedule.convolution.winograd.choice import Role, role
 from croton.schedule.counts import Count, all_of, count
@@ -144,7 +143,7 @@ def _rounded_filters(t: Tiling) -> int:
     return -(-_limit(t) // FILTERS) * FILTERS
 
 
-@lru_cache(maxsize=32)
+@from_parameters
 def _function(t: Tiling, epilogue: bool) -> Function:
     return _Planes(t, epilogue).function()
 

@@ -63,8 +63,9 @@ SIZES = (
     "b_inner", "b_column", "b_batch",
     "rows", "columns", "strips", "turn",
 )  # fmt: skip
-#: Of a kernel that stores its result: its strides, and whether to add to what is there.
-STORE_SIZES = ("c_row", "c_batch", "accumulate")
+#: Of a result that is stored: its strides, and whether to add to what is there; and whether
+#: its blocks are handed to an epilogue instead.
+STORE_SIZES = ("c_row", "c_batch", "accumulate", "hands")
 
 #: Sizes that change places where the transposed result is computed.
 TURNED = (("m", "n"), ("a_row", "b_column"), ("a_inner", "b_inner"), ("a_batch", "b_batch"))
@@ -72,7 +73,9 @@ TURNED = (("m", "n"), ("a_row", "b_column"), ("a_inner", "b_inner"), ("a_batch",
 #: Names of the kernel's variables: the block of the result that an item is, ...
 ROW, COLUMN, ITEM_BATCH = Var("row"), Var("column"), Var("item_batch")
 M1, N0, N1 = Var("m1"), Var("n0"), Var("n1")
-CUT, TURN = Var("cut", "bool"), Var("turned", "bool")
+CUT, TURN, HANDS = Var("cut", "bool"), Var("turned", "bool"), Var("handed", "bool")
+#: ... what is added to go from row to row as they are stored, ...
+PITCH = Var("c_pitch")
 #: ... what is added to a place in the result to go to the next row, and column, ...
 DOWN, ACROSS = Var("c_down"), Var("c_across")
 #: ... the piece of the inner index, the panel of columns, and how many of them there are, ...
@@ -98,22 +101,25 @@ def scratch_bytes(t: Tiling) -> int:
     return (t.strips[0] + line_pitch(t)) * t.panel * t.itemsize
 
 
-def kernel(t: Tiling, epilogue: bool) -> Function:
-    """The kernel that stores the product, or hands its blocks to an epilogue."""
-    return _Product(t, epilogue).function()
+def kernel(t: Tiling) -> Function:
+    """The kernel that stores the product, or hands its blocks to an epilogue.
+
+    One for both: it takes long to compile, and most programs need both.
+    """
+    return _Product(t).function()
 
 
 class _Product:
-    def __init__(self, t: Tiling, epilogue: bool) -> None:
+    def __init__(self, t: Tiling) -> None:
         self.t = t
-        self.epilogue = epilogue
         self.a = Buffer("left", t.dtype)
         self.b = Buffer("right", t.dtype)
         self.p = Buffer("p", t.dtype)
-        self.c = Buffer("tile" if epilogue else "c", t.dtype)
+        self.c = Buffer("stored", t.dtype)
         self.sums = Buffer("sums", t.dtype)
         self.panel = Buffer("panel", t.dtype)
-        self.keep = Keep(FRESH, self.panel, t.panel, t.few)
+        self.keep = Keep(FRESH, self.panel, t.panel)
+        self.tile = Buffer("tile", t.dtype)
         self.callee = Buffer("epilogue", "int64")
         self.below = Buffer("below", "int64")
         #: The sizes, with those of the factors in the roles that they have.
@@ -122,36 +128,35 @@ class _Product:
         self.masks = [Var(f"lanes{v}", "bool", t.lanes) for v in range(t.vectors)]
         #: Vectors that a lone row takes at a time.
         self.broad = min(8, t.leading // t.lanes)
-        #: From row to row of the result as it is stored.
-        self.pitch: Expr = index(t.leading) if epilogue else self.size["c_row"]
 
     def function(self) -> Function:
         """All items of ``[lo, hi)``."""
-        name = f"product_{self.t.dtype}" + ("_epilogue" if self.epilogue else "")
-        last = self.callee if self.epilogue else self.c
-        a, b = Buffer("a", self.t.dtype), Buffer("b", self.t.dtype)
-        names = SIZES if self.epilogue else SIZES + STORE_SIZES
-        body = (*self.roles(a, b), *self.scratch(), *self.items())
-        buffers = (a, b, self.p, last)
+        a, b, c = (Buffer(name, self.t.dtype) for name in "abc")
+        body = (*self.scratch(), *self.roles(a, b, c), *self.items())
+        buffers = (a, b, self.p, self.callee, c)
+        sizes = tuple(Var(n) for n in SIZES + STORE_SIZES)
         # Products and sums become one instruction where the machine has it.
-        return Function(name, buffers, tuple(Var(n) for n in names), body, contract=True)
+        return Function(f"product_{self.t.dtype}", buffers, sizes, body, contract=True)
 
-    def roles(self, a: Buffer, b: Buffer) -> Body:
-        """Which factor is the left one, and what follows from that."""
+    def roles(self, a: Buffer, b: Buffer, c: Buffer) -> Body:
+        """Which factor is the left one, where the result goes, and what follows from that."""
         body: list[Stmt] = [
             Let(TURN, op("ne", self.size["turn"], ZERO)),
             Let(CUT, op("ne", self.size["strips"], ZERO)),
+            Let(HANDS, op("ne", self.size["hands"], ZERO)),
             Choose(self.a, TURN, b, a),
             Choose(self.b, TURN, a, b),
+            Choose(self.c, HANDS, self.tile, c),
         ]
         for x, y in TURNED:
             body.append(Let(self.size[x], select(TURN, Var(y), Var(x))))
             body.append(Let(self.size[y], select(TURN, Var(x), Var(y))))
         return (
             *body,
-            Let(DOWN, select(TURN, ONE, self.pitch)),
-            Let(ACROSS, select(TURN, self.pitch, ONE)),
-            *ways(self.t, self.size, CUT, not self.epilogue),
+            Let(PITCH, select(HANDS, index(self.t.leading), self.size["c_row"])),
+            Let(DOWN, select(TURN, ONE, PITCH)),
+            Let(ACROSS, select(TURN, PITCH, ONE)),
+            *ways(self.t, self.size, CUT, op("not", HANDS)),
         )
 
     def items(self) -> Body:
@@ -186,17 +191,19 @@ class _Product:
         )
 
     def scratch(self) -> Body:
-        """The parts of the scratch memory."""
-        t = self.t
-        start = 64
-        parts: list[Stmt] = []
-        if self.epilogue:
-            # The callee's scratch is a part of ours, behind our own first bytes.
-            parts = [Allocate(self.below, index(64)), Allocate(self.c, index(64 + tile.TILE))]
-            start += tile.FREE
+        """The parts of the scratch memory: what an epilogue is given, behind our own first bytes.
+
+        Our own part is where the epilogue may have more: they are not used at the same time.
+        """
+        t, start = self.t, 64 + tile.FREE
         sums = t.strips[0] * t.panel * t.itemsize
-        parts += [Allocate(self.sums, index(start)), Allocate(self.panel, index(start + sums))]
-        return tuple(parts)
+        places = {
+            self.below: 64,
+            self.tile: 64 + tile.TILE,
+            self.sums: start,
+            self.panel: start + sums,
+        }
+        return tuple(Allocate(buffer, index(place)) for buffer, place in places.items())
 
     def item(self) -> Body:
         """One block of the result."""
@@ -217,18 +224,16 @@ class _Product:
             # Without an inner index, one empty piece still stores zeros.
             For(K0, ZERO, op("maximum", s["k"], ONE), piece, step=DEPTH),
         ]
-        if self.epilogue:
-            header = tile.HEADER // 8
-            lo, hi, first, last = (
-                select(TURN, turned, straight)
-                for turned, straight in ((N0, M0), (N1, M1), (M0, N0), (M1, N1))
-            )
-            body += [
-                Store(self.below, index(header + at), value)
-                for at, value in ((tile.N0, first), (tile.N1, last), (tile.BATCH, BATCH))
-            ]
-            body.append(Call(self.callee, lo, hi, self.below))
-        return tuple(body)
+        header = tile.HEADER // 8
+        lo, hi, first, last = (
+            select(TURN, turned, straight)
+            for turned, straight in ((N0, M0), (N1, M1), (M0, N0), (M1, N1))
+        )
+        hand = [
+            Store(self.below, index(header + at), value)
+            for at, value in ((tile.N0, first), (tile.N1, last), (tile.BATCH, BATCH))
+        ]
+        return (*body, If(HANDS, (*hand, Call(self.callee, lo, hi, self.below))))
 
     def blocks(self) -> Body:
         """How many blocks of each height cover the rows of the item.
@@ -294,15 +299,13 @@ class _Product:
     def corner(self, columns: int) -> Body:
         """Where so many columns begin in the right factor and in the result."""
         s = self.size
-        if self.epilogue:
-            base, adds = mul(sub(P0, N0), ACROSS), op("gt", K0, ZERO)
-        else:
-            base = total((BATCH, s["c_batch"]), (M0, DOWN), (P0, ACROSS))
-            adds = op("or", op("gt", K0, ZERO), op("ne", s["accumulate"], ZERO))
+        inside = mul(sub(P0, N0), ACROSS)
+        base = total((BATCH, s["c_batch"]), (M0, DOWN), (P0, ACROSS))
+        adds = op("or", op("gt", K0, ZERO), op("ne", s["accumulate"], ZERO))
         return (
             Let(START, total((BATCH, s["b_batch"]), (K0, s["b_inner"]), (P0, s["b_column"]))),
             Let(WIDE, op("minimum", sub(N1, P0), index(columns))),
-            Let(BASE, base),
+            Let(BASE, select(HANDS, inside, base)),
             Let(ADDS, adds),
         )
 
@@ -336,7 +339,7 @@ class _Product:
         block: Body = (
             *(Let(v, add(first, mul(c, pitch))) for v, c in zip(lines, across, strict=True)),
             *dot_block(t, PIECE, Lines(self.a, tuple(rows)), Lines(right, tuple(lines)), self.sums),
-            Let(where, add(add(BASE, mul(row, self.pitch)), column)),
+            Let(where, add(add(BASE, mul(row, PITCH)), column)),
             Let(PRESENT, op("minimum", index(height), sub(COUNT, row))),
             Let(Var("dot_lanes", "bool", columns), below(WIDE, column, columns)),
             *self.finish((Var("dot_lanes", "bool", columns),), where, columns, False),
@@ -386,10 +389,10 @@ class _Product:
         indirect = op("or", indirect, TURN)
         # Others than most blocks do not add to the result themselves: it would be more code.
         others = op("and", wide, op("not", op("or", late, CUT)))
-        adding = op("or", early, others) if t.few else early
+        adding = op("or", early, others)
         indirect = op("or", indirect, op("and", ADDS, op("not", adding)))
         target = Target(Buffer("target", t.dtype), start, pitch)
-        main = target._replace(add=starts, late=t.few)
+        main = target._replace(add=starts)
         one, two = t.vectors - 1, t.vectors
         cut = (
             If(
@@ -405,7 +408,7 @@ class _Product:
                 (
                     If(
                         wide,
-                        self.some(tall, two, right, main if t.few else target),
+                        self.some(tall, two, right, main),
                         self.some(tall, one, right, target),
                     ),
                 ),
@@ -471,7 +474,7 @@ class _Product:
         right = right._replace(masks=right.masks[vectors - 1 : vectors])
         along = self.size["a_inner"]
         body = self.block(vectors, Left(self.a, groups, along), right, target)
-        if self.t.few and vectors == self.t.vectors:
+        if vectors == self.t.vectors:
             # Elements of a row that are neighbours are reached without a sum of their own.
             rows = [Buffer(f"row{i}", self.t.dtype) for i in range(height)]
             at = [add(start, offset) for start, offsets in groups for offset in offsets]
@@ -511,7 +514,8 @@ class _Product:
             body = block(shape, PIECE, left, right, target)
         else:
             body = block(shape, PIECE, left, right, target, self.keep, self.prefetch())
-        return (Outlined(body),) if self.t.few else body
+        # A function of its own has all registers.
+        return (Outlined(body),)
 
     def finish(self, masks: Sequence[Var], where: Expr, pitch: int, turns: bool) -> Body:
         """Bring the sums of a block, ``pitch`` in a row, to where they belong."""
@@ -521,12 +525,11 @@ class _Product:
         for v, there in enumerate(masks):
             lanes = there.lanes
             source = add(mul(line, index(pitch)), index(v * lanes))
-            mask = None if self.epilogue else there
-            place = add(add(where, mul(line, self.pitch)), index(v * lanes))
+            place = add(add(where, mul(line, PITCH)), index(v * lanes))
             places = op("mul", ramp(index(v * lanes), lanes), ACROSS)
             across = op("add", places, add(where, line))
             found = (
-                self.bring(v, source, place, lanes, mask),
+                self.bring(v, source, place, lanes, there),
                 self.bring(v, source, across, lanes, there),
             )
             # Blocks of one vector have not computed the second one.

@@ -69,28 +69,25 @@ class Right(NamedTuple):
 class Target(NamedTuple):
     """Element (i, j) of the result is ``buffer[start + i * pitch + j]``.
 
-    Where ``add`` holds, the sums start from what is there; or it is added in the end, if it is
-    ``late``, and asked for in the beginning.
+    Where ``add`` holds, the sums are added to what is there, which is asked for in the beginning.
     """
 
     buffer: Buffer
     start: Expr
     pitch: Expr
     add: Expr | None = None
-    late: bool = False
 
 
 class Keep(NamedTuple):
     """Where ``when`` holds, rows of the right factor are kept in ``buffer``, ``pitch`` apart.
 
-    The block that reads them first so makes the copy that the next ones read.  If it is
-    ``apart``, it has a loop of its own, and the others' loop no condition.
+    The block that reads them first so makes the copy that the next ones read.  It has a loop of
+    its own, and the others' loop no condition.
     """
 
     when: Expr
     buffer: Buffer
     pitch: int
-    apart: bool
 
 
 class Shape(NamedTuple):
@@ -132,11 +129,8 @@ def block(
         for i, line in enumerate(lines)
     ]
     body += [Local(s, const(0.0, dtype, lanes)) for phase in sums for row in phase for s in row]
-    if target.late:
+    if target.add is not None:
         body += [Prefetch(target.buffer, line, write=True) for line in lines]
-    elif target.add is not None:
-        present = tuple(Assign(s, Load(target.buffer, at, lanes)) for s, at in places)
-        body.append(If(target.add, present))
     groups = left.groups if isinstance(left, Left) else ()
     starts = [Var(f"x_at{g}") for g in range(len(groups))]
     y_at = Var("y_at")
@@ -161,7 +155,7 @@ def block(
             stores = tuple(
                 Store(keep.buffer, add(kept, index(v * lanes)), y) for v, y in enumerate(columns)
             )
-            found += stores if keep.apart else (If(keep.when, stores),)
+            found += stores
         for element, row_sums in zip(elements(number), sums[phase], strict=True):
             x = broadcast(element, lanes)
             found += [
@@ -179,22 +173,22 @@ def block(
         steps = [s for phase, number in enumerate(numbers) for s in step(phase, number, keeps)]
         return For(STEP, index(0), whole, (*every_step, *steps), step=index(phases))
 
-    if keep is not None and keep.apart:
+    if keep is not None:
         body.append(If(keep.when, (loop(True),), (loop(False),)))
     else:
-        body.append(loop(True))
+        body.append(loop(False))
     if phases == 2:
         odd = op("ne", op("and", depth, index(1)), index(0))
-        last = tuple(step(0, whole, True))
-        if keep is not None and keep.apart:
-            last = (If(keep.when, last, tuple(step(0, whole, False))),)
+        last = tuple(step(0, whole, False))
+        if keep is not None:
+            last = (If(keep.when, tuple(step(0, whole, True)), last),)
         body.append(If(odd, last))
         body += [
             Assign(s, op("add", s, other))
             for row, others in zip(*sums, strict=True)
             for s, other in zip(row, others, strict=True)
         ]
-    if target.late and target.add is not None:
+    if target.add is not None:
         sums_there = [(s, op("add", s, Load(target.buffer, at, lanes))) for s, at in places]
         body.append(If(target.add, tuple(Assign(s, value) for s, value in sums_there)))
     body += [Store(target.buffer, at, s) for s, at in places]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
+from croton.kernel.parameters import from_parameters
 from croton.schedule.counts import Count, count, mul
 from croton.schedule.product import tile
 from croton.schedule.product.choice import choose
 from croton.schedule.product.kernel import SIZES, STORE_SIZES, kernel, scratch_bytes
 from croton.schedule.product.strips import SPARE, pack_kernel, width
 from croton.schedule.product.tiling import Tiling, tiling
-from croton.schedule.steps import Plan, Step
+from croton.schedule.steps import NOTHING, Plan, Step
 
 #: What the sizes of a product are called: its batch and extents, and the strides of
 #: its factors and of its result, in elements.
@@ -37,17 +36,18 @@ def plan(
     if epilogue and accumulate:
         raise ValueError("a product with an epilogue has nothing to add to")
     t = tiling(dtype, machine)
-    functions = _functions(t, epilogue)
+    functions = _functions(t)
     way = choose(t, epilogue)
     big, own = t.strips[0], scratch_bytes(t)
-    values: dict[str, Count] = way._asdict() | {"accumulate": int(accumulate)}
+    values: dict[str, Count] = way._asdict()
+    values |= {"accumulate": int(accumulate), "hands": int(epilogue)}
     product = Step(
         functions[1].name,
-        ("a", "b", "strips", "epilogue" if epilogue else "c"),
-        tuple(values.get(name, name) for name in (SIZES if epilogue else SIZES + STORE_SIZES)),
+        ("a", "b", "strips", *(("epilogue", NOTHING) if epilogue else (NOTHING, "c"))),
+        tuple(values.get(name, name) for name in SIZES + STORE_SIZES),
         mul("batch", way.down, way.across),
         count("add", 1, count("floordiv", 1 << 17, mul(way.rows, way.columns, "k"))),
-        64 + (tile.FREE + max(own, spare) if epilogue else own),
+        64 + tile.FREE + max(own, spare),
     )
     slots = count("add", count("ceildiv", way.rows, big), SPARE)
     copy = Step(
@@ -73,6 +73,6 @@ def _copies(batch: str) -> Count:
     return count("select", count("eq", batch, 0), 1, "batch")
 
 
-@lru_cache(maxsize=32)
-def _functions(t: Tiling, epilogue: bool) -> tuple[Function, Function]:
-    return pack_kernel(t), kernel(t, epilogue)
+@from_parameters
+def _functions(t: Tiling) -> tuple[Function, Function]:
+    return pack_kernel(t), kernel(t)

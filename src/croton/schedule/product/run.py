@@ -25,7 +25,7 @@ def run_product(
     The product is stored into ``c`` (a new array if that is None), or goes to
     ``epilogue``.  ``cuts`` says in which parts the items of a step run.
     """
-    names = sizes_of(a, b)
+    names = sizes_of(a, b) | {"c_batch": 0, "c_row": 0}
     if c is None and epilogue is None:
         c = np.empty((a.shape[0], a.shape[1], b.shape[2]), a.dtype)
     if c is not None:

@@ -19,7 +19,7 @@ class Tiling(NamedTuple):
     ``depth`` is how much of the inner index is taken at a time.  ``second`` is the size of
     the second cache; ``large`` is what does not stay in any.  ``masks``: loads and stores of
     some lanes are as fast as of all.  ``dots`` are the rows of a block of dot products.
-    ``few``: there are so few registers that innermost loops are functions of their own.
+    ``few``: there are so few registers that a kernel has none to spare.
     """
 
     dtype: str
@@ -62,9 +62,11 @@ def tiling(dtype: str, machine: Machine) -> Tiling:
     lanes = machine.lanes(size)
     # All sums, one row of a panel and one element of the left factor stay in registers.
     few = machine.registers < 32
-    strips, blocks, dots = ((6, 4), (6, 2), 2) if few else ((14, 8), (8, 4), 4)
+    strips, blocks, dots = ((6, 4), (6, 2), 2) if few else ((14, 8), (12, 4), 4)
+    # A panel stays in the first cache, or where blocks are small is read from the second.
+    share = 16 if few else 8
     panel = 2 * lanes
-    depth = min(512, machine.l1 * 4 // 3 // (panel * size) // lanes * lanes)
+    depth = min(512, machine.l1 * share // 12 // (panel * size) // lanes * lanes)
     masks = machine.vector >= 64
     second, large = machine.l2, machine.l3 // 4
     return Tiling(

@@ -28,7 +28,7 @@ FEW_ROWS = 16
 _THIN, _EVEN = Var("thin", "bool"), Var("even")
 
 
-def ways(t: Tiling, size: Mapping[str, Var], cut: Expr, wide: bool) -> Body:
+def ways(t: Tiling, size: Mapping[str, Var], cut: Expr, wide: Expr) -> Body:
     """Decide; ``cut``: the left factor is in strips; ``wide``: items may have many columns."""
     m, n, k = size["m"], size["n"], size["k"]
     inner, column = size["b_inner"], size["b_column"]
@@ -36,7 +36,7 @@ def ways(t: Tiling, size: Mapping[str, Var], cut: Expr, wide: bool) -> Body:
     low = _all(_le(m, index(4)), _is(inner, 1), _le(index(128), k))
     area = mul(mul(n, k), index(t.itemsize))
     # Rows of a large right factor are read on and on, not in short pieces.
-    thin = _all(_le(m, index(FEW_ROWS)), _le(index(t.large), area)) if wide else _never()
+    thin = _all(wide, _le(m, index(FEW_ROWS)), _le(index(t.large), area))
     near = _any(_le(m, index(t.blocks[0])), _le(n, index(t.panel)), _THIN)
     # With masks, what is read where it lies is never copied, not even its last columns.
     whole = DIRECT if t.masks else _all(DIRECT, _is(op("mod", n, index(t.panel)), 0))
@@ -62,10 +62,6 @@ def _is(value: Expr, number: int) -> Expr:
 
 def _le(a: Expr, b: Expr) -> Expr:
     return op("le", a, b)
-
-
-def _never() -> Expr:
-    return op("lt", index(0), index(0))
 
 
 def _all(*conditions: Expr) -> Expr:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
+from croton.kernel.parameters import from_parameters
 from croton.schedule.convolution.depthwise.choice import (
     LEAST,
     Tiling,
@@ -152,11 +151,11 @@ def _sums(t: Tiling, when: Count, to: str) -> tuple[Step, Count]:
     return step, parts
 
 
-@lru_cache(maxsize=32)
+@from_parameters
 def _gradient_functions(t: Tiling) -> tuple[Function, Function]:
     return gradient_kernel(t), sum_kernel(t)
 
 
-@lru_cache(maxsize=32)
+@from_parameters
 def _functions(t: Tiling, forward: bool, epilogue: bool) -> tuple[Function, Function]:
     return pack_kernel(t, forward), kernel(t, forward, epilogue)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from croton.kernel.nodes import Function
+from croton.kernel.parameters import from_parameters
 from croton.schedule.convolution.direct import kernel as direct
 from croton.schedule.convolution.direct.filters import (
     SIZES,
@@ -173,6 +172,6 @@ def div(a: Count, b: Count) -> Count:
     return count("floordiv", a, count("maximum", b, 1))
 
 
-@lru_cache(maxsize=32)
+@from_parameters
 def _functions(t: Tiling, epilogue: bool) -> tuple[Function, Function]:
     return pack_kernel(t), direct.kernel(t, epilogue)

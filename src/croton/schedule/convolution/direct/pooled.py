@@ -6,10 +6,9 @@ Where windows overlap, neighbouring boxes compute what both need.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from croton.kernel.build import add, index, mul, op, sub
 from croton.kernel.nodes import Body, Call, Expr, Function, Let, Stmt, Var
+from croton.kernel.parameters import from_parameters
 from croton.schedule.convolution import region
 from croton.schedule.convolution.direct.classes import ONE, ZERO
 from croton.schedule.convolution.direct.filters import pack_kernel
@@ -147,6 +146,6 @@ def _source(d: int, places: Count) -> Count:
     return count("add", count("add", between, reach), 1)
 
 
-@lru_cache(maxsize=32)
+@from_parameters
 def _functions(t: Tiling) -> tuple[Function, Function]:
     return pack_kernel(t), _Pooled(t).function()

@@ -7,10 +7,9 @@ where it lies.  See :mod:`croton.schedule.convolution.direct_filters.cut` for wh
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
+from croton.kernel.parameters import from_parameters
 from croton.schedule.convolution.direct_filters import kernel as sums
 from croton.schedule.convolution.direct_filters import parts
 from croton.schedule.convolution.direct_filters.cut import Cut, cut
@@ -76,6 +75,6 @@ def _first(t: Shape, c: Cut, when: Count, whole: str, pieces: str) -> Step:
     )
 
 
-@lru_cache(maxsize=32)
+@from_parameters
 def _functions(t: Shape) -> tuple[Function, Function]:
     return sums.kernel(t), parts.kernel(t)

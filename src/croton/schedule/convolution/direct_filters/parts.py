@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from croton.kernel.build import add, index, mul, op
 from croton.kernel.nodes import (
     Assign,
@@ -17,6 +15,7 @@ from croton.kernel.nodes import (
     Store,
     Var,
 )
+from croton.kernel.parameters import from_parameters
 from croton.schedule.convolution.direct_filters.shape import Shape
 from croton.schedule.product.pack import below
 
@@ -27,7 +26,7 @@ VECTORS = 4
 ITEM = 1024
 
 
-@lru_cache(maxsize=32)
+@from_parameters
 def kernel(t: Shape) -> Function:
     """Element i of the result is the sum of ``parts[piece * result + i]`` over all pieces."""
     parts, w = Buffer("parts", t.dtype), Buffer("w", t.dtype)

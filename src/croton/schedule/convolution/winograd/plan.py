@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from croton.kernel.nodes import Function
+from croton.kernel.parameters import from_parameters
 from croton.schedule.convolution import region
 from croton.schedule.convolution.winograd.choice import choose, role
 from croton.schedule.convolution.winograd.filters import FILTER_SIZES, PIECE, filter_kernel
@@ -84,7 +83,7 @@ def steps(
     return Plan(t.dtype, (filters, product), ((PACKED, only(packed)),), (first, second))
 
 
-@lru_cache(maxsize=32)
+@from_parameters
 def _functions(
     t: Tiling, reach: int, taps: int | None, narrow: bool, epilogue: bool, pooled: bool
 ) -> tuple[Function, Function]:

@@ -6,10 +6,9 @@ See :mod:`croton.schedule.convolution.winograd_filters.kernel` for the formula a
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
+from croton.kernel.parameters import from_parameters
 from croton.schedule.convolution.direct_filters import parts
 from croton.schedule.convolution.direct_filters.shape import Shape, shape
 from croton.schedule.convolution.filters_end import SUMS, Sums
@@ -97,6 +96,6 @@ def _first(
     )
 
 
-@lru_cache(maxsize=32)
+@from_parameters
 def _functions(t: Shape, reach: int, taps: int | None) -> tuple[Function, Function]:
     return sums.kernel(t, reach, taps), parts.kernel(t)
