@@ -97,6 +97,17 @@ def test_arguments_are_named():
             "the condition of while_loop is a boolean scalar, got s",
         ),
         (
+            lambda: while_loop(lambda v: None, lambda v: v, n),
+            r"condition of while_loop: cannot make(.|\n)*wrong_uses\.py",
+        ),
+        (
+            lambda: fori_loop(0, 3, lambda i, v: None, n),
+            r"part 0 of what body_fun returns: cannot make(.|\n)*wrong_uses\.py",
+        ),
+        (lambda: fori_loop(0, 3, lambda i, v: v, (n, None)), "part 1: cannot make a tensor"),
+        (lambda: croton.ifelse("yes", x, x), "the condition of ifelse: cannot make a tensor"),
+        (lambda: croton.ifelse(n > 0, x, None), "the branches of ifelse: cannot make a tensor"),
+        (
             lambda: scan_checkpoints(lambda a, b: a, dict(input=x, taps=[-1, 0])),
             "scan_checkpoints takes sequences without taps",
         ),
@@ -159,6 +170,24 @@ def test_what_is_computed_outside_of_the_loop_keeps_its_line():
         assert _place(step, below) in str(caught.value)
 
 
+def test_gradients_name_the_lines_of_the_step():
+    w, b = T.dmatrix("w"), T.dvector("b")
+
+    def network(row, h):
+        return T.tanh(T.dot(h, w) + row)
+
+    def biased(row, h):
+        return h * T.exp(row + b)
+
+    ones = np.ones
+    for step, v, value in ((network, w, ones((3, 2))), (biased, b, ones(3))):
+        out, _ = scan(step, m, T.zeros_like(m[0]))
+        f = croton.function([m, v], T.grad(out[-1].sum(), v))
+        with pytest.raises(ValueError) as caught:
+            f(ones((4, 2)), value)
+        assert _place(step, 1) in str(caught.value)
+
+
 def test_checkpoints_of_fewer_rows_than_steps():
     last, _ = scan_checkpoints(lambda v, h: v + h, x, zero, n_steps=n, save_every_N=4)
     refuses(last, {x: np.ones(5), n: 6}, ValueError)
@@ -167,3 +196,14 @@ def test_checkpoints_of_fewer_rows_than_steps():
 def test_until_takes_no_words():
     with pytest.raises(TypeError, match="until takes a boolean scalar, got 'yes'"):
         scan(lambda v: (v, until("yes")), x)
+
+
+def test_numbers_tell_of_no_line_that_is_not_theirs():
+    # Equal numbers are one constant, which is no reason to name the line that wrote it first.
+    def elsewhere():
+        return x + 0.625
+
+    elsewhere()
+    with pytest.raises(TypeError, match="same rank") as caught:
+        croton.ifelse(n > 0, x, 0.625)
+    assert "elsewhere" not in str(caught.value)

@@ -15,6 +15,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from croton.gradient.reverse import grad
+from croton.graph import trace
 from croton.graph.disconnected import NullType, disconnected, is_disconnected
 from croton.graph.traversal import replace
 from croton.graph.variable import Variable
@@ -168,7 +169,9 @@ class _Backward:
         initial = zeros_like(whole).dimshuffle("x", *range(whole.type.ndim))
         (row,) = self.builder.state(initial, (1,), False)
         self.coming.append(row)
-        return fit(row + term, row.type, f"the gradient by {whole}")
+        # Where sizes do not fit, the line that reads the non-sequence is to blame, not the loop's.
+        with trace.made_by(term.made_at):
+            return fit(row + term, row.type, f"the gradient by {whole}")
 
     # What is there of the way forwards.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from croton.graph import trace
 from croton.graph.variable import Constant
-from croton.loop.given import GivenState, state
+from croton.loop.given import GivenState, state, tensor
 from croton.tensor import dtypes
 from croton.tensor.convert import constant
 
@@ -36,6 +36,14 @@ def call(fn: Callable[..., Any], arguments: Sequence[Any], gets: Callable[[], st
         if wrong is None:
             raise
         raise TypeError(f"{gets()}; the function takes {wrong}{place(fn)}") from error
+
+
+def result(v: Any, what: str, fn: Any) -> Any:
+    """``v``, which ``fn`` returned, as a tensor variable; TypeError if it is none."""
+    try:
+        return tensor(v, what)
+    except TypeError as error:
+        raise TypeError(f"{error}{place(fn)}") from None
 
 
 def _misfit(fn: Any, arguments: Sequence[Any]) -> str | None:

@@ -11,6 +11,7 @@ from croton.graph.disconnected import disconnected, is_disconnected
 from croton.graph.op import Op
 from croton.graph.variable import Constant
 from croton.loop.fitting import promise
+from croton.loop.given import tensor
 from croton.tensor import dtypes
 from croton.tensor.convert import as_tensor_variable
 from croton.tensor.creation import zeros_like
@@ -159,7 +160,7 @@ def ifelse(condition: Any, then_branch: Any, else_branch: Any, name: str | None 
     >>> y.eval({x: [1.0, 2.0]}), y.eval({x: [-1.0, -2.0]})
     (array([2., 4.]), array([-1.]))
     """
-    chosen = as_tensor_variable(condition)
+    chosen = tensor(condition, "the condition of ifelse")
     if chosen.type.ndim:
         raise TypeError(
             f"the condition of ifelse is a scalar, got {chosen} of type {chosen.type}; choose "
@@ -178,7 +179,8 @@ def ifelse(condition: Any, then_branch: Any, else_branch: Any, name: str | None 
                 f"{len(else_branch)}"
             )
         pairs = list(zip(then_branch, else_branch, strict=True))
-    matched = [_matched(as_tensor_variable(a), as_tensor_variable(b)) for a, b in pairs]
+    what = "the branches of ifelse"
+    matched = [_matched(tensor(a, what), tensor(b, what)) for a, b in pairs]
     if not matched:
         return []
     sides = [[pair[side] for pair in matched] for side in (0, 1)]

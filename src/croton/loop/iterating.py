@@ -9,7 +9,7 @@ import numpy as np
 
 from croton.graph.apply import next_serial
 from croton.loop.body import Body
-from croton.loop.calling import call, place, settled
+from croton.loop.calling import call, place, result, settled
 from croton.loop.given import GivenSequence, GivenState, sequence, state, tensor
 from croton.loop.returned import Returned, boolean, until
 from croton.tensor import dtypes
@@ -76,7 +76,8 @@ def while_loop(
 
     def holds(val: Any) -> Any:
         found = call(cond_fun, [val], lambda: "the cond_fun gets val")
-        return boolean(as_tensor_variable(found), "the condition of while_loop is")
+        condition = result(found, "the condition of while_loop", cond_fun)
+        return boolean(condition, "the condition of while_loop is")
 
     begins = holds(_put_together(init_val, turn.begins))
     ends = until(invert(holds(_put_together(init_val, turn.new))))
@@ -123,7 +124,8 @@ class _Turn:
                 "body_fun must return what it is given (each * is a tensor), "
                 f"{_told(self.init_val)}, got {_told(found)}" + place(self.body_fun)
             )
-        return [tensor(v, f"part {k}") for k, v in enumerate(_leaves(found))]
+        parts = enumerate(_leaves(found))
+        return [result(v, f"part {k} of what body_fun returns", self.body_fun) for k, v in parts]
 
     def loop(
         self,

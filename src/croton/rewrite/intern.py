@@ -173,7 +173,19 @@ def _same_types(before: Sequence[Variable], now: Sequence[Variable]) -> bool:
 
 def _trace_from(node: Apply, *others: Apply | None) -> None:
     for other in others:
-        if not node.made_at and other is not None and other.made_at:
-            node.made_at = other.made_at
-            for v in node.outputs:
-                v.made_at = other.made_at
+        if not node.made_at and other is not None:
+            made_at = _maker(node.op, other).made_at
+            if made_at:
+                node.made_at = made_at
+                for v in node.outputs:
+                    v.made_at = made_at
+
+
+def _maker(op: Op, origin: Apply) -> Apply:
+    """Of ``origin`` and what it reads, the node that is made anew by ``op``."""
+    if origin.op is not op:
+        for v in origin.inputs:
+            # Taking a row of a sum becomes a sum of rows: the line that wrote the sum wrote it.
+            if v.owner is not None and type(v.owner.op) is type(op) and v.owner.op == op:
+                return v.owner
+    return origin

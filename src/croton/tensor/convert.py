@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from croton.config import config
+from croton.graph import trace
 from croton.graph.variable import Constant, Variable
 from croton.tensor import dtypes
 from croton.tensor.type import TensorType
@@ -84,7 +85,9 @@ def _number(x: Any, ndim: int) -> Constant:
     if found is None:
         if len(_numbers) > 10_000:
             _numbers.clear()
-        found = _numbers[key] = constant(x, ndim=ndim)
+        # Many lines write it: no single one made it.
+        with trace.made_by(()):
+            found = _numbers[key] = constant(x, ndim=ndim)
     return found
 
 

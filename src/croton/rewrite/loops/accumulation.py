@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from croton.graph import Apply, Variable
+from croton.graph import Apply, Variable, trace
 from croton.graph.traversal import ancestors, replace
 from croton.rewrite.loops.driver import Graph, LoopRule, Swaps
 from croton.rewrite.loops.lifting import Lifting, steps_of
@@ -101,8 +101,9 @@ def _after(graph: Graph, node: Apply, part: StatePart, factors: tuple[Any, Any])
     for v in missing:
         stacked[v] = made.pop(v)
     a, b = _counted(node, made, [stacked[v] for v in factors])
-    total = dot(dimshuffle(_flat(dimshuffle(a, (0, 2, 1))), (1, 0)), _flat(b))
-    made[part.result] = _initial(part) + dimshuffle(total, ("x", 0, 1))
+    with trace.made_by(part.new.made_at):
+        total = dot(dimshuffle(_flat(dimshuffle(a, (0, 2, 1))), (1, 0)), _flat(b))
+        made[part.result] = _initial(part) + dimshuffle(total, ("x", 0, 1))
     return made
 
 
@@ -113,8 +114,9 @@ def _summed(
     made = _without(graph, node, part, [v] if rows is None else [])
     (rows,) = _counted(node, made, [made.pop(v) if rows is None else rows])
     dtype: str = part.result.type.dtype  # type: ignore[attr-defined]
-    total = Reduce("sum", (0, *(a + 1 for a in axes)), dtype)(rows)
-    made[part.result] = _initial(part) + dimshuffle(total, ("x", *range(total.type.ndim)))
+    with trace.made_by(part.new.made_at):
+        total = Reduce("sum", (0, *(a + 1 for a in axes)), dtype)(rows)
+        made[part.result] = _initial(part) + dimshuffle(total, ("x", *range(total.type.ndim)))
     return made
 
 
