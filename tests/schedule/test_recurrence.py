@@ -184,12 +184,87 @@ def test_sizes_that_a_check_tells():
         f(1, rows(1, 3))
 
 
+TABLE = rows(5, 4)
+PLACES = {
+    "a vector": lambda k, h, x, m, s: x[k] * h + x[0],
+    "a matrix": lambda k, h, x, m, s: m[k, -1] + m[-k, k] * m[k - 1, 0] + h / 2,
+    "a row": lambda k, h, x, m, s: (m[k][:2] * 2).sum() + h / 2,
+    "slices": lambda k, h, x, m, s: s[::-1][k] - (s[:2] * h)[k - 2] + h / 2,
+    "a constant": lambda k, h, x, m, s: T.constant(TABLE)[k, 3 - k] - h / 2,
+    "few numbers": lambda k, h, x, m, s: s[k] + T.concatenate([s, s * h])[3 - k] / 2,
+    "a sum": lambda k, h, x, m, s: x[T.switch(h > 0, k, -k)] + x[(k + 1) // 2] + h / 2,
+    "places in memory": lambda k, h, x, m, s: T.take(x, k) + x[T.stack([k, -k])].sum() - h,
+    "its size": lambda k, h, x, m, s: x[T.minimum(k, x.shape[0] - 1)] / x.shape[0] + h / 2,
+}
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32", "int8"])
+@pytest.mark.parametrize("name", PLACES)
+def test_places_that_values_tell(name, dtype):
+    ks, x, s = T.vector("ks", dtype), T.dvector("x"), of("float64", 3)
+    m = T.specify_shape(T.dmatrix("m"), (None, 4))
+    step = lambda k, h: PLACES[name](k.astype("int64") if dtype == "int64" else k, h, x, m, s)
+    out, _ = scan(step, ks, T.constant(0.5, dtype="float64"))
+    given = [ks, x, m.owner.inputs[0], s]
+    f = croton.function(given, out, on_unused_input="ignore", mode="FAST_RUN")
+    assert not _looks_at_rows(f)
+    for k in (9, 1, 0):
+        values = RNG.integers(0, 3, k).astype(dtype), rows(6), rows(5, 4), rows(3)
+        (want,) = evaluate([out], dict(zip(given, values, strict=True)))
+        np.testing.assert_allclose(f(*values), want, rtol=1e-12)
+
+
+def test_places_that_steps_compute():
+    n, x, counts = T.lscalar("n"), T.dvector("x"), of("int64", 4)
+
+    def step(k, h, c):
+        k = (k * 5 + 3) % x.shape[0]
+        return k, h * 0.5 + x[k], T.inc_subtensor(c[k % 4], 1)
+
+    start = [T.constant(1, dtype="int64"), T.constant(0.0, dtype="float64"), counts]
+    outputs, _ = scan(step, outputs_info=start, n_steps=n)
+    for k in (1, 7, 40):
+        check([n, x, counts], outputs, *((n, rows(k), np.arange(4)) for n in (0, 1, 9)))
+    low, high = while_loop(
+        lambda v: v[0] < v[1],
+        lambda v: (lambda k: (T.switch(x[k] < 0, k + 1, v[0]), T.switch(x[k] < 0, v[1], k)))(
+            (v[0] + v[1]) // 2
+        ),
+        (T.constant(0, dtype="int64"), x.shape[0]),
+    )
+    f = check([x], [low, high], (np.arange(-3.0, 20),), (np.arange(-9.0, 0),), (np.arange(3.0),))
+    assert [int(k) for k in f(np.linspace(-1, 2, 100_000))] == [33_333, 33_333]
+
+
+def test_places_out_of_bounds():
+    ks, x = T.lvector("ks"), T.dvector("x")
+    out, _ = scan(lambda k, h: h + x[k], ks, T.constant(0.0, dtype="float64"))
+    f = check([ks, x], [out], (np.array([0, -3, 2]), rows(3)), (np.zeros(0, "int64"), rows(0)))
+    for bad in (3, -4, 2**40):
+        with pytest.raises(IndexError, match=f"index {bad} is out of bounds for .* of size 3") as e:
+            f(np.array([1, bad, 0]), rows(3))
+        assert "test_recurrence.py" in str(e.value)
+    taken, _ = scan(lambda k, h: h + T.take(x, k), ks, T.constant(0.0, dtype="float64"))
+    g = croton.function([ks, x], taken)
+    with pytest.raises(IndexError, match=r"index 7 is out of bounds for .* of size 3"):
+        g(np.array([1, 7, 0]), rows(3))
+    # What fails leaves shared variables as they are.
+    total = croton.shared(1.0)
+    h = croton.function([ks, x], out[-1], updates=[(total, total + out[-1])])
+    with pytest.raises(IndexError, match="index 9"):
+        h(np.array([1, 9]), rows(3))
+    assert total.get_value() == 1
+
+
 def test_what_is_not_tiny():
-    h, m, k = of("float64", 30), of("float64", 4), of("int64")
+    h = of("float64", 30)
     n = T.lscalar("n")
     large = Scan(Inner([h], [h * 2]), Layout((), (State(),)))(n, of("float64", 1, 30))
     check([n, large.owner.inputs[1]], [large], (3, rows(1, 30)), tiny=False)
-    # Which number of m is read only the values tell.
-    told = Scan(Inner([k, m], [m[k]]), Layout((Sequence(),), (), 1, 1))
-    ks, ms = T.lvector("ks"), of("float64", 4)
-    check([ks, ms], [told(ks.shape[0], ks, ms)], (np.array([1, 3, 0]), rows(4)), tiny=False)
+    # How many numbers are read only the values tell.
+    ks, x = T.lvector("ks"), T.dvector("x")
+    sums, _ = scan(lambda k: x[:k].sum(), ks)
+    check([ks, x], [sums], (np.array([1, 3, 0]), rows(4)), tiny=False)
+    # All of what is large.
+    means, _ = scan(lambda k, h: T.exp(h * x).sum(), ks, T.constant(0.0, dtype="float64"))
+    check([ks, x], [means], (np.array([1, 3, 0]), rows(4)), tiny=False)

@@ -120,6 +120,10 @@ class Emission:
             self.errors.append(make())
         return found
 
+    def index_error(self, check: Any) -> int:
+        """The error of an index that a kernel checks."""
+        return self.error(("index", check), check.kernel_error)
+
     def position_error(self, node: Any) -> int:
         """The error of an index of ``node`` that is out of bounds."""
 

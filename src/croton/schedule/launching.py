@@ -60,12 +60,18 @@ class Launching:
                 self.scan.allocate(result, self.scan.n, self.outer.sizes.shape(result)[1:])
         if self.layout.until and self.scan.is_wanted(self.node.outputs[-1]):
             self.scan.allocate_count()
-        buffers = self._buffers(tiny.buffers)
+        buffers = tuple(
+            self.scan.inner.memory_number(tiny.constants[k])
+            if kind == "constant"
+            else self._memory(kind, k)
+            for kind, k in tiny.buffers
+        )
+        more = [self.scan.inner.size.of(s) for s in tiny.sizes]
         one = self.number(1)
         kernel = self.emission.kernel(tiny.function)
 
         def launch(*sizes: int) -> p.Instruction:
-            return p.Launch(kernel, buffers, sizes, one, one, self.number(64))
+            return p.Launch(kernel, buffers, (*sizes, *more), one, one, self.number(64))
 
         self._run(launch)
 
@@ -93,7 +99,7 @@ class Launching:
             for k, state in enumerate(self.layout.states):
                 if not self.scan.is_wanted(self.node.outputs[k]):
                     self._begin_state(k, state, address)
-        buffers = self._buffers(made.buffers)
+        buffers = tuple(self._memory(kind, k) for kind, k in made.buffers)
         writes = tuple(k for k, (kind, _) in enumerate(made.buffers) if kind != "input")
 
         def launch(*sizes: int) -> p.Instruction:
@@ -142,9 +148,6 @@ class Launching:
         if when is not None:
             count = self.compute("select", when, count, self.number(0))
         self.emission.emit(p.Copy(number, self.outer.memory_number(initial), count))
-
-    def _buffers(self, keys: Sequence[tuple[str, int]]) -> tuple[int, ...]:
-        return tuple(self._memory(kind, k) for kind, k in keys)
 
     def _memory(self, kind: str, k: int) -> int:
         """The buffer that a kernel of all steps calls so (see ``recurrence.Recurrence``)."""

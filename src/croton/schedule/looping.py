@@ -218,13 +218,16 @@ class _Steps:
     def emit(self) -> None:
         """All of the loop."""
         self._check_sizes()
-        if self.inner.pending or self.unsure:
-            self._emit_loop(None, None)
-            return
         launching = Launching(self)
-        tiny = recurrence(self.node, self.inner.sizes, self.is_wanted)
+        late = self.inner.pending
+        tiny = None
+        if not self.unsure:
+            tiny = recurrence(self.node, self.inner.sizes, self.is_wanted, late, self.emission)
         if tiny is not None:
             launching.launch(tiny)
+            return
+        if late or self.unsure:
+            self._emit_loop(None, None)
             return
         told = launching.ask()
         self._emit_loop(told, self._apart())

@@ -1,15 +1,16 @@
 """Tiny steps: a whole scan as one kernel, whose states stay in registers.
 
-That is so where a step deals with a few numbers, how many is known, and each is at a known place.
+That is so where a step deals with a few numbers, and how many is known.  What is the same in
+every step may be larger: a step reads some numbers of it, which may be at places that it computes.
 A scan that may end early is run some steps at a time: its states lie in memory in between, so that
 one that never ends can be interrupted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import product as places_of
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from croton.graph.variable import Constant, Variable
 from croton.kernel import build
@@ -20,8 +21,10 @@ from croton.kernel.nodes import (
     Buffer,
     Const,
     Expr,
+    Fail,
     For,
     Function,
+    If,
     Let,
     Load,
     Local,
@@ -31,10 +34,11 @@ from croton.kernel.nodes import (
     While,
 )
 from croton.loop.layout import Layout, Source
-from croton.schedule.elements import Arguments, Elements, Index
+from croton.schedule.elements import Arguments, Elements, Index, Position
 from croton.schedule.moments import is_moment
-from croton.schedule.sizes import Sizes
+from croton.schedule.sizes import Size, Sizes
 from croton.schedule.terminals import operand_dtype
+from croton.schedule.unify import SizeCheck
 from croton.schedule.windows import has_windows
 from croton.tensor.convert import constant_scalar
 
@@ -49,15 +53,18 @@ Place = tuple[int, ...]
 class Recurrence(NamedTuple):
     """The kernel of a scan.
 
-    ``buffers`` say what its buffers are: ``("input", k)`` or ``("output", k)`` of the scan.  Its
-    size is the number of steps.  Of a scan that may end early, the second one is the first step to
-    do now, and there are buffers ``("state", k)``, which hold the rows of states from before the
-    first step on, or the last rows of those without history; ``("count", 0)`` for the number of
-    steps so far, and ``("ended", 0)`` for whether there are no more.
+    ``buffers`` say what its buffers are: ``("input", k)`` or ``("output", k)`` of the scan, or
+    ``("constant", k)`` of ``constants``.  Its first size is the number of steps, the last ones are
+    ``sizes``.  Of a scan that may end early, the second one is the first step to do now, and there
+    are buffers ``("state", k)``, which hold the rows of states from before the first step on, or
+    the last rows of those without history; ``("count", 0)`` for the number of steps so far, and
+    ``("ended", 0)`` for whether there are no more.
     """
 
     function: Function
     buffers: tuple[tuple[str, int], ...]
+    sizes: tuple[Size, ...]
+    constants: tuple[Any, ...]
 
     def with_buffers(self, node: Any, order: Sequence[tuple[str, int]]) -> Function:
         """The kernel of the scan ``node`` with buffers in this order, used or not."""
@@ -75,16 +82,48 @@ def dtype_of(node: Any, kind: str, k: int) -> str:
     return of[k].type.dtype  # type: ignore[no-any-return]
 
 
-def recurrence(node: Any, sizes: Sizes, is_wanted: Callable[[Variable], bool]) -> Recurrence | None:
-    """The kernel of the scan ``node`` if its step is tiny; ``sizes`` are those in the step."""
+class Failing(Protocol):
+    """Numbers of errors that a kernel may fail with."""
+
+    def index_error(self, check: SizeCheck) -> int:
+        """That of the ``check`` of an index; the details are the index and the size."""
+
+    def position_error(self, node: Any) -> int:
+        """That of a position that ``node`` reads; the details are the position and the size."""
+
+
+def recurrence(
+    node: Any,
+    sizes: Sizes,
+    is_wanted: Callable[[Variable], bool],
+    checks: Sequence[SizeCheck] = (),
+    failing: Failing | None = None,
+) -> Recurrence | None:
+    """The kernel of the scan ``node`` if its step is tiny; ``sizes`` are those in the step.
+
+    ``checks`` are those of a step that only its values decide.  Without ``failing`` the kernel
+    cannot fail.
+    """
     nodes, inputs = node.op.inner.nodes, node.op.inner.inputs
-    values = [*inputs, *(v for n in nodes for v in n.outputs)]
+    large = {
+        v
+        for source, v in zip(node.op.layout.sources, inputs, strict=True)
+        if source.kind == "non_sequence" and not _count(v, sizes)
+    }
+    values = [v for v in (*inputs, *(v for n in nodes for v in n.outputs)) if v not in large]
     counts = [_count(v, sizes) for v in values]
     if not all(counts) or not all(is_simple(n, sizes) for n in nodes):
         return None
-    if sum(filter(None, counts)) > MOST_IN_ALL:
+    if sum(filter(None, counts)) > MOST_IN_ALL or not large.isdisjoint(node.op.inner.outputs):
         return None
-    kernel = _Kernel(node, sizes, is_wanted)
+    if any(
+        not (_is_size(n.outputs[0], sizes) or n.op.loop == "map" or large.isdisjoint(n.inputs))
+        for n in nodes
+    ):
+        return None
+    if any(check.kind != "index" for check in checks) or (checks and failing is None):
+        return None
+    kernel = _Kernel(node, sizes, is_wanted, checks, failing, large)
     try:
         return kernel.make()
     except _FarError:
@@ -92,7 +131,47 @@ def recurrence(node: Any, sizes: Sizes, is_wanted: Callable[[Variable], bool]) -
 
 
 class _FarError(Exception):
-    """An element is read at a place that only the values tell, or one of very many."""
+    """A step reads something at a place that only its values tell, but may not fail."""
+
+
+class _Arguments(Arguments):
+    """The sizes of a kernel, and what is computed from the values of a step as if it were one."""
+
+    def __init__(self, sizes: Sizes, value: Callable[[Variable], Expr]) -> None:
+        super().__init__()
+        self._sizes = sizes
+        self._value = value
+
+    def size(self, size: Size) -> Expr:
+        """The number, the kernel's name for it, or the expression that computes it."""
+        if size.value is not None:
+            return build.index(size.value)
+        if not self._sizes.values_in([size]):
+            return super().size(size)
+        total: Expr = build.index(0)
+        for factors, number in size.terms:
+            term: Expr = build.index(number)
+            for factor in factors:
+                known = self.size(factor) if isinstance(factor, Size) else self._atom(factor)
+                term = build.mul(term, known)
+            total = build.add(total, term)
+        return total
+
+    def _atom(self, number: int) -> Expr:
+        atom = self._sizes.atoms[number]
+        if atom.kind == "value":
+            return build.cast(self._value(atom.what), "int64")
+        if atom.kind == "dimension":
+            return super().size(Size((((number,), 1),)))
+        if atom.kind == "answer":
+            raise _FarError
+        args = [self.size(a) for a in atom.args]
+        if atom.kind in ("and", "or", "not", "select"):
+            tested = args[:1] if atom.kind == "select" else args
+            args[: len(tested)] = [build.op("ne", a, build.index(0)) for a in tested]
+        if atom.kind == "ceildiv":
+            return build.op("neg", build.op("floordiv", build.op("neg", args[0]), args[1]))
+        return build.cast(build.op(atom.kind, *args), "int64")
 
 
 def _count(v: Any, sizes: Sizes) -> int | None:
@@ -121,16 +200,36 @@ def _is_size(v: Any, sizes: Sizes) -> bool:
 class _Kernel:
     """The statements of a scan's kernel as they come."""
 
-    def __init__(self, node: Any, sizes: Sizes, is_wanted: Callable[[Variable], bool]) -> None:
+    def __init__(
+        self,
+        node: Any,
+        sizes: Sizes,
+        is_wanted: Callable[[Variable], bool],
+        checks: Sequence[SizeCheck],
+        failing: Failing | None,
+        large: Collection[Variable],
+    ) -> None:
+        self.checks = checks
+        self.failing = failing
         self.node = node
         self.sizes = sizes
         self.is_wanted = is_wanted
         self.layout: Layout = node.op.layout
         self.graph = node.op.inner
-        self.elements = Elements(sizes, Arguments(), lambda _: None)
-        self.buffers: dict[tuple[str, int], Buffer] = {}
+        self.arguments = _Arguments(sizes, lambda v: self.elements.element(v, ()))
+        #: Where what steps read of it lies.
+        self.wholes = {
+            v: ("input", source.outer)
+            for source, v in zip(self.layout.sources, self.graph.inputs, strict=True)
+            if source.kind == "non_sequence"
+        }
+        self.elements = Elements(
+            sizes, self.arguments, lambda v: self.wholes[v] if v in large else None
+        )
+        self.large = large
+        self.constants: list[Any] = []
         self.names = 0
-        self.n, self.first = Var("s0"), Var("s1")
+        self.n, self.first = Var("steps"), Var("first")
         self.step, self.ended = Var("step"), Var("ended", "bool")
 
     def name(self, base: str, v: Any) -> Var:
@@ -140,27 +239,25 @@ class _Kernel:
 
     def buffer(self, kind: str, k: int) -> Buffer:
         """The scan's input or output ``k``, or what else there is, in memory."""
-        found = self.buffers.get((kind, k))
-        if found is None:
-            found = Buffer(f"b{len(self.buffers)}", dtype_of(self.node, kind, k))
-            self.buffers[kind, k] = found
-        return found
+        return self.arguments.buffer((kind, k), dtype_of(self.node, kind, k))
 
     def make(self) -> Recurrence:
         """The kernel."""
         before = self._begin()
         body = self._step()
         after = self._finish()
-        if self.elements.positions or self.elements.arguments.sizes:
-            raise _FarError
         sizes: tuple[Var, ...] = (self.n,)
         loop: Body = (For(self.step, build.index(0), self.n, body),)
         if self.layout.until:
             sizes = (self.n, self.first)
             loop = self._until_it_ends(body)
         only = For(Var("item"), Var("lo"), Var("hi"), (*before, *loop, *after), "parallel")
-        function = Function("kernel", tuple(self.buffers.values()), sizes, (only,), True)
-        return Recurrence(function, tuple(self.buffers))
+        used = self.arguments
+        if self.failing is None and (used.sizes or self.constants):
+            raise _FarError
+        sizes = (*sizes, *used.sizes.values())
+        function = Function("kernel", tuple(used.buffers.values()), sizes, (only,), True)
+        return Recurrence(function, tuple(used.buffers), tuple(used.sizes), tuple(self.constants))
 
     def _until_it_ends(self, body: Body) -> Body:
         """Steps from the first one on, as many as are done at a time, or until one is the last."""
@@ -191,23 +288,37 @@ class _Kernel:
     def _places(self, v: Any) -> list[Place]:
         return list(places_of(*map(range, self._shape(v))))
 
-    def _bind(self, v: Any, numbers: Sequence[Expr]) -> None:
-        """Let ``numbers`` be the elements of ``v``, in order."""
+    def _bind(self, v: Any, numbers: Sequence[Expr], whole: Any = None) -> None:
+        """Let ``numbers`` be the elements of ``v``, in order; it lies in memory ``whole`` too."""
         table = dict(zip(self._places(v), numbers, strict=True))
-        nothing = Const(identity("or", v.type.dtype), v.type.dtype)
+        nothing: Expr = Const(identity("or", v.type.dtype), v.type.dtype)
 
         def element(index: Index) -> Expr:
-            if not all(isinstance(i, Const) for i in index):
-                raise _FarError
-            # Elements beyond the end are asked for where a condition leaves them out.
-            return table.get(tuple(i.value for i in index), nothing)  # type: ignore[attr-defined]
+            if all(isinstance(i, Const) for i in index):
+                # Elements beyond the end are asked for where a condition leaves them out.
+                return table.get(tuple(i.value for i in index), nothing)  # type: ignore[attr-defined]
+            if whole is not None:
+                return self._load(whole, v, index)
+            found = nothing
+            for place, number in table.items():
+                here: Expr = build.const(True, "bool")
+                for i, p in zip(index, place, strict=True):
+                    here = build.op("and", here, build.op("eq", i, build.index(p)))
+                found = build.select(here, number, found)
+            return found
 
         self.elements.bind(v, element)
 
+    def _load(self, whole: Any, v: Any, index: Index) -> Expr:
+        return self.elements.load(whole, v.type.dtype, self.elements.flat(v, index))
+
     def _bind_constant(self, c: Any) -> None:
-        if c.data.size > MOST:
-            raise _FarError
-        self._bind(c, [Const(x, c.type.dtype) for x in c.data.ravel().tolist()])
+        if c.data.size <= MOST:
+            self._bind(c, [Const(x, c.type.dtype) for x in c.data.ravel().tolist()])
+            return
+        whole = "constant", len(self.constants)
+        self.constants.append(c)
+        self.elements.bind(c, lambda index: self._load(whole, c, index))
 
     def _row(self, v: Any, row: Expr) -> list[Expr]:
         """The places of the elements of row ``row`` of what has the rows ``v``."""
@@ -230,12 +341,12 @@ class _Kernel:
             if constant_scalar(c) is None:
                 self._bind_constant(c)
         for source, v in zip(self.layout.sources, self.graph.inputs, strict=True):
-            if source.kind == "non_sequence":
+            if source.kind == "non_sequence" and v not in self.large:
                 whole = self.buffer("input", source.outer)
                 numbers = [self.name("x", v) for _ in self._places(v)]
                 for k, x in enumerate(numbers):
                     body.append(Let(x, Load(whole, build.index(k))))
-                self._bind(v, numbers)
+                self._bind(v, numbers, self.wholes[v])
         for k, state in enumerate(self.layout.states):
             v = self.graph.inputs[self.layout.first_of_state(k)]
             initial = self._before(k)
@@ -275,7 +386,10 @@ class _Kernel:
             if source.kind != "non_sequence":
                 body += self._read(source, v)
         for node in self.graph.nodes:
-            body += self._compute(node)
+            checks = self._checks(node)
+            before = len(self.elements.positions)
+            numbered = self._compute(node)
+            body += [*checks, *self._failures(self.elements.positions[before:]), *numbered]
         news = [self._numbers(v) for v in self.graph.outputs]
         time = self._time()
         for target, v, numbers in zip(self.layout.targets, self.graph.outputs, news, strict=True):
@@ -315,6 +429,29 @@ class _Kernel:
 
     def _numbers(self, v: Any) -> list[Expr]:
         return [self.elements.element(v, tuple(map(build.index, p))) for p in self._places(v)]
+
+    def _checks(self, node: Any) -> list[Stmt]:
+        """Fail where an index that ``node`` computes with is out of bounds."""
+        found: list[Stmt] = []
+        for check in self.checks:
+            if check.node is node and self.failing is not None:
+                at, size = (
+                    self.arguments.size(self.sizes.of(v)) for v in check.sources if v is not None
+                )
+                low = build.op("lt", at, build.op("neg", size))
+                bad = build.op("or", low, build.op("ge", at, size))
+                code = self.failing.index_error(check) + 1
+                found.append(If(bad, (Fail(code, (at, size)),)))
+        return found
+
+    def _failures(self, positions: Sequence[Position]) -> list[Stmt]:
+        found: list[Stmt] = []
+        for at in positions:
+            if self.failing is None:
+                raise _FarError
+            code = self.failing.position_error(at.node) + 1
+            found.append(If(at.bad, (Fail(code, (at.value, at.size)),)))
+        return found
 
     def _compute(self, node: Any) -> list[Stmt]:
         (v,) = node.outputs

@@ -69,6 +69,12 @@ class SizeCheck:
             return compute("and", low, compute("lt", a, size))
         raise ValueError(f"unknown kind of check: {self.kind!r}")
 
+    def kernel_error(self) -> Error:
+        """What to raise where a kernel fails with the index and the size."""
+        where = escape(details(self.node) + trace.describe(self.node.made_at))
+        text = f"index {{0}} is out of bounds for {escape(self.what)} of size {{1}}"
+        return Error("IndexError", text + where)
+
     def error(self, registers: SizeRegisters) -> Error:
         """What to raise."""
         used: list[int] = []
