@@ -210,6 +210,7 @@ class Sizes:
         self._keys: dict[Any, int] = {}
         self._of: dict[Variable, Size] = {}
         self._shapes: dict[Variable, tuple[Size, ...]] = {}
+        self._by_node: dict[Apply, Any] = {}
         self._hosts: dict[Variable, bool] = {}
         #: Dimensions that another one, or a number, stands for (see ``unify``).
         self.equal: dict[tuple[Variable, int], Any] = {}
@@ -408,9 +409,7 @@ class Sizes:
         else:
             given = None
             if v.owner is not None:
-                inputs = v.owner.inputs
-                shapes = [ShapeOf(u) if isinstance(u.type, TensorType) else None for u in inputs]
-                inferred = v.owner.op.infer_shape(v.owner, shapes)
+                inferred = self._inferred(v.owner)
                 if inferred is not None:
                     given = inferred[v.index or 0]
             if given is None:
@@ -432,6 +431,16 @@ class Sizes:
             result = tuple(self._numbers.get(size, size) for size in result)
         self._shapes[v] = result
         return result
+
+    def _inferred(self, node: Apply) -> Any:
+        """What an application says of the sizes of all its outputs."""
+        if node not in self._by_node:
+            shapes = [ShapeOf(u) if isinstance(u.type, TensorType) else None for u in node.inputs]
+            found = node.op.infer_shape(node, shapes)
+            if len(node.outputs) == 1:
+                return found
+            self._by_node[node] = found
+        return self._by_node[node]
 
     def affine(
         self, e: Expr, loops: dict[str, int], params: dict[str, Size]
