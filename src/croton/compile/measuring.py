@@ -26,7 +26,7 @@ from croton.schedule.convolution import names, plan
 from croton.schedule.convolution.choice import NEAR, candidates
 from croton.schedule.convolution.names import extent
 from croton.schedule.counts import Count, evaluate
-from croton.schedule.steps import Plan
+from croton.schedule.steps import NOTHING, Plan
 
 #: Rounds of calls at least, and seconds that all of them take about.
 ROUNDS, SECONDS = 3, 0.05
@@ -189,7 +189,7 @@ def _program(
         code.append(
             p.Launch(
                 [f.name for f in made.functions].index(step.kernel),
-                tuple(number[name] for name in step.buffers),
+                tuple(-1 if name == NOTHING else number[name] for name in step.buffers),
                 tuple(map(register, step.sizes)),
                 register(step.items),
                 register(step.grain),
