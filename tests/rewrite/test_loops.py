@@ -318,6 +318,51 @@ def test_products_of_loops_that_end_early():
     assert report.hits["products_after_loop"] == 1
 
 
+PUTS = {
+    "an element": lambda i, h, x, m: h + x[i] * x[i],
+    "several": lambda i, h, x, m: T.tanh(h) * x[i] + x[-i] * x[0] + x[i % 2],
+    "a row": lambda i, h, x, m: h + T.exp(m[i]).sum() * m[0, i] * x[i],
+    "an element of a row": lambda i, h, x, m: h * m[i, 1] + m[2, -1] * m[i - 1, 0],
+}
+
+
+@pytest.mark.parametrize("name", PUTS)
+def test_gradients_of_what_steps_read_parts_of(name):
+    k, x, m = T.lvector("k"), T.dvector("x"), T.dmatrix("m")
+    step = PUTS[name]
+    hs, _ = croton.scan(lambda i, h: step(i, h, x, m), k, T.constant(0.5, dtype="float64"))
+    wanted = T.grad((hs**2).sum(), [x, m], disconnected_inputs="ignore")
+    calls = [{k: np.array(places), x: rows(4), m: rows(4, 3)} for places in ([2, 0, 1, 2], [1])]
+    new, report = rewritten([*wanted, hs], *calls)
+    assert report.hits["sum_of_parts_after_loop"] >= 1
+    # No step has to do with all of an array.
+    for n in scans(new):
+        assert all(v.type.ndim == 0 for v in n.op.inner.outputs[: len(n.op.layout.states)])
+
+
+def test_numbers_that_are_counted():
+    k, c, x = T.lvector("k"), T.lvector("c"), T.dvector("x")
+    step = lambda i, n, s: (T.inc_subtensor(n[i], 1), T.inc_subtensor(s[i], x[i]))
+    (ns, ss), _ = croton.scan(step, k, [c, T.zeros_like(x)])
+    calls = [{k: np.array(p, "int64"), c: np.arange(4), x: rows(4)} for p in ([3, 1, 3, -1], [0])]
+    new, report = rewritten([ns[-1], ss[-1]], *calls)
+    assert report.hits["sum_of_parts_after_loop"] == 2
+    assert not any(n.op.layout.states for n in scans(new))
+    # Not where they are read on the way, or set.
+    for step in (
+        lambda i, n: T.inc_subtensor(n[i], n[0]),
+        lambda i, n: T.set_subtensor(n[i], 7),
+        lambda i, n: T.inc_subtensor(n[i:], 1),
+        lambda i, n: (lambda m: T.inc_subtensor(m[1], m[0]))(T.inc_subtensor(n[i], 1)),
+    ):
+        ns, _ = croton.scan(step, k, c)
+        _, report = rewritten([ns[-1]], *calls)
+        assert "sum_of_parts_after_loop" not in report.hits
+    (ns, us), _ = croton.scan(lambda i, n: (T.inc_subtensor(n[i], 1), n.sum()), k, [c, None])
+    _, report = rewritten([ns[-1], us], *calls)
+    assert "sum_of_parts_after_loop" not in report.hits
+
+
 def test_a_sum_of_products_that_others_read_stays():
     x, w = T.dtensor3("x"), T.dmatrix("w")
 

@@ -1,6 +1,6 @@
 """Rules for scans: each looks at a scan and at who reads it, in the whole graph."""
 
-from croton.rewrite.loops.accumulation import ACCUMULATION, SUMS
+from croton.rewrite.loops.accumulation import ACCUMULATION, PARTS, SUMS
 from croton.rewrite.loops.afterwards import AFTERWARDS
 from croton.rewrite.loops.driver import Graph, LoopRule, Loops
 from croton.rewrite.loops.invariants import INVARIANTS
@@ -10,6 +10,6 @@ from croton.rewrite.loops.products import PRODUCTS
 from croton.rewrite.loops.trim import TRIM
 
 #: In the order in which they are tried.
-LOOP_RULES = (TRIM, JOIN, LAST, INVARIANTS, ACCUMULATION, SUMS, PRODUCTS, AFTERWARDS)
+LOOP_RULES = (TRIM, JOIN, LAST, INVARIANTS, ACCUMULATION, SUMS, PARTS, PRODUCTS, AFTERWARDS)
 
 __all__ = ["LOOP_RULES", "Graph", "LoopRule", "Loops"]

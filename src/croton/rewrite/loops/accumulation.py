@@ -1,18 +1,28 @@
-"""A sum of every step's product is one product after the loop, a sum of sums is one sum."""
+"""A sum of every step's product is one product after the loop, a sum of sums is one sum.
+
+What steps add to elements or rows of an array is added to it at once: an array of which each
+step reads an element has such a gradient.
+"""
 
 from __future__ import annotations
 
 from typing import Any
+
+import numpy as np
 
 from croton.graph import Apply, Variable, trace
 from croton.graph.traversal import ancestors, replace
 from croton.rewrite.loops.driver import Graph, LoopRule, Swaps
 from croton.rewrite.loops.lifting import Lifting, steps_of
 from croton.rewrite.loops.parts import Assembled, StatePart, states_of
+from croton.tensor.convert import constant_scalar
+from croton.tensor.creation import Alloc, alloc
 from croton.tensor.elementwise import Elemwise
+from croton.tensor.indexing import AdvancedIncSubtensor, IncSubtensor
+from croton.tensor.indexing.basic import Given, Slice
 from croton.tensor.product import Dot, dot
 from croton.tensor.reduction import Reduce
-from croton.tensor.shapes import SpecifyShape, dimshuffle, reshape
+from croton.tensor.shapes import SpecifyShape, dimshuffle, reshape, shape_tuple
 
 
 def _accumulation(graph: Graph, node: Apply) -> Swaps | None:
@@ -55,25 +65,124 @@ def _is_collected(graph: Graph, node: Apply, v: Variable) -> bool:
 
 
 def _term(part: StatePart) -> Any:
+    """What every step adds to a state, if it is one summand (see :func:`_terms`)."""
+    terms = _terms(part)
+    return terms[0] if len(terms) == 1 else None
+
+
+def _terms(part: StatePart) -> list[Any]:
     """What every step adds to a state that nothing else reads, of which the last is wanted."""
-    if part.node.op.layout.states[part.k].history:  # type: ignore[attr-defined]
-        return None
-    op: Any = part.node.op
-    if len(part.rows) > 1:
-        return None
+    new, others = _new(part), _others(part)
+    if not _is_sum(part) or new in ancestors(others) or new.owner is None:
+        return []
+    if not isinstance(new.owner.op, Elemwise) or new.owner.op.name != "add":
+        return []
     (row,) = part.rows
+    if not _reads_once(part, row, new.owner):
+        return []
+    return [v for v in new.owner.inputs if v is not row]
+
+
+def _is_sum(part: StatePart) -> bool:
+    """Whether the last of a state is wanted, which each step makes of the one before."""
+    return not part.node.op.layout.states[part.k].history and len(part.rows) == 1  # type: ignore[attr-defined]
+
+
+def _new(part: StatePart) -> Any:
     new: Any = part.new
     while new.owner is not None and isinstance(new.owner.op, SpecifyShape):
         new = new.owner.inputs[0]
-    if new in ancestors([v for k, v in enumerate(op.inner.outputs) if k != part.k]):
-        return None
-    if new.owner is None or not isinstance(new.owner.op, Elemwise) or new.owner.op.name != "add":
-        return None
-    readers = [n for n in op.inner.nodes if row in n.inputs]
-    terms = [v for v in new.owner.inputs if v is not row]
-    if readers != [new.owner] or row in op.inner.outputs or len(terms) != 1:
-        return None
-    return terms[0] if len(new.owner.inputs) == 2 else None
+    return new
+
+
+def _others(part: StatePart) -> list[Any]:
+    """What else a step gives."""
+    return [v for k, v in enumerate(part.node.op.inner.outputs) if k != part.k]  # type: ignore[attr-defined]
+
+
+def _reads_once(part: StatePart, row: Any, node: Any) -> bool:
+    """Whether ``node`` alone reads ``row``, and once."""
+    inner: Any = part.node.op.inner  # type: ignore[attr-defined]
+    readers = [n for n in inner.nodes if row in n.inputs]
+    return readers == [node] and node.inputs.count(row) == 1 and row not in inner.outputs
+
+
+def _puts(v: Any) -> tuple[list[Any], Any]:
+    """What adds something to an array where leading indices say, one after the other; the array."""
+    found: list[Any] = []
+    while v.owner is not None and isinstance(v.owner.op, IncSubtensor):
+        op = v.owner.op
+        rest = [e for e in op.entries if isinstance(e, Slice)]
+        leading = op.entries[: len(op.entries) - len(rest)]
+        whole = all(e == Slice(None, None, None) for e in rest)
+        if op.set_instead_of_inc or not leading or not whole:
+            break
+        if any(isinstance(e, Slice) for e in leading):
+            break
+        found.append(v.owner)
+        v = v.owner.inputs[0]
+    return found, v
+
+
+def _is_zeros(v: Any) -> bool:
+    if v.owner is not None and isinstance(v.owner.op, Alloc):
+        v = v.owner.inputs[0]
+    return bool(constant_scalar(v) == 0)
+
+
+def _sum_of_parts(graph: Graph, node: Apply) -> Swaps | None:
+    for part in states_of([node]):
+        puts = _parts_in(part)
+        if puts:
+            return _put_together(graph, node, part, puts)
+    return None
+
+
+def _parts_in(part: StatePart) -> list[Any]:
+    """What adds parts to a state, if only that makes it what it is in the end."""
+    found: list[Any] = []
+    for term in _terms(part):
+        puts, array = _puts(term)
+        if not puts or not _is_zeros(array):
+            return []
+        found += puts
+    if found or not _is_sum(part):
+        return found
+    puts, array = _puts(_new(part))
+    (row,) = part.rows
+    if array is not row or not puts or not _reads_once(part, row, puts[-1]):
+        return []
+    added = [v for put in puts for v in put.inputs[1:]]
+    if row in ancestors([*added, *_others(part)]):
+        return []
+    return puts
+
+
+def _put_together(graph: Graph, node: Apply, part: StatePart, puts: list[Any]) -> Swaps:
+    """Without the state, to which is added at once what each step puts somewhere."""
+    lifting = Lifting(node, steps_of(node))
+    read = [v for put in puts for v in put.inputs[1:]]
+    known = {v: lifting.rows(v) if v in lifting.varying else None for v in read}
+    missing = [v for v, rows in known.items() if rows is None and v in lifting.varying]
+    made = _without(graph, node, part, missing)
+    known.update((v, made.pop(v)) for v in missing)
+    with trace.made_by(part.new.made_at):
+        for v in [v for v in known if v not in lifting.varying]:
+            whole = lifting.whole(v)
+            known[v] = alloc(whole, steps_of(node), *shape_tuple(whole))
+        stacked = dict(zip(known, _counted(node, made, list(known.values())), strict=True))
+        (steps,) = _counted(node, made, [steps_of(node)])
+        total: Any = _initial(part)[0]
+        for put in puts:
+            y, *scalars = put.inputs[1:]
+            places = [
+                stacked[scalars[e.position]] if isinstance(e, Given) else alloc(np.int64(e), steps)
+                for e in put.op.entries
+                if not isinstance(e, Slice)
+            ]
+            total = AdvancedIncSubtensor().make_node(total, stacked[y], *places).outputs[0]
+        made[part.result] = dimshuffle(total, ("x", *range(total.type.ndim)))
+    return made
 
 
 def _product(term: Any) -> tuple[Any, Any] | None:
@@ -145,5 +254,6 @@ def _flat(rows: Any) -> Any:
     return reshape(rows, (n * p, k), ndim=2)
 
 
+PARTS = LoopRule("sum_of_parts_after_loop", _sum_of_parts, "may change rounding")
 ACCUMULATION = LoopRule("sum_of_products_after_loop", _accumulation, "may change rounding")
 SUMS = LoopRule("sum_of_sums_after_loop", _sum_of_sums, "may change rounding")
