@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from croton.schedule.convolution.winograd.kernel import chunk
+from croton.schedule.convolution.winograd.kernel import slice_width
 from croton.schedule.convolution.winograd.matrices import TAPS
 from croton.schedule.counts import Count, all_of, count, mul
 from croton.schedule.product import tile
@@ -109,7 +109,7 @@ class Choice(NamedTuple):
     """See :mod:`croton.schedule.convolution.winograd.geometry`.
 
     In each group there are ``blocks`` of ``tiles``, ``segments`` to a line; an item has ``take``
-    columns.
+    columns, and holds the products of ``chunk`` at a time, in slices.
     """
 
     side: Count
@@ -119,8 +119,10 @@ class Choice(NamedTuple):
     segments: Count
     blocks: Count
     take: Count
+    chunk: Count
     v_row: Count
     v_point: Count
+    m_slice: Count
     m_point: Count
 
 
@@ -163,7 +165,8 @@ def choose(t: Tiling, of: Role, reach: int, epilogue: bool) -> Choice:
     blocks = count("mul", count("ceildiv", lines, group), segments)
     tall = t.blocks[0]
     room = count("mul", count("ceildiv", count("mul", group, span), tall), tall)
-    wide = chunk(t, epilogue)
+    wide = t.leading if epilogue else _chunk(t, of, reach, room, each)
+    part = mul(room, slice_width(t, epilogue))
     return Choice(
         size,
         number,
@@ -172,7 +175,23 @@ def choose(t: Tiling, of: Role, reach: int, epilogue: bool) -> Choice:
         segments,
         blocks,
         take,
+        wide,
         v_row,
         count("add", count("mul", room, v_row), t.lanes),
+        part,
         count("add", count("mul", room, wide), t.lanes),
     )
+
+
+def _chunk(t: Tiling, of: Role, reach: int, room: Count, each: Count) -> Count:
+    """Columns whose products are held at a time, of so many tiles, which have ``each`` bytes of V.
+
+    For each chunk all of V is read again.  If there are so many channels that V does not stay in
+    the second cache beside transformed filters, the products get a quarter of that.
+    """
+    least = slice_width(t, False)
+    held = mul(room, reach**2 * t.itemsize * least)
+    fitting = count("floordiv", t.second // 4, count("maximum", held, 1))
+    fitting = count("minimum", fitting, count("ceildiv", of.filters, least))
+    far = count("lt", t.second // 2, mul(room, each))
+    return count("mul", least, count("select", far, count("maximum", fitting, 1), 1))

@@ -56,19 +56,21 @@ from croton.schedule.product.micro import Target
 from croton.schedule.product.strips import ONE, ZERO, ceildiv, total
 from croton.schedule.product.tiling import Tiling
 
-#: Sizes of the kernel besides ``SIZES``: columns of an item, and elements from point to point of
-#: the products.
-OWN_SIZES = ("take", "m_point")
+#: Sizes of the kernel besides ``SIZES``: columns of an item, those whose products are held at a
+#: time, and elements from slice to slice of the products, and from point to point.
+OWN_SIZES = ("take", "chunk", "m_slice", "m_point")
 #: With an epilogue: bytes from one row's tile to the next, where each row of a line has its own.
 EPILOGUE_SIZES = ("apart",)
 
 #: The first line of a block, and how many lines and tiles it has.
 LINE0, HELD, ROWS = Var("first_line"), Var("held_lines"), Var("block_tiles")
 APART = Var("apart")
+#: The columns of the item end there, and so many of them are held at a time.
+END, CHUNK = Var("end_column"), Var("chunk")
 
 
-def chunk(t: Tiling, epilogue: bool) -> int:
-    """Columns whose products are held at a time: those of an epilogue's tile, or a panel."""
+def slice_width(t: Tiling, epilogue: bool) -> int:
+    """Columns of a slice of the products: those of an epilogue's tile, or a panel."""
     return t.leading if epilogue else max(t.panel, t.leading // 2)
 
 
@@ -96,12 +98,12 @@ class Winograd:
         self.taps = numbers_of_taps(reach, taps)
         self.known = "" if taps is None else f"_{taps}"
         self.points = reach**2
-        self.chunk = chunk(t, epilogue)
         self.x, self.u = Buffer("x", t.dtype), Buffer("u", t.dtype)
         self.v, self.m = Buffer("v", t.dtype), Buffer("m", t.dtype)
         self.y = Buffer("tile" if epilogue else "y", t.dtype)
         self.callee = Buffer("epilogue", "int64")
-        self.products = Target(self.m, ZERO, index(self.chunk))
+        self.width = slice_width(t, epilogue)
+        self.products = Target(self.m, ZERO, index(self.width))
         names = SIZES + OWN_SIZES + (EPILOGUE_SIZES if epilogue else ())
         self.sizes = tuple(Var(n) for n in names)
 
@@ -126,13 +128,8 @@ class Winograd:
             Let(ROWS, mul(HELD, COUNT)),
             *heights(self.t, ROWS),
             *self.transform(),
-            For(
-                N0,
-                mul(part, Var("take")),
-                op("minimum", filters, mul(add(part, ONE), Var("take"))),
-                self.columns(),
-                step=index(self.chunk),
-            ),
+            Let(END, op("minimum", filters, mul(add(part, ONE), Var("take")))),
+            For(N0, mul(part, Var("take")), END, self.columns(), step=CHUNK),
         )
         last = self.callee if self.epilogue else self.y
         return Function(
@@ -202,16 +199,16 @@ class Winograd:
     def columns(self) -> Body:
         """Some columns of the block."""
         return (
-            Let(N1, op("minimum", add(N0, index(self.chunk)), SIZE["filters"])),
+            Let(N1, op("minimum", add(N0, CHUNK), END)),
             Let(WIDE, sub(N1, N0)),
-            *multiply(self.t, self.points, self.u, self.v, self.products, self.narrow),
+            *multiply(self.t, self.points, self.u, self.v, self.products, self.width, self.narrow),
             *(self.hand_over() if self.epilogue else self.store()),
         )
 
     def products_of(self, at: Expr) -> Products:
         """Of a line of the block."""
-        start = mul(mul(at, COUNT), index(self.chunk))
-        return Products(self.m, start, Var("m_point"), self.chunk)
+        start = mul(mul(at, COUNT), index(self.width))
+        return Products(self.m, start, Var("m_point"), Var("m_slice"), self.width)
 
     def place(self, image: Expr, top: Expr) -> Expr:
         """The first place in the result of a row of an image."""

@@ -17,6 +17,8 @@ N0, N1, WIDE = Var("n0"), Var("n1"), Var("wide_chunk")
 BIG, TALL, ALL = Var("big_tiles"), Var("tall_tiles"), Var("all_tiles")
 
 POINT, PANEL, K0, DEPTH = Var("point"), Var("panel"), Var("k0"), Var("depth")
+#: Where the next panel of U begins, and what comes next: a further piece of this one or that.
+NEXT, LATER = Var("next_panel"), Var("later")
 
 
 def heights(t: Tiling, tiles: Expr) -> Body:
@@ -44,11 +46,14 @@ def heights(t: Tiling, tiles: Expr) -> Body:
     )
 
 
-def multiply(t: Tiling, points: int, u: Buffer, v: Buffer, target: Target, narrow: bool) -> Body:
+def multiply(
+    t: Tiling, points: int, u: Buffer, v: Buffer, target: Target, width: int, narrow: bool
+) -> Body:
     """The products of all points, for columns ``[N0, N1)``; see :func:`heights`.
 
-    Their element (point, tile, column) goes to ``target``, ``m_point`` apart from point to point.
-    If ``narrow``, panels that have columns for one vector only are multiplied so.
+    Their element (point, tile, column) goes to ``target``, ``m_point`` apart from point to point
+    and ``m_slice`` from ``width`` columns to the next ones.  If ``narrow``, panels that have
+    columns for one vector only are multiplied so.
     """
     start, deep, number = Var("u_start"), Var("deep"), Var("u_panel")
     channels = SIZE["channels"]
@@ -57,7 +62,7 @@ def multiply(t: Tiling, points: int, u: Buffer, v: Buffer, target: Target, narro
     pieces = op("maximum", ceildiv(channels, index(t.longest)), ONE)
 
     def pieces_of(vectors: int) -> Body:
-        piece = _piece(t, vectors, start, u, v, target)
+        piece = _piece(t, vectors, start, u, v, target, width)
         # Without channels, one empty piece still stores zeros.
         return (For(K0, ZERO, op("maximum", channels, ONE), piece, step=deep),)
 
@@ -65,29 +70,46 @@ def multiply(t: Tiling, points: int, u: Buffer, v: Buffer, target: Target, narro
     if narrow:
         few = op("le", sub(WIDE, PANEL), index(t.lanes))
         every = (If(few, pieces_of(1), every),)
-    body: Body = (Let(start, mul(add(mul(number, index(points)), POINT), area)), *every)
+    # The next panel at this point, or the first one at the next point.
+    beside = op("lt", add(PANEL, index(t.panel)), WIDE)
+    again = sub(area, mul(op("floordiv", PANEL, index(t.panel)), mul(area, index(points))))
     panel: Body = (
         Let(number, add(mul(GROUP, panels), op("floordiv", add(N0, PANEL), index(t.panel)))),
-        For(POINT, ZERO, index(points), body),
+        Let(start, mul(add(mul(number, index(points)), POINT), area)),
+        Let(NEXT, add(start, select(beside, mul(area, index(points)), again))),
+        *every,
     )
+    # V at a point is read for all panels.
+    body: Body = (For(PANEL, ZERO, WIDE, panel, step=index(t.panel)),)
     return (
         Let(deep, op("maximum", ceildiv(channels, pieces), ONE)),
-        For(PANEL, ZERO, WIDE, panel, step=index(t.panel)),
+        For(POINT, ZERO, index(points), body),
     )
 
 
-def _piece(t: Tiling, vectors: int, start: Expr, u: Buffer, v: Buffer, target: Target) -> Body:
+def _piece(
+    t: Tiling, vectors: int, start: Expr, u: Buffer, v: Buffer, target: Target, width: int
+) -> Body:
     """The first ``vectors`` of one panel at one point, for some channels."""
     right, left, to, row = Var("right_at"), Var("left_at"), Var("to"), Var("row")
     steps = [(t.strips[0], ZERO, BIG), (t.blocks[0], BIG, TALL), (t.blocks[1], TALL, ALL)]
     if t.strips[0] <= t.blocks[0]:
         del steps[0]
     rows = Right(u, right, index(t.panel), ())
+    behind = add(K0, DEPTH)
+    before = op("floordiv", PANEL, index(width))
+    slices = mul(before, sub(Var("m_slice"), index(width)))
     return (
         Let(DEPTH, op("minimum", Var("deep"), sub(SIZE["channels"], K0))),
         Let(right, add(start, mul(K0, index(t.panel)))),
+        Let(
+            LATER,
+            select(
+                op("lt", behind, SIZE["channels"]), add(start, mul(behind, index(t.panel))), NEXT
+            ),
+        ),
         Let(left, add(mul(POINT, SIZE["v_point"]), K0)),
-        Let(to, add(mul(POINT, Var("m_point")), PANEL)),
+        Let(to, add(add(mul(POINT, Var("m_point")), slices), PANEL)),
         # Tiles behind the last have room, and mean nothing.
         *(
             For(
@@ -122,7 +144,7 @@ def _block(
     fetch = Prefetch(right.buffer, add(ahead, mul(STEP, ahead_pitch)), level=2)
     return (
         Let(triple, mul(pitch, index(3))),
-        Let(ahead, add(add(right.start, mul(DEPTH, right.pitch)), line)),
+        Let(ahead, add(LATER, line)),
         Let(ahead_pitch, select(asks, right.pitch, ZERO)),
         *(
             Let(start, add(origin, mul(pitch, index(g))))

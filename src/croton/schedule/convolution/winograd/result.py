@@ -26,11 +26,14 @@ LEFT = Var("back_left")
 
 
 class Products(NamedTuple):
-    """Element (point, tile, column): ``buffer[start + point * pitch + tile * width + column]``."""
+    """Element (point, tile, column) is ``buffer[start + point * pitch + column // width * apart
+    + tile * width + column % width]``.
+    """
 
     buffer: Buffer
     start: Expr
     pitch: Expr
+    apart: Expr
     width: int
 
 
@@ -56,13 +59,16 @@ def transform_back(t: Tiling, reach: int, taps: int, products: Products, places:
     points, point = offsets("m_off", products.pitch, reach)
     across, column = offsets("y_off", mul(places.pitch, apart), size)
     down, high, wide = Var("m_down"), Var("rows_there"), Var("columns_there")
+    width = index(products.width)
 
     def vector(lanes: Expr | None) -> tuple[Body, Body]:
         steps: list[Stmt] = []
         lines: list[list[Expr]] = []
         bases = [Var(f"m_at{r}") for r in range(reach)]
+        before = mul(op("floordiv", VECTOR, index(products.width)), sub(products.apart, width))
         for r in range(reach):
-            steps.append(Let(bases[r], add(bases[r - 1], down) if r else add(FROM, VECTOR)))
+            first = add(add(FROM, VECTOR), before)
+            steps.append(Let(bases[r], add(bases[r - 1], down) if r else first))
             values = [Var(f"m{r}_{q}", t.dtype, t.lanes) for q in range(reach)]
             steps += [
                 Let(value, Load(products.buffer, add(bases[r], offset), t.lanes))
