@@ -74,6 +74,18 @@ def test_clear_cases(machine, constant):
     assert chosen_for("filters", 8, 3, 56, 64, 3, pad=1) == "direct"
 
 
+def test_transforms_take_longer_where_sums_wait_for_products():
+    t = tiling("float32", MACHINES["wide"])
+    names = square(1, 3, 224, 64, 3, pad=1)
+    found = []
+    for adders in (True, False):
+        rates = costs.rates(MACHINES["wide"]._replace(adders=adders))
+        tiles = evaluate(costs.winograd("forward", t, rates, 6, False, True), names)
+        found.append(evaluate(costs.direct("forward", t, rates, False), names) / tiles)
+    # Of three channels there are few products to save.
+    assert found[1] < 1 < found[0]
+
+
 def test_filters_that_are_the_same_in_every_call_need_no_preparation():
     for sizes in ((1, 512, 7, 512, 3, 1), (8, 64, 56, 64, 3, 1), (1, 2048, 7, 512, 1)):
         names = square(*sizes)

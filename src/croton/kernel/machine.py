@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 
 class Machine(NamedTuple):
-    """Sizes in bytes.  ``vector`` is the width of a register, ``registers`` their number."""
+    """Sizes in bytes.  ``vector`` is the width of a register, ``registers`` their number.
+
+    ``adders``: vectors are added while others are multiplied; else instead of that.
+    """
 
     name: str
     vector: int
@@ -15,6 +18,7 @@ class Machine(NamedTuple):
     l2: int
     l3: int
     kind: str = "cpu"
+    adders: bool = True
 
     def lanes(self, itemsize: int) -> int:
         """How many elements of ``itemsize`` bytes fill a vector register."""

@@ -90,7 +90,15 @@ _FEW = Rates(
 
 def rates(machine: Machine) -> Rates:
     """The rates of ``machine``."""
-    return _MANY if machine.registers >= 32 else _FEW
+    found = _MANY if machine.registers >= 32 else _FEW
+    if machine.adders:
+        return found
+    # Transforms are sums, for the most part, and the one back has the more of them.
+    return found._replace(
+        forth={reach: rate * 3 // 2 for reach, rate in found.forth.items()},
+        back={of: rate * 2 for of, rate in found.back.items()},
+        tile=found.tile * 3 // 2,
+    )
 
 
 class _Sizes(NamedTuple):
