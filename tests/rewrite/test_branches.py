@@ -173,8 +173,36 @@ def test_gradients_of_what_a_branch_is_made_of():
             np.testing.assert_allclose(got, want, rtol=1e-12)
 
 
+def test_what_takes_few_numbers_is_computed_in_both_cases():
+    out, _ = scan(
+        lambda v, h: ifelse(v > 0, T.exp(-h) * v, T.sqrt(h) + 1),
+        x,
+        T.constant(1.0, dtype="float64"),
+    )
+    f = croton.function([x], [out, grad(out[-1], x)])
+    assert not any(isinstance(i, p.Loop) for i in f.program.instructions)
+    (found, slope), h = f(np.array([1.0, -2.0, 3.0])), [1.0]
+    for v in (1.0, -2.0, 3.0):
+        h.append(np.exp(-h[-1]) * v if v > 0 else np.sqrt(h[-1]) + 1)
+    np.testing.assert_allclose(found, h[1:], rtol=1e-14)
+    by_first = -3 * np.exp(-h[2]) * 0.5 / np.sqrt(h[1]) * np.exp(-h[0])
+    np.testing.assert_allclose(slope, [by_first, 0, np.exp(-h[2])], rtol=1e-14)
+    a = T.dscalar("a")
+    cost = ifelse(a > 0, T.exp(a) * a, T.sin(a)) ** 2
+    f = croton.function([a], [cost, grad(cost, a)])
+    assert not any(isinstance(i, p.Loop) for i in f.program.instructions)
+    np.testing.assert_allclose(f(1.0), [np.exp(2), 4 * np.exp(2)], rtol=1e-14)
+    np.testing.assert_allclose(f(-1.0), [np.sin(1) ** 2, -np.sin(2)], rtol=1e-14)
+    # Nothing flows back from what is not a number in the other case.
+    v = T.dscalar("v")
+    g = croton.function([v], grad(ifelse(v > 0, T.sqrt(v), v), v))
+    assert (float(g(4.0)), float(g(-4.0)), float(g(0.0))) == (0.25, 1, 1)
+
+
 def test_errors_of_the_other_branch_do_not_happen():
     k = T.lscalar("k")
+    f = croton.function([x, k], ifelse(k < x.shape[0], x[k], x[0] * 3))
+    assert f(ONE, 1) == 2 and f(ONE, 2) == 3
     f = croton.function([x, k], ifelse(k < x.shape[0], T.exp(x)[k], T.exp(x.sum())))
     assert f(ONE, 1) == pytest.approx(np.exp(2)) and f(ONE, 2) == pytest.approx(np.exp(3))
 

@@ -8,6 +8,7 @@ that is there in this case only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -21,11 +22,15 @@ from croton.loop.op import Scan
 from croton.loop.stash import is_cheap
 from croton.rewrite.intern import Table
 from croton.tensor import dtypes
-from croton.tensor.elementwise import switch
+from croton.tensor.elementwise import Elemwise, switch
+from croton.tensor.indexing import IncSubtensor, Subtensor
 from croton.tensor.joining import join
+from croton.tensor.reduction import Reduce
 from croton.tensor.shapes import Shape_i, dimshuffle, flatten, reshape, shape_tuple
 from croton.tensor.type import TensorType
 
+#: Functions of so few numbers are computed in both cases, if there are not more of them than that.
+_SMALL, _SMALL_ONES = 8, 16
 #: The sizes of a variable; equal ones are the same variable.
 SizesOf = Callable[[Variable], Sequence[Variable]]
 
@@ -185,9 +190,8 @@ def _side(
     elsewhere = graph.only_for(alike, number, [node.inputs[1] for node in rows])
     costly: set[Apply] = set()
     for node in graph.order:
-        if node in elsewhere and (
-            not _is_cheap(node) or any(v.owner in costly for v in node.inputs)
-        ):
+        few = _is_cheap(node) or _is_small(node)
+        if node in elsewhere and not (few and costly.isdisjoint(v.owner for v in node.inputs)):
             costly.add(node)
     shared = [v for v in taken if v.owner in costly and _is_data(v)]
     return _Side(number, results, ordered, [v for v in taken if v not in shared], shared)
@@ -195,6 +199,22 @@ def _side(
 
 def _is_cheap(node: Apply) -> bool:
     return is_cheap(node) or isinstance(node.op, Shape_i)
+
+
+def _is_small(node: Apply) -> bool:
+    """Whether it computes so few numbers that a choice before takes longer."""
+    if is_cheap(node) or not isinstance(node.op, Elemwise | Reduce):
+        return False
+    shapes = [v.type.shape for v in (*node.inputs, *node.outputs)]  # type: ignore[attr-defined]
+    return all(None not in shape and math.prod(shape) <= _SMALL for shape in shapes)
+
+
+def _may_fail(node: Any, sizes: SizesOf) -> bool:
+    """Whether an index may be out of bounds."""
+    if not isinstance(node.op, Subtensor | IncSubtensor):
+        return False
+    checks = node.op.checks(node, [sizes(v) for v in node.inputs])
+    return any(kind != "eq" for kind, *_ in checks)
 
 
 def _is_data(v: Any) -> bool:
@@ -222,7 +242,10 @@ def _chosen(choice: _Choice, table: Table, sizes: SizesOf) -> dict[Any, Any]:
     with trace.made_by((choice.nodes or choice.rows)[0].made_at):
         pairs = list(zip(then.results[:count], other.results[:count], strict=True))
         same = [all(a is b for a, b in zip(sizes(u), sizes(v), strict=True)) for u, v in pairs]
-        cheap = all(_is_cheap(node) for node in (*then.own, *other.own))
+        own = (*then.own, *other.own)
+        cheap = all(_is_cheap(node) or _is_small(node) for node in own)
+        cheap = cheap and sum(map(_is_small, own)) <= _SMALL_ONES
+        cheap = cheap and not any(_may_fail(node, sizes) for node in own)
         alike = [node.op.alike for node in choice.nodes for _ in node.outputs]
         fits = all(s or a for s, a in zip(same, alike, strict=True))
         if fits and cheap and not (then.shared or other.shared or choice.rows):
