@@ -97,6 +97,52 @@ def _():
     return T.set_subtensor(x[1], 0.0)[1], given
 
 
+def _put(puts, set_=False, base=T.zeros):
+    """Values put into a matrix of 4 rows, at slices of the rows."""
+    x, given = matrix(shape=(3, None))
+    whole = base((4, x.shape[1]), dtype=x.dtype)
+    for start, stop, value in puts:
+        put = T.set_subtensor if set_ else T.inc_subtensor
+        whole = put(whole[start:stop], value(x))
+    return whole, given
+
+
+_ROWS = [(2, None, lambda x: T.exp(x[:2])), (0, 1, lambda x: x[1:2]), (1, 2, lambda x: -x[:1])]
+
+
+@example("put_everywhere")
+def _():
+    return _put(_ROWS)
+
+
+@example("put_everywhere")
+def _():
+    return _put([(-2, 4, lambda x: x[:2]), (0, 2, lambda x: T.sqr(x[:2]))], set_=True)
+
+
+@example("put_everywhere", applies=False)
+def _():
+    """A row is left."""
+    return _put([_ROWS[0], _ROWS[1]])
+
+
+@example("put_everywhere", applies=False)
+def _():
+    """One is put twice."""
+    return _put([_ROWS[1], (0, 2, lambda x: x[:2]), _ROWS[0]])
+
+
+@example("put_everywhere", applies=False)
+def _():
+    return _put(_ROWS, base=T.ones)
+
+
+@example("put_everywhere", applies=False)
+def _():
+    """A row is put everywhere."""
+    return _put([(0, 2, lambda x: x[:2]), (2, 4, lambda x: x.sum(axis=0, keepdims=True))])
+
+
 @example("sum_with_put")
 def _():
     x, given = matrix()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from croton.kernel import build
 from croton.kernel.nodes import Const, Expr, Load, Op, Var
 from croton.schedule.elements import Arguments, Index
+from croton.schedule.joined import pieces
 from croton.schedule.sizes import ZERO, Size, Sizes
 
 if TYPE_CHECKING:
@@ -102,9 +103,9 @@ def _accesses(kernel: LoopKernel) -> Accesses:
     expressions: list[Expr] = []
     places: list[Expr] = []
     for v in kernel.stores:
-        index = at(v)
-        expressions.append(elements.element(v, index))
-        places.append(elements.flat(v, index))
+        for part, place in pieces(group, elements, v, at(v)):
+            expressions.append(part)
+            places.append(place)
     for v in [*group.row_reductions, *group.terminals]:
         node: Any = v.owner
         x = node.inputs[0]

@@ -69,6 +69,9 @@ class Group:
         self.order: Order | None = None
         #: Its kernels compute what it began with and nothing else.
         self.alone = False
+        #: Members that are put together from parts, each of which runs along the axes as they
+        #: are aligned: they are stored part by part, and not read here.
+        self.joined: set[Variable] = set()
 
     @property
     def rank(self) -> int:

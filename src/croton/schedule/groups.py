@@ -13,6 +13,7 @@ from croton.graph.traversal import toposort
 from croton.graph.variable import Constant, Variable
 from croton.schedule.depth import stages
 from croton.schedule.group import TILED, Alignment, Group
+from croton.schedule.joined import are_even_parts, place_joined
 from croton.schedule.orders import makes_filters, orders, turned
 from croton.schedule.reading import need_sizes
 from croton.schedule.scan import is_native
@@ -161,6 +162,8 @@ class Grouping:
                     self._place_pointwise(v)
         elif isinstance(node.op, PoolingOp) and node.op.runs:
             self._serial_group(v)
+        elif v in self.forced and are_even_parts(node, self.sizes):
+            place_joined(self, v)
         else:
             self._place_pointwise(v)
 
@@ -245,9 +248,7 @@ class Grouping:
                 continue
             seen.add(u)
             if u in self.home:
-                home = self.home[u]
-                found.add(home)
-                found.update(self._readers.get(u, ()))
+                found.update((self.home[u], *self._readers.get(u, ())))
             elif u.owner is None:
                 found.update(self._readers.get(u, ()))
             elif is_free(u.owner.op):
@@ -287,6 +288,8 @@ class Grouping:
 
         A dimension of which nothing is known is None as well.
         """
+        if w in group.joined:
+            return None
         if w in group.align and (w in group.members or w.owner is None or w in self.home):
             return group.align[w]
         if w.owner is None or w in self.home or not is_free(w.owner.op):
@@ -338,6 +341,8 @@ class Grouping:
     def own_alignment(self, v: Variable, group: Group) -> Alignment | None:
         """How ``v`` would run along the axes of ``group``, which computes it; None if it cannot."""
         node: Any = v.owner
+        if v in group.joined:
+            return self._combine(group, node.inputs, self.sizes.shape(node.inputs[0]))
         shape = self.sizes.shape(v)
         if is_free(node.op):
             found = self._through(v, group)

@@ -166,7 +166,7 @@ def _reads_aligned(
     group: Group, v: Variable, s: Variable, grouping: Grouping, storage: Storage
 ) -> bool:
     """Whether the group reads ``s`` only where it writes ``v`` in the same step."""
-    if group.kind == "scatter" or group.row_reductions or group.serial:
+    if group.kind == "scatter" or group.row_reductions or group.serial or v in group.joined:
         return False
     node: Any
     # Deviations are taken from the first row, which is read before all others.
@@ -178,7 +178,8 @@ def _reads_aligned(
             return False
     own = tuple(range(group.rank))
     members = set(group.members)
-    if any(_reaches(u, s, storage) for m in members for u in moved_inputs(m.owner)):
+    moved = [u for m in members - group.joined for u in moved_inputs(m.owner)]
+    if any(_reaches(u, s, storage) for u in moved):
         return False
     # A member that only says where elements come from may read others than its own.
     for m in members:

@@ -35,6 +35,7 @@ from croton.schedule.collapse import merge_axes
 from croton.schedule.elements import Arguments, Elements, Index
 from croton.schedule.group import Alignment, Group
 from croton.schedule.inplace import reading_first
+from croton.schedule.joined import pieces, stored
 from croton.schedule.moments import is_moment
 from croton.schedule.rows import decode, over_rows
 from croton.schedule.sizes import ONE, Size, Sizes, product
@@ -295,7 +296,7 @@ class LoopKernel:
             self,
             [
                 [
-                    *full_stores.get(p, ()),
+                    *(u for v in full_stores.get(p, ()) for u in stored(self.group, v)),
                     *(r.owner.inputs[0] for r in reductions.get(p, ())),  # type: ignore[union-attr]
                     *(t.x for t in terminals.get(p, ())),
                 ]
@@ -490,10 +491,10 @@ class LoopKernel:
         first = len(self.elements.positions)
         for v in stores:
             index = self.index_of(self.alignment(v))
-            value = self.elements.element(v, index)
             buffer = self.arguments.buffer(v, v.type.dtype)  # type: ignore[attr-defined]
-            store = Store(buffer, self.elements.flat(v, index), value)
-            (overwriting if v in self.in_place else plain).append(store)
+            some = overwriting if v in self.in_place else plain
+            stores_of = pieces(self.group, self.elements, v, index)
+            some += [Store(buffer, place, value) for value, place in stores_of]
         return [*self.flag(first), *reading_first(plain, overwriting)]
 
     def at_first(self, t: Variable, inner: bool) -> tuple[list[Stmt], Expr]:

@@ -121,6 +121,7 @@ def _merge(
     merged.serial = sorted(a.serial + b.serial, key=lambda v: position[v])
     merged.terminals = a.terminals + b.terminals
     merged.finishes = {**a.finishes, **b.finishes}
+    merged.joined = a.joined | b.joined
     merged.needs = (a.needs | b.needs) - {a, b}
     old_homes = {v: grouping.home[v] for v in members}
     for v in members:
@@ -151,6 +152,8 @@ def _fits(a: Group, b: Group) -> bool:
     if a.kind in TILED or b.kind in TILED:
         loop = b if a.kind in TILED else a
         if loop.split is not None or loop.terminals or loop.row_reductions or loop.serial:
+            return False
+        if loop.joined:
             return False
     if a.split is not None and b.split is not None and a.split != b.split:
         return False

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from croton.graph import Constant
 from croton.rewrite.pattern import AnyOf, op, var
 from croton.rewrite.rule import Match, Rule
 from croton.rewrite.rules.crossentropy import is_zeros
 from croton.rewrite.rules.sizes import at_least
+from croton.tensor.convert import constant
 from croton.tensor.creation import Alloc
 from croton.tensor.elementwise import add
 from croton.tensor.indexing import IncSubtensor, Subtensor
 from croton.tensor.indexing.basic import Entry, Given, Slice
 from croton.tensor.indexing.slices import canonical
-from croton.tensor.joining import Join
-from croton.tensor.shapes import dimshuffle
+from croton.tensor.joining import Join, join
+from croton.tensor.shapes import dimshuffle, known_size
 
 x, y = var("x y")
 _alloc = Alloc()
@@ -202,6 +205,59 @@ def _sum_with_put(m: Match) -> Any:
     return None
 
 
+def _put_everywhere(m: Match) -> Any:
+    """Zeros in which every place of a dimension was put are what was put, side by side."""
+    base: Any = m.out
+    puts: list[tuple[int, int, Any]] = []
+    axis = None
+    while base.owner is not None and isinstance(base.owner.op, IncSubtensor):
+        node = base.owner
+        found = _range_along(node)
+        if (
+            found is None
+            or axis not in (None, found[0])
+            or node.inputs[1].type.dtype != m.out.dtype
+        ):
+            return None
+        axis, first, last = found
+        puts.append((first, last, node.inputs[1]))
+        base = node.inputs[0]
+    puts.sort(key=lambda put: put[:2])
+    ends = [0, *(last for _, last, _ in puts)]
+    if axis is None or len(puts) < 2 or [first for first, _, _ in puts] != ends[:-1]:
+        return None
+    if ends[-1] != m.out.type.shape[axis] or not is_zeros(base, m):
+        return None
+    parts = []
+    for first, last, value in puts:
+        wanted = list(m.sizes(m.out))
+        wanted[axis] = constant(np.int64(last - first))
+        if value.type.broadcastable != tuple(known_size(s) == 1 for s in wanted):
+            return None
+        same = all(a is b for a, b in zip(m.sizes(value), map(m.simplified, wanted), strict=True))
+        # What does not fit is an error all the same.
+        parts.append(value if same else _alloc(value, *wanted))
+    return join(axis, *parts)
+
+
+def _range_along(node: Any) -> tuple[int, int, int] | None:
+    """Along which dimension ``node`` selects a range, from where to where, if along one only."""
+    shape = node.inputs[0].type.shape
+    some = [d for d, e in enumerate(node.op.entries) if e != _WHOLE]
+    if len(some) != 1:
+        return None
+    entry, size = node.op.entries[some[0]], shape[some[0]]
+    numbers = (int, type(None))
+    if (
+        size is None
+        or not isinstance(entry, Slice)
+        or not all(isinstance(p, numbers) for p in entry)
+    ):
+        return None
+    first, last, step = slice(*entry).indices(size)
+    return (some[0], first, last) if step == 1 and first < last else None
+
+
 def _rule(name: str, pattern: Any, build: Any, note: str = "") -> Rule:
     return Rule(name, pattern, build, "indexing", note=note)
 
@@ -212,6 +268,12 @@ RULES = (
     _rule("part_of_repetition", op(Subtensor, op(Alloc), rest=True), _of_repetition),
     _rule("part_of_join", op(Subtensor, op(Join), rest=True), _of_join),
     _rule("part_of_put", op(Subtensor, op(IncSubtensor), rest=True), _of_inc_subtensor),
+    _rule(
+        "put_everywhere",
+        op(IncSubtensor, op(IncSubtensor), rest=True),
+        _put_everywhere,
+        "may change the sign of a zero",
+    ),
     _rule(
         "sum_with_put",
         AnyOf(op("add", op(IncSubtensor), y), op("add", y, op(IncSubtensor))),
