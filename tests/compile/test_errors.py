@@ -25,6 +25,20 @@ def test_shapes_that_do_not_fit_name_both_and_the_line(matrix):
     np.testing.assert_array_equal(g(matrix, matrix.T), matrix @ matrix.T)
 
 
+def test_what_rewriting_has_made_of_an_op_is_called_a_part_of_it(matrix):
+    x, y = T.fvector("x"), T.fmatrix("y")
+    f = croton.function([x, y], T.dot(x, y))
+    with pytest.raises(ValueError, match=r"part of dot: .*\(2, 3\)[\s\S]*test_errors") as caught:
+        f(matrix[0], matrix)
+    # That is no matter of broadcasting.
+    assert "broadcast" not in str(caught.value)
+    # A row of a sum is a sum of rows, but nobody wrote a part of a row.
+    g = croton.function([x, y], (y + x)[1:])
+    with pytest.raises(ValueError, match=r"fit in Elemwise\{add") as caught:
+        g(matrix[0, :2], matrix)
+    assert "part of" not in str(caught.value)
+
+
 def test_known_shapes_are_checked_when_building():
     a = T.tensor("float32", (2, 3))
     with pytest.raises(ValueError, match=r"2, 3"):

@@ -25,6 +25,7 @@ class Apply:
     """``op`` applied to ``inputs``, giving ``outputs``: a node of the graph.
 
     ``serial`` numbers the applications of a process in the order in which they are made.
+    ``part_of`` is the op that the user's code applied, if rewriting has made this of it.
 
     >>> import croton.tensor as T
     >>> node = (T.dscalar("x") + 1).owner
@@ -32,7 +33,7 @@ class Apply:
     (x, 1)
     """
 
-    __slots__ = ("__weakref__", "inputs", "made_at", "op", "outputs", "serial")
+    __slots__ = ("__weakref__", "inputs", "made_at", "op", "outputs", "part_of", "serial")
 
     def __init__(self, op: Op, inputs: Iterable[Variable], outputs: Iterable[Variable]) -> None:
         self.op = op
@@ -40,6 +41,7 @@ class Apply:
         self.inputs = list(inputs)
         self.outputs = list(outputs)
         self.made_at = trace.user_frames()
+        self.part_of: Op | None = None
         for i, output in enumerate(self.outputs):
             output.owner = self
             output.index = i

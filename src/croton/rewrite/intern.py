@@ -174,11 +174,13 @@ def _same_types(before: Sequence[Variable], now: Sequence[Variable]) -> bool:
 def _trace_from(node: Apply, *others: Apply | None) -> None:
     for other in others:
         if not node.made_at and other is not None:
-            made_at = _maker(node.op, other).made_at
-            if made_at:
-                node.made_at = made_at
+            maker = _maker(node.op, other)
+            if maker.made_at:
+                node.made_at = maker.made_at
+                whole = maker.part_of or maker.op
+                node.part_of = None if whole == node.op else whole
                 for v in node.outputs:
-                    v.made_at = made_at
+                    v.made_at = maker.made_at
 
 
 def _maker(op: Op, origin: Apply) -> Apply:

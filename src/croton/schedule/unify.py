@@ -14,6 +14,7 @@ from croton.runtime.program import Error
 from croton.schedule.emission import escape
 from croton.schedule.registers import SizeRegisters
 from croton.schedule.sizes import ShapeOf, Size, Sizes
+from croton.tensor.elementwise import Elemwise
 from croton.tensor.type import TensorType
 
 
@@ -97,7 +98,9 @@ class SizeCheck:
                 inner = ", ".join(map(show, shape))
                 shapes.append(f"({inner},)" if v.type.ndim == 1 else f"({inner})")
         where = details(self.node) + trace.describe(self.node.made_at)
-        where, name, what = map(escape, (where, str(op), self.what))
+        whole = self.node.part_of if written is None else None
+        name = str(op) if whole is None else f"{op}, a part of {whole}"
+        where, name, what = map(escape, (where, name, self.what))
         given = " and ".join(shapes)
         if self.kind == "index":
             text = (
@@ -116,7 +119,7 @@ class SizeCheck:
         if what:
             text += f" ({what}: {show(self.a)} and {show(self.b)})"  # type: ignore[arg-type]
         hint = ""
-        if "Elemwise" in name:
+        if isinstance(op, Elemwise) and (whole is None or isinstance(whole, Elemwise)):
             hint = (
                 "\nOnly a dimension known to be 1 when building broadcasts: declare it so "
                 "(T.tensor(dtype, (None, 1)), T.row, T.col), or say so with T.addbroadcast."
