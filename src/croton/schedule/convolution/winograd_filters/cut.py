@@ -19,8 +19,9 @@ from croton.schedule.product.tiling import Tiling
 
 #: Channels, and filters, of a block.
 BLOCK = 64
-#: Tiles of a chunk at least and at most, and of a piece at least.
-FEW, MANY, PIECE = 16, 128, 32
+#: Tiles of a chunk at least and at most, and of a piece at least.  More than these many would save
+#: little of what it takes to go on with sums, and keep what is read out of the second cache.
+FEW, MANY, PIECE = 16, 48, 32
 #: Items that there should be, and elements that the sums of all pieces may have: so many, or
 #: one part in ``SHARE`` of what is given.
 ITEMS = 32
