@@ -15,6 +15,8 @@ LINE_BYTES = 64
 WORK = 1 << 20
 #: Products that are worth a thread of their own.
 LEAST = 1 << 17
+#: Products of an element of the result that are few: it takes longer to read what they are of.
+FEW = 32
 #: Items that the sums over all places are cut into, at least for long lines.
 PARTS = 32
 
@@ -30,6 +32,7 @@ class Tiling(NamedTuple):
     lanes: int
     registers: int
     l1: int
+    l2: int
     last: int
     #: Neighbouring places of a large and of a small block.
     places: tuple[int, int]
@@ -55,7 +58,8 @@ def tiling(dtype: str, machine: Machine, group: int) -> Tiling:
     lanes = machine.lanes(ITEMSIZE[dtype])
     if group < 1 or lanes % group:
         raise ValueError(f"groups of {group} channels do not fill vectors of {lanes} lanes")
-    return Tiling(dtype, group, lanes, machine.registers, machine.l1, machine.l3, (8, 4), 2)
+    caches = machine.l1, machine.l2, machine.l3
+    return Tiling(dtype, group, lanes, machine.registers, *caches, (8, 4), 2)
 
 
 def all_channels(t: Tiling) -> Count:
@@ -120,10 +124,16 @@ def cut_sums(t: Tiling) -> Cut:
 
 
 def _channels(t: Tiling, source: str) -> Count:
-    """So many that what a line reads stays in the first cache, in equal parts."""
+    """So many that what a line reads stays in a near cache, in equal parts.
+
+    That is the first one if there are many products.  If there are few, what comes from far counts,
+    and it comes the faster the more neighbours are read at a time.
+    """
     vector = t.lanes * t.itemsize
     read = mul("k0", "k1", count("minimum", f"{source}2", tile.ROWS), vector)
-    fitting = count("floordiv", t.l1, count("maximum", 1, read))
+    few = count("le", mul("k0", "k1", "k2", t.group), FEW)
+    near = count("select", few, max(t.l1, t.l2 // 4), t.l1)
+    fitting = count("floordiv", near, count("maximum", 1, read))
     fitting = count("maximum", fitting, 2)
     vectors = count("ceildiv", all_channels(t), t.lanes)
     parts = count("ceildiv", vectors, fitting)
