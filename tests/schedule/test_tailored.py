@@ -9,7 +9,7 @@ from croton.config import config
 from croton.gradient import grad
 from croton.gradient.numeric import evaluate
 from croton.loop import Inner, Layout, Scan, scan, until
-from croton.loop.layout import Sequence, State
+from croton.loop.layout import State
 from croton.runtime.program import Ask, LaunchAt
 from croton.schedule import launching, recurrence, tailored
 from croton.schedule.tailored import Tailored
@@ -125,12 +125,29 @@ def test_no_more_kernels_than_a_few(made):
     assert len(made) == 8
 
 
-def test_a_place_that_the_values_tell(made):
-    ks, m = T.lvector("ks"), T.dvector("m")
-    k, v = T.lscalar(), T.dvector()
-    op = Scan(Inner([k, v], [v[k]]), Layout((Sequence(),), (), 1, 1))
-    check([ks, m], [op(ks.shape[0], ks, m)], *[(np.array([1, 3, 0]), rows(4))] * 2)
-    assert not made
+def test_places_that_the_values_tell(made):
+    """Of what is the same in every step any number may be large."""
+    seen, start, move = T.lvector("seen"), T.dvector("start"), T.dmatrix("move")
+    show, log = T.dmatrix("show"), T.constant(rows(30))
+
+    def step(k, h):
+        h = T.dot(h, move) * show[:, k]
+        return h / h.sum(), h.sum() + T.take(show, k, axis=1)[-1] + log[k]
+
+    (states, sums), _ = scan(step, seen, [start, None])
+    inputs = [seen, start, move, show]
+    calls = [
+        (RNG.integers(-m, m, 9), rows(k) ** 2, rows(k, k) ** 2, rows(k, m) ** 2)
+        for k, m in ((2, 20), (3, 5), (2, 29), (20, 20), (3, 7))
+    ]
+    f = check(inputs, [states, sums], *calls)
+    assert [fits for _, fits in made] == [True, True]
+    assert all(20 not in numbers and 5 not in numbers for numbers, _ in made)
+    seen, *others = calls[0]
+    with pytest.raises(IndexError, match=r"index 20 is out of bounds for .* of size 20") as error:
+        f(np.array([1, 20, 3]), *others)
+    assert "test_tailored.py" in str(error.value)
+    np.testing.assert_array_equal(f(seen, *others)[0], f(seen, *others)[0])
 
 
 def test_sizes_as_numbers(made):

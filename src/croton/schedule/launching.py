@@ -9,7 +9,7 @@ from croton.graph.variable import Variable
 from croton.loop.layout import Layout, State, Target
 from croton.runtime import program as p
 from croton.schedule.assembly import Assembly
-from croton.schedule.recurrence import MOST, STEPS, Recurrence, dtype_of
+from croton.schedule.recurrence import MOST, STEPS, Recurrence, dtype_of, large_constants
 from croton.schedule.sizes import Size, product
 from croton.schedule.tailored import Tailored, question, tailored
 
@@ -45,6 +45,7 @@ class Launching:
         self.emission = scan.outer.emission
         self.compute = scan.outer.registers.compute
         self.number = scan.outer.registers.number
+        self._more: list[int] = []
 
     def launch(self, tiny: Recurrence) -> None:
         """All of the scan, by its kernel ``tiny``."""
@@ -60,12 +61,7 @@ class Launching:
                 self.scan.allocate(result, self.scan.n, self.outer.sizes.shape(result)[1:])
         if self.layout.until and self.scan.is_wanted(self.node.outputs[-1]):
             self.scan.allocate_count()
-        buffers = tuple(
-            self.scan.inner.memory_number(tiny.constants[k])
-            if kind == "constant"
-            else self._memory(kind, k)
-            for kind, k in tiny.buffers
-        )
+        buffers = tuple(self._memory(kind, k) for kind, k in tiny.buffers)
         more = [self.scan.inner.size.of(s) for s in tiny.sizes]
         one = self.number(1)
         kernel = self.emission.kernel(tiny.function)
@@ -79,10 +75,11 @@ class Launching:
         """What may have a kernel for a call's sizes; the register of its address or 0."""
         scan = self.scan
         wanted = [v for v in self.node.outputs if scan.is_wanted(v)]
-        found = tailored(self.node, scan.inner.sizes, wanted)
+        found = tailored(self.node, scan.inner.sizes, wanted, scan.inner.pending, self.emission)
         if found is None:
             return None
         about = [scan.inner.size.of(s) for s in found.sizes]
+        self._more = [scan.inner.size.of(s) for s in found.large]
         most = about[0]
         for size in about[1:]:
             most = self.compute("maximum", most, size)
@@ -103,7 +100,7 @@ class Launching:
         writes = tuple(k for k, (kind, _) in enumerate(made.buffers) if kind != "input")
 
         def launch(*sizes: int) -> p.Instruction:
-            return p.LaunchAt(address, buffers, sizes, self.number(64), writes)
+            return p.LaunchAt(address, buffers, (*sizes, *self._more), self.number(64), writes)
 
         self._run(launch, address)
 
@@ -153,6 +150,8 @@ class Launching:
         """The buffer that a kernel of all steps calls so (see ``recurrence.Recurrence``)."""
         if kind == "input":
             return self.outer.memory_number(self.node.inputs[k])
+        if kind == "constant":
+            return self.scan.inner.memory_number(large_constants(self.node)[k])
         result = self.node.outputs[-1 if kind == "count" else k]
         if kind != "ended" and self.scan.is_wanted(result):
             return self.outer.number[result]

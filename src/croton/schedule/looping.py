@@ -226,11 +226,8 @@ class _Steps:
         if tiny is not None:
             launching.launch(tiny)
             return
-        if late or self.unsure:
-            self._emit_loop(None, None)
-            return
-        told = launching.ask()
-        self._emit_loop(told, self._apart())
+        told = None if self.unsure else launching.ask()
+        self._emit_loop(told, None if late or self.unsure else self._apart())
         if told is not None:
             launching.launch_tailored(*told)
 

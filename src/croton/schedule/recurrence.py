@@ -54,17 +54,16 @@ class Recurrence(NamedTuple):
     """The kernel of a scan.
 
     ``buffers`` say what its buffers are: ``("input", k)`` or ``("output", k)`` of the scan, or
-    ``("constant", k)`` of ``constants``.  Its first size is the number of steps, the last ones are
-    ``sizes``.  Of a scan that may end early, the second one is the first step to do now, and there
-    are buffers ``("state", k)``, which hold the rows of states from before the first step on, or
-    the last rows of those without history; ``("count", 0)`` for the number of steps so far, and
-    ``("ended", 0)`` for whether there are no more.
+    ``("constant", k)`` of its :func:`large_constants`.  Its first size is the number of steps, the
+    last ones are ``sizes``.  Of a scan that may end early, the second one is the first step to do
+    now, and there are buffers ``("state", k)``, which hold the rows of states from before the first
+    step on, or the last rows of those without history; ``("count", 0)`` for the number of steps so
+    far, and ``("ended", 0)`` for whether there are no more.
     """
 
     function: Function
     buffers: tuple[tuple[str, int], ...]
     sizes: tuple[Size, ...]
-    constants: tuple[Any, ...]
 
     def with_buffers(self, node: Any, order: Sequence[tuple[str, int]]) -> Function:
         """The kernel of the scan ``node`` with buffers in this order, used or not."""
@@ -78,8 +77,21 @@ def dtype_of(node: Any, kind: str, k: int) -> str:
     """The dtype of a buffer of a :class:`Recurrence`."""
     if kind in ("count", "ended"):
         return "int64" if kind == "count" else "bool"
+    if kind == "constant":
+        return large_constants(node)[k].type.dtype  # type: ignore[no-any-return]
     of = node.inputs if kind == "input" else node.outputs
     return of[k].type.dtype  # type: ignore[no-any-return]
+
+
+def large_constants(node: Any) -> list[Any]:
+    """The constants of the scan's step that a kernel reads from memory."""
+    return [c for c in _constants(node) if c.data.size > MOST]
+
+
+def _constants(node: Any) -> list[Any]:
+    read = (v for n in node.op.inner.nodes for v in n.inputs)
+    found = dict.fromkeys(v for v in read if isinstance(v, Constant))
+    return [c for c in found if constant_scalar(c) is None]
 
 
 class Failing(Protocol):
@@ -96,13 +108,14 @@ def recurrence(
     node: Any,
     sizes: Sizes,
     is_wanted: Callable[[Variable], bool],
-    checks: Sequence[SizeCheck] = (),
-    failing: Failing | None = None,
+    checks: Sequence[SizeCheck],
+    failing: Failing,
+    plain: bool = False,
 ) -> Recurrence | None:
     """The kernel of the scan ``node`` if its step is tiny; ``sizes`` are those in the step.
 
-    ``checks`` are those of a step that only its values decide.  Without ``failing`` the kernel
-    cannot fail.
+    ``checks`` are those of a step that only its values decide.  ``plain``: it takes dimensions
+    only, and computes with them itself.
     """
     nodes, inputs = node.op.inner.nodes, node.op.inner.inputs
     large = {
@@ -121,17 +134,18 @@ def recurrence(
         for n in nodes
     ):
         return None
-    if any(check.kind != "index" for check in checks) or (checks and failing is None):
+    if any(check.kind != "index" for check in checks):
         return None
     kernel = _Kernel(node, sizes, is_wanted, checks, failing, large)
+    kernel.arguments.plain = plain
     try:
         return kernel.make()
-    except _FarError:
+    except _AskedError:
         return None
 
 
-class _FarError(Exception):
-    """A step reads something at a place that only its values tell, but may not fail."""
+class _AskedError(Exception):
+    """A size hangs on the answer to a question."""
 
 
 class _Arguments(Arguments):
@@ -141,12 +155,13 @@ class _Arguments(Arguments):
         super().__init__()
         self._sizes = sizes
         self._value = value
+        self.plain = False
 
     def size(self, size: Size) -> Expr:
         """The number, the kernel's name for it, or the expression that computes it."""
         if size.value is not None:
             return build.index(size.value)
-        if not self._sizes.values_in([size]):
+        if not (self.plain or self._sizes.values_in([size])):
             return super().size(size)
         total: Expr = build.index(0)
         for factors, number in size.terms:
@@ -164,7 +179,7 @@ class _Arguments(Arguments):
         if atom.kind == "dimension":
             return super().size(Size((((number,), 1),)))
         if atom.kind == "answer":
-            raise _FarError
+            raise _AskedError
         args = [self.size(a) for a in atom.args]
         if atom.kind in ("and", "or", "not", "select"):
             tested = args[:1] if atom.kind == "select" else args
@@ -206,7 +221,7 @@ class _Kernel:
         sizes: Sizes,
         is_wanted: Callable[[Variable], bool],
         checks: Sequence[SizeCheck],
-        failing: Failing | None,
+        failing: Failing,
         large: Collection[Variable],
     ) -> None:
         self.checks = checks
@@ -227,7 +242,6 @@ class _Kernel:
             sizes, self.arguments, lambda v: self.wholes[v] if v in large else None
         )
         self.large = large
-        self.constants: list[Any] = []
         self.names = 0
         self.n, self.first = Var("steps"), Var("first")
         self.step, self.ended = Var("step"), Var("ended", "bool")
@@ -253,11 +267,9 @@ class _Kernel:
             loop = self._until_it_ends(body)
         only = For(Var("item"), Var("lo"), Var("hi"), (*before, *loop, *after), "parallel")
         used = self.arguments
-        if self.failing is None and (used.sizes or self.constants):
-            raise _FarError
         sizes = (*sizes, *used.sizes.values())
         function = Function("kernel", tuple(used.buffers.values()), sizes, (only,), True)
-        return Recurrence(function, tuple(used.buffers), tuple(used.sizes), tuple(self.constants))
+        return Recurrence(function, tuple(used.buffers), tuple(used.sizes))
 
     def _until_it_ends(self, body: Body) -> Body:
         """Steps from the first one on, as many as are done at a time, or until one is the last."""
@@ -316,8 +328,7 @@ class _Kernel:
         if c.data.size <= MOST:
             self._bind(c, [Const(x, c.type.dtype) for x in c.data.ravel().tolist()])
             return
-        whole = "constant", len(self.constants)
-        self.constants.append(c)
+        whole = "constant", large_constants(self.node).index(c)
         self.elements.bind(c, lambda index: self._load(whole, c, index))
 
     def _row(self, v: Any, row: Expr) -> list[Expr]:
@@ -337,9 +348,8 @@ class _Kernel:
         """States from their initial rows, and what all steps read."""
         body: list[Stmt] = []
         self.states: dict[tuple[int, int], list[Var]] = {}
-        for c in {u for node in self.graph.nodes for u in node.inputs if isinstance(u, Constant)}:
-            if constant_scalar(c) is None:
-                self._bind_constant(c)
+        for c in _constants(self.node):
+            self._bind_constant(c)
         for source, v in zip(self.layout.sources, self.graph.inputs, strict=True):
             if source.kind == "non_sequence" and v not in self.large:
                 whole = self.buffer("input", source.outer)
@@ -434,7 +444,7 @@ class _Kernel:
         """Fail where an index that ``node`` computes with is out of bounds."""
         found: list[Stmt] = []
         for check in self.checks:
-            if check.node is node and self.failing is not None:
+            if check.node is node:
                 at, size = (
                     self.arguments.size(self.sizes.of(v)) for v in check.sources if v is not None
                 )
@@ -447,8 +457,6 @@ class _Kernel:
     def _failures(self, positions: Sequence[Position]) -> list[Stmt]:
         found: list[Stmt] = []
         for at in positions:
-            if self.failing is None:
-                raise _FarError
             code = self.failing.position_error(at.node) + 1
             found.append(If(at.bad, (Fail(code, (at.value, at.size)),)))
         return found
