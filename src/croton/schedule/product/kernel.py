@@ -554,21 +554,26 @@ class _Product:
     def line_ahead(self) -> Body:
         """Which lines of the panel that comes next this block asks for, one at a step.
 
-        Blocks share the first, the middle and the last line of each row; if there are enough,
-        each asks for half of the rows, at every other step: no more are under way at once.
+        The first blocks share the first line of each row, then come as many for the middle and
+        for the last line.  Where there are many blocks each asks for few lines, so that no more
+        are under way at once than need be.
         """
         s, t = self.size, self.t
         lines = -(-t.panel * t.itemsize // 64) + 1
-        many = op("ge", add(MANY, add(SOME, FEW)), index(2 * lines))
-        half = select(op("and", many, op("ge", BLOCK, index(lines))), ONE, ZERO)
-        line = mul(sub(BLOCK, mul(half, index(lines))), index(t.panel // (lines - 1)))
-        column = op("minimum", line, index(t.panel - 1))
-        row = mul(half, op("shr", PIECE, ONE))
-        asks = op("lt", BLOCK, select(many, index(2 * lines), index(lines)))
+        each, line, part = Var("blocks_of_line"), Var("line_number"), Var("part_of_line")
+        shared = op("floordiv", add(MANY, add(SOME, FEW)), index(lines))
+        slower: Expr = ZERO
+        for k in range(1, 6):
+            slower = add(slower, select(op("ge", each, index(1 << k)), ONE, ZERO))
+        column = op("minimum", mul(line, index(t.panel // (lines - 1))), index(t.panel - 1))
+        row = mul(part, op("shr", PIECE, SLOWER))
         return (
+            Let(each, op("maximum", shared, ONE)),
+            Let(line, op("floordiv", BLOCK, each)),
+            Let(part, sub(BLOCK, mul(line, each))),
+            Let(SLOWER, slower),
             Let(LINE, add(AHEAD, total((row, s["b_inner"]), (column, s["b_column"])))),
-            Let(LINE_PITCH, select(asks, s["b_inner"], ZERO)),
-            Let(SLOWER, select(many, ONE, ZERO)),
+            Let(LINE_PITCH, select(op("lt", line, index(lines)), s["b_inner"], ZERO)),
         )
 
     def prefetch(self) -> Body:

@@ -63,10 +63,8 @@ def tiling(dtype: str, machine: Machine) -> Tiling:
     # All sums, one row of a panel and one element of the left factor stay in registers.
     few = machine.registers < 32
     strips, blocks, dots = ((6, 4), (6, 2), 2) if few else ((14, 8), (8, 4), 4)
-    # A panel stays in the first cache, or where blocks are small is read from the second.
-    share = 16 if few else 8
     panel = 2 * lanes
-    depth = min(512, machine.l1 * share // 12 // (panel * size) // lanes * lanes)
+    depth = min(512, machine.l1 * 4 // 3 // (panel * size) // lanes * lanes)
     masks = machine.vector >= 64
     second, large = machine.l2, machine.l3 // 4
     return Tiling(
