@@ -116,6 +116,24 @@ def test_gradients(batch):
         agree(f, values(3, n), outputs, given)
 
 
+def test_gradients_of_a_product_with_inputs_and_states_together():
+    x, h = T.dtensor3("x"), T.dmatrix("h")
+    weights, b = T.dmatrix("weights"), T.dvector("b")
+
+    def step(x, h, weights, b):
+        gates = T.dot(T.concatenate([x, h], axis=1), weights) + b
+        return T.nnet.sigmoid(gates[:, :HIDDEN]) * T.tanh(gates[:, HIDDEN:])
+
+    hs, _ = croton.scan(step, [x], h, [weights, b])
+    given = [x, h, weights, b]
+    outputs = T.grad(T.sqr(hs).sum(), given)
+    f = croton.function(given, outputs, mode="FAST_RUN")
+    assert count(f, Split) == 2
+    for batch in (5, 40):
+        call = [rows(4, batch, WIDE), rows(batch, HIDDEN), rows(WIDE + HIDDEN, 2 * HIDDEN) / 4]
+        agree(f, [*call, rows(2 * HIDDEN)], outputs, given)
+
+
 def test_a_batch_that_is_as_wide_as_the_state():
     """Sizes that are equal by chance, or by the program's own word, are not mixed up."""
     h, w = T.dmatrix("h"), T.dmatrix("w")

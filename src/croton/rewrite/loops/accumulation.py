@@ -13,7 +13,7 @@ import numpy as np
 from croton.graph import Apply, Variable, trace
 from croton.graph.traversal import ancestors, replace
 from croton.rewrite.loops.driver import Graph, LoopRule, Swaps
-from croton.rewrite.loops.lifting import Lifting, steps_of
+from croton.rewrite.loops.lifting import Lifting, below_steps, steps_of
 from croton.rewrite.loops.parts import Assembled, StatePart, states_of
 from croton.tensor.convert import constant_scalar
 from croton.tensor.creation import Alloc, alloc
@@ -22,7 +22,7 @@ from croton.tensor.indexing import AdvancedIncSubtensor, IncSubtensor
 from croton.tensor.indexing.basic import Given, Slice
 from croton.tensor.product import Dot, dot
 from croton.tensor.reduction import Reduce
-from croton.tensor.shapes import SpecifyShape, dimshuffle, reshape, shape_tuple
+from croton.tensor.shapes import DimShuffle, SpecifyShape, dimshuffle, reshape, shape_tuple
 
 
 def _accumulation(graph: Graph, node: Apply) -> Swaps | None:
@@ -206,14 +206,24 @@ def _after(graph: Graph, node: Apply, part: StatePart, factors: tuple[Any, Any])
         v: lifting.rows(v) if v in lifting.varying else None for v in factors
     }
     missing = [v for v, rows in stacked.items() if rows is None]
-    made = _without(graph, node, part, missing)
-    for v in missing:
-        stacked[v] = made.pop(v)
+    # Rows of a batch stay apart if they are not transposed in a step.
+    bases = {v: _in_order(v) for v in missing}
+    made = _without(graph, node, part, list(dict.fromkeys(bases.values())))
+    found = {base: made.pop(base) for base in set(bases.values())}
+    for v, base in bases.items():
+        rows, turned = found[base], v.owner
+        stacked[v] = rows if v is base or turned is None else below_steps(rows, turned.op)
     a, b = _counted(node, made, [stacked[v] for v in factors])
     with trace.made_by(part.new.made_at):
         total = dot(dimshuffle(_flat(dimshuffle(a, (0, 2, 1))), (1, 0)), _flat(b))
         made[part.result] = _initial(part) + dimshuffle(total, ("x", 0, 1))
     return made
+
+
+def _in_order(v: Any) -> Any:
+    """``v``, or what it has in another order of dimensions."""
+    is_turned = v.owner is not None and isinstance(v.owner.op, DimShuffle)
+    return v.owner.inputs[0] if is_turned else v
 
 
 def _summed(

@@ -7,6 +7,7 @@ from typing import Any
 from croton.graph import Apply, Variable, trace
 from croton.graph.traversal import replace
 from croton.tensor.elementwise import Elemwise
+from croton.tensor.joining import Join, join
 from croton.tensor.shapes import DimShuffle, dimshuffle
 
 
@@ -63,6 +64,9 @@ class Lifting:
             if inner is None:
                 return None
             return below_steps(inner, node.op)
+        if isinstance(node.op, Join):
+            parts = [self.rows(u) if u in self.varying else None for u in node.inputs]
+            return None if None in parts else join(node.op.axis + 1, *parts)
         if not isinstance(node.op, Elemwise):
             return None
         inputs = []
