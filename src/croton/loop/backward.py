@@ -20,6 +20,7 @@ from croton.graph.disconnected import NullType, disconnected, is_disconnected
 from croton.graph.traversal import replace
 from croton.graph.variable import Variable
 from croton.loop.building import Builder
+from croton.loop.cases import in_their_cases
 from croton.loop.connection import live_targets, reached
 from croton.loop.ends import split
 from croton.loop.fitting import fit, promise
@@ -236,7 +237,7 @@ class _Backward:
             return self.outputs
         outputs = list(self.inner.outputs)
         at = len(states) + self.layout.collected
-        outputs[at:at] = extra
+        outputs[at:at] = in_their_cases(extra, self.inner.outputs)
         layout = self.layout._replace(states=states, collected=self.layout.collected + len(extra))
         op = type(self.op)(Inner(self.inner.inputs, outputs), layout, self.op.name)
         return op.make_node(*self.inputs).outputs  # type: ignore[no-any-return]

@@ -80,6 +80,11 @@ class IfElse(Op):
         """What flows back from an output reaches what may be chosen for it if that was chosen."""
         return self._ways(node.inputs)
 
+    def cases(self, inputs: Sequence[Any], side: int) -> tuple[Sequence[Any], Sequence[Any]]:
+        """What of ``inputs`` is needed if the branch ``side`` is taken, and what otherwise."""
+        first = 1 + side * self.n
+        return inputs[first : first + self.n], [*inputs[:first], *inputs[first + self.n :]]
+
     def _ways(self, inputs: Sequence[Any]) -> list[tuple[int, _Gate] | None]:
         ways: list[tuple[int, _Gate] | None] = [None]
         for side in (0, 1):

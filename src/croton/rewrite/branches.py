@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from croton.graph import Apply, Constant, Op, Variable, trace
 from croton.graph.traversal import replace, toposort
+from croton.loop.cases import needed_only
 from croton.loop.choosing import IfElse
 from croton.loop.inner import Inner
 from croton.loop.layout import Layout
@@ -46,6 +47,10 @@ class OnlyIf(Op):
     def make_node(self, condition: Any, v: Any) -> Apply:
         """The condition of a choice, and what is wanted of it in one case."""
         return Apply(self, [condition, v], [TensorType(v.type.dtype, (None, *v.type.shape))()])
+
+    def cases(self, inputs: Sequence[Any], side: int) -> tuple[Sequence[Any], Sequence[Any]]:
+        """What of ``inputs`` is needed if the branch ``side`` is taken, and what otherwise."""
+        return (inputs[1:], inputs[:1]) if side == self.side else ((), inputs)
 
     def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
         """One row or none."""
@@ -130,43 +135,21 @@ class _Choice(NamedTuple):
             rows = ready
 
 
-class _Graph:
-    """A graph in order, who reads what, and what is handed out."""
+class _Graph(NamedTuple):
+    """A graph in order, and what is handed out."""
 
-    def __init__(self, order: Sequence[Apply], outputs: Sequence[Variable]) -> None:
-        self.order = order
-        self.handed_out = set(outputs)
-        self.readers: dict[Variable, list[Apply]] = {}
-        for node in order:
-            for v in node.inputs:
-                self.readers.setdefault(v, []).append(node)
+    order: Sequence[Apply]
+    outputs: Sequence[Variable]
 
-    def only_for(self, nodes: Iterable[Apply], number: int, but: Iterable[Any]) -> set[Apply]:
+    def only_for(self, nodes: Iterable[Any], number: int, but: Iterable[Any]) -> set[Apply]:
         """What is computed for branch ``number`` of the choices ``nodes`` only, and not ``but``."""
-        reading = {node: _wanted(node, number) for node in nodes}
-        mine = {v for wanted in reading.values() for v in wanted}
-        theirs = {v for node in reading for v in (node.inputs[0], *_wanted(node, 1 - number))}
-        theirs.update(but)
-        found: set[Apply] = set()
-
-        def is_own(v: Variable) -> bool:
-            if v in self.handed_out or v in theirs:
-                return False
-            return all(r in found or (v in mine and r in reading) for r in self.readers.get(v, []))
-
-        for node in reversed(self.order):
-            if node not in reading and all(map(is_own, node.outputs)):
-                if any(v in mine or self.readers.get(v) for v in node.outputs):
-                    found.add(node)
-        return found
+        cases = {node: node.op.cases(node.inputs, number) for node in nodes}
+        return needed_only(self.order, {*self.outputs, *but}, cases)
 
 
 def _wanted(node: Any, number: int) -> Sequence[Any]:
     """What ``node`` takes of the branch ``number``."""
-    if isinstance(node.op, OnlyIf):
-        return node.inputs[1:] if node.op.side == number else []
-    first = 1 + number * node.op.n
-    return node.inputs[first : first + node.op.n]  # type: ignore[no-any-return]
+    return node.op.cases(node.inputs, number)[0]  # type: ignore[no-any-return]
 
 
 def _related(node: Any, chosen: Sequence[Any]) -> bool:
