@@ -30,6 +30,8 @@ LEAST = 1 << 20
 TEMPORARY = 1 << 18
 SHARE = 4
 PIECE = 256
+#: Bytes after which addresses share a set of the first cache.
+ALIKE = 4096
 #: Rows of the result per item, so that reading the gradient is little of the work.
 ROWS = 64
 
@@ -99,7 +101,13 @@ def cut(t: Shape) -> Cut:
     )
     places = mul("batch", "y0", "y1", "y2")
     length = count("select", joined, places, "y2")
-    each = count("maximum", 1, count("ceildiv", length, t.depth))
+    # Places so far apart are in the same few sets of the first cache: not as many of them stay.
+    apart = mul("groups", "channels", "stride2", t.itemsize)
+    depth: Count = t.depth
+    for bytes_, share in ((ALIKE // 2, 2), (ALIKE, 4)):
+        alike = _all(count("eq", copied, 0), count("eq", count("mod", apart, bytes_), 0))
+        depth = count("select", alike, t.depth // share, depth)
+    each = count("maximum", 1, count("ceildiv", length, depth))
     seg = count("maximum", 1, count("ceildiv", length, each))
     rows = count("select", joined, 1, mul("batch", "y0", "y1"))
     lines = count("mul", rows, count("ceildiv", length, seg))
@@ -136,7 +144,7 @@ def cut(t: Shape) -> Cut:
     pieces = count("ceildiv", wanted, count("maximum", 1, count("mul", parts, panel_groups)))
     pieces = count("maximum", 1, count("minimum", pieces, most))
     share = count("maximum", 1, count("ceildiv", lines, pieces))
-    chunk, _ = _even(share, count("floordiv", t.depth, seg))
+    chunk, _ = _even(share, count("floordiv", depth, seg))
     taps_of_run = count("select", merged, count("sub", "k2", 1), 0)
     columns = count(
         "add",
