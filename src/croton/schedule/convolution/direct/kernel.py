@@ -402,8 +402,13 @@ class Direct:
             else add(_AT, index(i))
             for i in range(height)
         ]
-        # Places of a panel that is one line of the caches wide are in lines far from each other.
-        asks = [Prefetch(target, line, write=True) for line in lines] if t.few else []
+        # Nobody else asks for lines that are only written, and that are far from each other.
+        asks = [
+            Prefetch(target, add(line, index(at)), write=True)
+            for line in lines
+            for at in range(0, vectors * t.lanes, 64 // t.itemsize)
+            if t.few or not self.epilogue
+        ]
         return (
             Let(aside, missing),
             Let(adds, op("and", _ADDS, op("not", aside))),
