@@ -104,9 +104,9 @@ def cut(t: Shape) -> Cut:
     # Places so far apart are in the same few sets of the first cache: not as many of them stay.
     apart = mul("groups", "channels", "stride2", t.itemsize)
     depth: Count = t.depth
-    for bytes_, share in ((ALIKE // 2, 2), (ALIKE, 4)):
-        alike = _all(count("eq", copied, 0), count("eq", count("mod", apart, bytes_), 0))
-        depth = count("select", alike, t.depth // share, depth)
+    for period, fewer in ((ALIKE // 2, 2), (ALIKE, 4)):
+        alike = _all(count("eq", copied, 0), count("eq", count("mod", apart, period), 0))
+        depth = count("select", alike, t.depth // fewer, depth)
     each = count("maximum", 1, count("ceildiv", length, depth))
     seg = count("maximum", 1, count("ceildiv", length, each))
     rows = count("select", joined, 1, mul("batch", "y0", "y1"))

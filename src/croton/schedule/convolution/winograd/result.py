@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from croton.kernel.build import add, index, mul, op, sub
-from croton.kernel.nodes import Body, Buffer, Expr, For, If, Let, Load, Stmt, Store, Var
+from croton.kernel.nodes import (
+    Body,
+    Buffer,
+    Expr,
+    For,
+    If,
+    Let,
+    Load,
+    Prefetch,
+    Stmt,
+    Store,
+    Var,
+)
 from croton.schedule.convolution.winograd.geometry import (
     COUNT,
     FIRST,
@@ -62,7 +74,14 @@ def transform_back(t: Tiling, reach: int, taps: int, products: Products, places:
     width = index(products.width)
 
     def vector(lanes: Expr | None) -> tuple[Body, Body]:
-        steps: list[Stmt] = []
+        places_of = [add(add(TO, at), VECTOR) for at in column]
+        # Nobody else asks for lines that are only written; a tile of an epilogue is near.
+        steps: list[Stmt] = [
+            Prefetch(places.buffer, add(at, mul(places.row_pitch, index(r))), write=True)
+            for at in places_of
+            for r in range(size)
+            if places.masks
+        ]
         lines: list[list[Expr]] = []
         bases = [Var(f"m_at{r}") for r in range(reach)]
         before = mul(op("floordiv", VECTOR, index(products.width)), sub(products.apart, width))
@@ -80,7 +99,7 @@ def transform_back(t: Tiling, reach: int, taps: int, products: Products, places:
         for q in range(size):
             body, results = transform(matrix, [found[q] for found in lines], f"r{q}")
             at = Var(f"y_at{q}")
-            body.append(Let(at, add(add(TO, column[q]), VECTOR)))
+            body.append(Let(at, places_of[q]))
             for r, value in enumerate(results):
                 place = add(at, mul(places.row_pitch, index(r)))
                 store = Store(places.buffer, place, value, lanes)
