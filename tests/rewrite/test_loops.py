@@ -406,6 +406,52 @@ def test_loops_that_end_by_different_conditions_stay_apart():
     assert len(scans(new)) == 2
 
 
+def test_products_of_a_state_with_several_matrices_are_one():
+    x, h = T.dtensor3("x"), T.dmatrix("h")
+    weights = [T.tensor("float64", (3, n), name=f"w{n}") for n in (3, 4, 3)]
+
+    def step(xt, h, a, b, c):
+        wide = T.tanh(T.dot(h, b))
+        return T.nnet.sigmoid(T.dot(h, a)) * T.tanh(T.dot(h, c) + xt) + wide[:, 1:]
+
+    hs, _ = croton.scan(step, [x], h, weights)
+    known = {x: rows(6, 2, 3), h: rows(2, 3)} | {w: rows(3, w.type.shape[1]) for w in weights}
+    new, report = rewritten([hs[-1], *T.grad(hs.sum(), [h, *weights])], known)
+    assert report.hits["products_together"] >= 1
+    assert len(products(scans(new)[0].op.inner.nodes)) == 1
+
+
+def test_products_of_several_matrices_with_a_state_are_one():
+    v = T.dmatrix("v")
+    a, b = (T.tensor("float64", (4, 4), name=name) for name in "ab")
+    vs, _ = croton.scan(
+        lambda v, a, b: (
+            (lambda new: (new, croton.loop.until(new.sum() > 1e3)))(
+                T.tanh(T.dot(a, v)) + T.dot(b, v)
+            )
+        ),
+        outputs_info=v, non_sequences=[a, b], n_steps=5,
+    )  # fmt: skip
+    new, report = rewritten([vs], {v: rows(4, 3), a: rows(4, 4), b: rows(4, 4)})
+    assert report.hits["products_together"] == 1
+    assert len(products(scans(new)[0].op.inner.nodes)) == 1
+
+
+def test_products_of_other_values_or_unknown_sizes_stay():
+    x, h = T.dtensor3("x"), T.dmatrix("h")
+    a, b = (T.tensor("float64", (3, 3), name=name) for name in "ab")
+    unknown = T.dmatrix("unknown")
+    chained, _ = croton.scan(
+        lambda xt, h, a, b: T.tanh(T.dot(T.tanh(T.dot(h, a)), b) + xt), [x], h, [a, b]
+    )
+    open_, _ = croton.scan(
+        lambda xt, h, a, u: T.tanh(T.dot(h, a)) * T.dot(h, u) + xt, [x], h, [a, unknown]
+    )
+    known = {x: rows(4, 2, 3), h: rows(2, 3), a: rows(3, 3), b: rows(3, 3), unknown: rows(3, 3)}
+    _, report = rewritten([chained, open_], known)
+    assert "products_together" not in report.hits
+
+
 def test_each_can_be_left_out():
     hs, known = network()
     wanted = [hs[-1], *T.grad(hs[-1].sum(), list(known))]

@@ -7,9 +7,21 @@ from croton.rewrite.loops.invariants import INVARIANTS
 from croton.rewrite.loops.join import JOIN
 from croton.rewrite.loops.last import LAST
 from croton.rewrite.loops.products import PRODUCTS
+from croton.rewrite.loops.together import TOGETHER
 from croton.rewrite.loops.trim import TRIM
 
 #: In the order in which they are tried.
-LOOP_RULES = (TRIM, JOIN, LAST, INVARIANTS, ACCUMULATION, SUMS, PARTS, PRODUCTS, AFTERWARDS)
+LOOP_RULES = (
+    TRIM,
+    JOIN,
+    LAST,
+    INVARIANTS,
+    ACCUMULATION,
+    SUMS,
+    PARTS,
+    PRODUCTS,
+    AFTERWARDS,
+    TOGETHER,
+)
 
 __all__ = ["LOOP_RULES", "Graph", "LoopRule", "Loops"]
