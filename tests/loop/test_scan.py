@@ -193,6 +193,16 @@ def test_updates_of_shared_variables():
     assert count.get_value() == 11 and last.get_value() == 3
 
 
+def test_updates_by_numbers_and_lists():
+    total, pair = croton.shared(np.float32(0), "total"), croton.shared(np.zeros(2), "pair")
+    x = T.dvector("x")
+    out, updates = scan(lambda v: (v, {total: 3, pair: [v, 2 * v]}), x)
+    croton.function([x], out, updates=updates)([1.0, 4.0])
+    assert total.get_value() == 3 and pair.get_value().tolist() == [4, 8]
+    with pytest.raises(TypeError, match="the new value of the shared variable total: cannot make"):
+        scan(lambda v: (v, {total: None}), x)
+
+
 def test_updates_alone():
     a, b = croton.shared(1.0, "a"), croton.shared(1.0, "b")
     out, updates = scan(lambda: [(a, a + b), (b, a)], n_steps=10)

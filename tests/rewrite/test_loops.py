@@ -269,6 +269,21 @@ def test_states_that_are_made_alike_are_one():
     assert len(scans(new)[0].op.layout.states) == 2
 
 
+def test_loops_of_constants_run_in_the_call_if_they_are_long():
+    def count(steps):
+        (value,) = rewrite([croton.fori_loop(0, steps, lambda i, c: c * 2, 1)])[0]
+        return value
+
+    # A step takes 100 microseconds when compiling, a nanosecond in the call.
+    assert int(count(5).data) == 32
+    assert len(scans([count(10**9)])) == 1
+    for endless in (None, 10**9):
+        value = croton.while_loop(lambda v: v < 2, lambda v: v / 2, 1.0, endless)
+        assert len(scans(rewrite([value])[0])) == 1
+    within = croton.fori_loop(0, 5, lambda i, c: croton.fori_loop(0, 10**9, lambda j, d: d, c), 0)
+    assert len(scans(rewrite([within])[0])) == 1
+
+
 def test_what_nobody_needs_is_not_computed():
     x, w = T.dvector("x"), T.dscalar("w")
     (a, _, c), _ = croton.scan(

@@ -7,15 +7,16 @@ from typing import Any
 from croton.graph import trace
 from croton.graph.shared import SharedVariable
 from croton.graph.traversal import graph_inputs, replace
-from croton.graph.variable import Variable
+from croton.graph.variable import Constant, Variable
 from croton.loop.closing import default_updates, outside
 from croton.loop.fitting import fit
-from croton.loop.given import GivenSequence, GivenState
+from croton.loop.given import GivenSequence, GivenState, tensor
 from croton.loop.inner import Inner
 from croton.loop.layout import Layout, Sequence, State
 from croton.loop.op import Scan
 from croton.loop.returned import Returned
 from croton.loop.updates import OrderedUpdates
+from croton.tensor.type import TensorType
 
 
 class Body:
@@ -128,4 +129,11 @@ def _target(s: Any, returned: Returned) -> Any:
 
 
 def _as_new(s: Any, new: Any) -> Any:
-    return new if isinstance(new, Variable) else s.type.make_constant(new)
+    if isinstance(new, Variable):
+        return new
+    if isinstance(s.type, TensorType):
+        v = tensor(new, f"the new value of the shared variable {s}")
+        if not isinstance(v, Constant):
+            return v
+    # A number takes the dtype of the variable.
+    return s.type.make_constant(new)

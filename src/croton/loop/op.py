@@ -10,6 +10,7 @@ import numpy as np
 from croton.graph import trace
 from croton.graph.apply import Apply
 from croton.graph.op import Op
+from croton.graph.variable import Constant
 from croton.loop.backward import pull_back
 from croton.loop.connection import pattern
 from croton.loop.forward import push_forward
@@ -21,6 +22,9 @@ from croton.tensor.convert import as_tensor_variable
 from croton.tensor.elementwise import eq, switch
 from croton.tensor.shapes import as_size, known_size
 from croton.tensor.type import TensorType
+
+#: So many applications in Python, of some microseconds each, are not felt when compiling.
+_FEW = 256
 
 
 class Scan(Op):
@@ -112,6 +116,14 @@ class Scan(Op):
             kind: Any = v.type
             types.append(TensorType(kind.dtype, (rows, *kind.shape)))
         return types
+
+    def do_constant_folding(self, node: Apply) -> bool:
+        """Whether it may be computed when compiling: a loop of a few steps, and none within."""
+        steps = node.inputs[0]
+        if self.layout.until or not isinstance(steps, Constant):
+            return False
+        short = int(steps.data) * len(self.inner.nodes) <= _FEW
+        return short and not any(isinstance(n.op, Scan) for n in self.inner.nodes)
 
     def perform(self, node: Apply, inputs: Sequence[Any], outputs: Sequence[list[Any]]) -> None:
         """One step after the other."""
