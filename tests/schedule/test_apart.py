@@ -1,13 +1,17 @@
 """Scans whose rows never meet: all steps for some rows at a time, by several threads."""
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 
 import croton
 import croton.tensor as T
 from croton.gradient.numeric import evaluate
 from croton.runtime.program import Loop, Split
 from croton.runtime.threads import use_threads
+from croton.schedule import looping
 from croton.schedule.apart import rows_apart
 
 RNG = np.random.default_rng(0)
@@ -214,3 +218,53 @@ def test_a_single_row_is_no_batch():
         node = node.inputs[0].owner
     assert rows_apart(node) is None
     np.testing.assert_array_equal(croton.function([h], hs)(np.ones((1, 3)))[-1], [[8, 8, 8]])
+
+
+#: What a step may do with two matrices, some of it with rows that need others.
+WORDS = {
+    "add": lambda a, b, w, m: T.tanh(a + b),
+    "dot": lambda a, b, w, m: T.dot(a, w) / 2 - b,
+    "mean": lambda a, b, w, m: a - b.mean(axis=1, keepdims=True),
+    "softmax": lambda a, b, w, m: T.nnet.softmax(a) * b,
+    "slices": lambda a, b, w, m: T.concatenate([b[:, 2:], a[:, :2]], axis=1),
+    "put": lambda a, b, w, m: T.set_subtensor(a[:, 1:3], b[:, :2]),
+    "mask": lambda a, b, w, m: m.dimshuffle(0, "x") * a + b,
+    "shared": lambda a, b, w, m: a * T.tanh(w.sum()) + w[0],
+    "zeros": lambda a, b, w, m: T.zeros_like(a) + T.sqr(b) / 4,
+    "whole": lambda a, b, w, m: a - b.mean(axis=0),
+    "turned": lambda a, b, w, m: T.dot(T.dot(a, b.T), b) / 20,
+}
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@hypothesis.given(data=st.data())
+def test_random_steps_of_a_batch(data):
+    """Parts of one row or more, whatever a step does."""
+    count_of = lambda low, high: data.draw(st.integers(low, high))
+    x, h, w, m = T.dtensor3("x"), T.dmatrix("h"), T.dmatrix("w"), T.dmatrix("m")
+    names = [data.draw(st.sampled_from(sorted(WORDS))) for _ in range(count_of(1, 4))]
+    places = [(count_of(0, 1 + k), count_of(0, 1 + k)) for k in range(len(names))]
+    kept = data.draw(st.booleans())
+
+    def step(xt, mt, h, w):
+        values = [xt, h]
+        for name, (a, b) in zip(names, places, strict=True):
+            values.append(WORDS[name](values[a], values[b], w, mt))
+        new = T.tanh(values[-1])
+        return [new, values[-2]] if kept else [new]
+
+    info = [h, None] if kept else [h]
+    found, _ = croton.scan(
+        step, [x, m], info, w, go_backwards=data.draw(st.booleans()), return_list=True
+    )
+    total = sum(T.sqr(v).sum() for v in found)
+    wanted = [*found, *T.grad(total, [x, h, w], disconnected_inputs="ignore")]
+    given_inputs = [x, m, h, w]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(looping, "_ROWS", 1)
+        patch.setattr(looping, "_ELEMENTS", 1)
+        f = croton.function(given_inputs, wanted, on_unused_input="ignore")
+    for batch in (count_of(0, 1), count_of(2, 20)):
+        steps = count_of(0, 3)
+        call = [rows(steps, batch, 4), rows(steps, batch), rows(batch, 4), rows(4, 4) / 2]
+        agree(f, call, wanted, given_inputs)
