@@ -46,15 +46,16 @@ def test_levels_of_x86(name, vector, registers):
     assert ("%ymm" in assembly) == (vector == 32)
 
 
-def test_which_processors_have_units_for_sums_alone():
+def test_what_processors_can_do_besides():
     x86 = "x86_64-unknown-linux-gnu"
     caches = (32 << 10, 1 << 20, 8 << 20)
-    for instructions, triple, adders in (
+    for instructions, triple, able in (
         (frozenset(("avx2", "fma")), x86, False),
         (frozenset(("avx2", "fma", "clzero")), x86, True),
         (frozenset(), "aarch64-unknown-linux-gnu", True),
     ):
-        assert cpu.CpuTarget(triple, "", instructions, caches).machine.adders == adders
+        machine = cpu.CpuTarget(triple, "", instructions, caches).machine
+        assert (machine.adders, machine.follows) == (able, able)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ class Tiling(NamedTuple):
     ``depth`` is how much of the inner index is taken at a time.  ``second`` is the size of
     the second cache; ``large`` is what does not stay in any.  ``masks``: loads and stores of
     some lanes are as fast as of all.  ``dots`` are the rows of a block of dot products.
-    ``few``: there are so few registers that a kernel has none to spare.
+    ``few``: there are so few registers that a kernel has none to spare.  ``follows``: the machine
+    asks by itself for what comes next of rows that are read at a time.
     """
 
     dtype: str
@@ -34,6 +35,7 @@ class Tiling(NamedTuple):
     masks: bool
     dots: int
     few: bool
+    follows: bool
 
     @property
     def panel(self) -> int:
@@ -68,5 +70,17 @@ def tiling(dtype: str, machine: Machine) -> Tiling:
     masks = machine.vector >= 64
     second, large = machine.l2, machine.l3 // 4
     return Tiling(
-        dtype, lanes, 2, machine.registers, strips, blocks, depth, second, large, masks, dots, few
+        dtype,
+        lanes,
+        2,
+        machine.registers,
+        strips,
+        blocks,
+        depth,
+        second,
+        large,
+        masks,
+        dots,
+        few,
+        machine.follows,
     )

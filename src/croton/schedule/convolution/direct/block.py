@@ -16,6 +16,7 @@ from croton.kernel.nodes import (
     Let,
     Load,
     Local,
+    Prefetch,
     Stmt,
     Store,
     Var,
@@ -58,8 +59,12 @@ def block(
     source: Source,
     panel: Panel,
     target: Target,
+    ahead: Expr | None = None,
 ) -> Body:
-    """The sums over ``[first, last)`` of the taps and of the steps of each."""
+    """The sums over ``[first, last)`` of the taps and of the steps of each.
+
+    With each step some of the source is asked for, from ``ahead`` on: as much as the block reads.
+    """
     dtype, height = source.buffer.dtype, len(source.starts)
     sums = [[Var(f"s{i}_{v}", dtype, lanes) for v in range(vectors)] for i in range(height)]
     places = [
@@ -79,6 +84,8 @@ def block(
         Let(y, Load(panel.buffer, add(y_at, index(v * lanes)), lanes))
         for v, y in enumerate(columns)
     ]
+    if ahead is not None:
+        step.append(Prefetch(source.buffer, add(ahead, mul(STEP, index(height))), level=2))
     for row, row_sums in zip(rows, sums, strict=True):
         x = broadcast(Load(source.buffer, add(row, STEP)), lanes)
         step += [

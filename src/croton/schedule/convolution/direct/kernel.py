@@ -350,17 +350,19 @@ class Direct:
         size = {f"k{k}": d.taps for k, d in enumerate(DIMENSIONS)} | {"inner": _S["inner"]}
         column = sub(_P0, N0) if self.epilogue else _P0
         block_number = Var("block")
+        whole_panel = self.block(tall, 2, start, column)
+        if not t.follows:
+            # What one tap meets of the next places is all new, and lies behind this.
+            lone = op("and", op("eq", _TAPS, ONE), op("eq", DIMENSIONS[2].stride, ONE))
+            fetching = self.block(tall, 2, start, column, fetches=True)
+            whole_panel = (If(lone, fetching, whole_panel),)
         body: Body = (
             If(
                 op("lt", block_number, whole),
                 (
                     Let(_AT, mul(block_number, index(tall))),
                     Let(_PRESENT, index(tall)),
-                    If(
-                        narrow,
-                        self.block(tall, 1, start, column),
-                        self.block(tall, 2, start, column),
-                    ),
+                    If(narrow, self.block(tall, 1, start, column), whole_panel),
                 ),
                 (
                     Let(
@@ -385,8 +387,13 @@ class Direct:
             For(block_number, ZERO, add(whole, rest), body),
         )
 
-    def block(self, height: int, vectors: int, start: Expr, column: Expr) -> Body:
-        """A block, and what brings it to the result if parts of it are missing there."""
+    def block(
+        self, height: int, vectors: int, start: Expr, column: Expr, *, fetches: bool = False
+    ) -> Body:
+        """A block, and what brings it to the result if parts of it are missing there.
+
+        If it ``fetches``, it asks for what the next one reads.
+        """
         t = self.t
         starts = [Var(f"place{i}") for i in range(height)]
         lines = [Var(f"line{i}") for i in range(height)]
@@ -433,6 +440,7 @@ class Direct:
                 Source(self.read, starts, self.tap_places),
                 Panel(self.packed, start, self.tap_rows, t.panel),
                 Target(target, lines, adds),
+                add(starts[0], mul(_S["inner"], index(height))) if fetches else None,
             ),
             If(aside, self.finish(vectors, column)),
         )
