@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def loops(d: dict[str, Any]) -> dict[str, Callable[[], Any]]:
             ]
             f = croton.function(given, make(*given))
             values = [d[k] for k in names]
-            calls[f"{name}, {sizes}"] = lambda f=f, values=values: f(*values)
+            calls[f"{name}, {sizes}"] = partial(f, *values)
     series = T.dvector()
     f = croton.function([series], elements(series))
     g = croton.function([a, b, x], states[-1])

@@ -8,15 +8,15 @@ NumPy, nothing else.
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 
-jit = numba.njit
+jit: Callable[[Callable[..., Any]], Callable[..., Any]] = importlib.import_module("numba").njit
 
 
 @jit
@@ -86,7 +86,7 @@ def seconds(call: Callable[[], Any], least: float = 0.3) -> float:
 def main(given: str, found: str) -> None:
     d = dict(np.load(given))
     n = int(d["n"])
-    calls = {
+    calls: dict[str, Callable[[], Any]] = {
         "rotation": lambda: rotation(d["turn"], d["pair"], n),
         "affine": lambda: affine(0.999, 0.1, 1.0, n),
         "lorenz": lambda: lorenz(d["triple"], n),
@@ -94,9 +94,9 @@ def main(given: str, found: str) -> None:
         "elements": lambda: elements(d["series"]),
         "root": lambda: root(2.0),
     }
-    results = {name: call() for name, call in calls.items()}
-    times = {f"{name} seconds": np.array(seconds(call)) for name, call in calls.items()}
-    np.savez(found, **results, **times)
+    results: dict[str, Any] = {name: call() for name, call in calls.items()}
+    results |= {f"{name} seconds": np.array(seconds(call)) for name, call in calls.items()}
+    np.savez(found, **results)
 
 
 if __name__ == "__main__":
