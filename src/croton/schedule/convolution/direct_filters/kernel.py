@@ -311,10 +311,13 @@ class _Filters:
             )
             for v, m in enumerate(mask)
         ]
+        second = op("gt", wide, index(t.lanes))
+        if t.lanes < max(t.heights[2], t.singles[2]):
+            # Where filters are rows, a block of them may reach beyond one vector.
+            second = op("or", s["turned"], second)
         step = (
             copies[0],
-            # Where filters are rows, a block may reach beyond the last one.
-            If(op("or", s["turned"], op("gt", wide, index(t.lanes))), (copies[1],)),
+            If(second, (copies[1],)),
             Assign(at, add(at, ALL)),
             Assign(at_to, add(at_to, index(t.panel))),
         )
