@@ -195,6 +195,22 @@ def test_sizes_that_do_not_fit_are_told():
         f(*call)
 
 
+def test_rows_of_a_table_by_their_numbers():
+    ids, h, table, w = T.lmatrix("ids"), T.dmatrix("h"), T.dmatrix("table"), T.dmatrix("w")
+    step = lambda i, h, table, w: T.tanh(T.dot(h, w) * table[i] + table[i])
+    hs, _ = croton.scan(step, [ids], h, [table, w])
+    given = [ids, h, table, w]
+    outputs = [hs[-1], *T.grad(T.sqr(hs).sum(), [h, table, w])]
+    f = croton.function(given, outputs, mode="FAST_RUN")
+    assert count(f, Split) >= 1
+    for batch in (3, 40):
+        call = [RNG.integers(-9, 9, (5, batch)), rows(batch, 4), rows(9, 4), rows(4, 4) / 4]
+        agree(f, call, outputs, given)
+    call[0][3, 17] = 9
+    with pytest.raises(IndexError, match="index 9 is out of bounds for a dimension of size 9"):
+        f(*call)
+
+
 def test_a_step_that_may_fail_tells_of_it():
     x, h, table = T.lmatrix("x"), T.dvector("h"), T.dvector("table")
     hs, _ = croton.scan(lambda x, h, table: h + table[x], [x], h, table)

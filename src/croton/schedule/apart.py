@@ -14,6 +14,7 @@ from croton.graph.traversal import toposort
 from croton.graph.variable import Constant, Variable
 from croton.tensor.creation import Alloc
 from croton.tensor.elementwise import Elemwise
+from croton.tensor.indexing.advanced import AdvancedSubtensor
 from croton.tensor.indexing.basic import IncSubtensor, Slice, Subtensor
 from croton.tensor.joining import Join
 from croton.tensor.product import Dot
@@ -111,6 +112,10 @@ class _Search:
             tensors = 1 + isinstance(op, IncSubtensor)
             self.shared.update(node.inputs[tensors:])
             return self._divided(node.inputs[:tensors])
+        if isinstance(op, AdvancedSubtensor) and op.start == 0 and len(node.inputs) == 2:
+            # Rows of a table, by their numbers.
+            self.shared.add(first)
+            return [node.inputs[1]]
         if isinstance(op, Alloc):
             self.shared.update(node.inputs[2:])
             return [*self._divided([first]), *self._counted(node.inputs[1])]
