@@ -1,6 +1,7 @@
 """The C extension: runs encoded programs, holds threads and memory."""
 
 from collections.abc import Callable as AnyCallable
+from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
@@ -42,6 +43,7 @@ class Callable:
         keepalive: object,
         owner: object,
         adapt: AnyCallable[[], Callable | None] | None = None,
+        link: AnyCallable[[int, int, tuple[int, ...]], Sequence[int]] | None = None,
     ) -> None: ...
     owner: Any
     profiling: bool

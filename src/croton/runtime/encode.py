@@ -7,6 +7,7 @@ header      format, registers, slots, outputs held, hosted arrays, kept buffers,
             table words, instructions
 initial     n x (register, value)
 reset       n x (register, value): those of ``initial`` that the program overwrites
+kernels     n x (address), 0 for those that are linked when a call needs them
 buffers     n x (kind, itemsize, place)
 inputs      n x (buffer, type, ndim, first register, policy, position, shape...)
 shared      as inputs
@@ -33,8 +34,8 @@ output       buffer, count, itemsize
 keep         count, itemsize, words of this and of what fills the buffer, then those of
              ``filled``
 filled       buffer, number of shared arguments that it is made of, these
-bind         address, target buffer, tables
-launch       address, items, grain, scratch, tables
+bind         kernel, items of the launch that it is for, target buffer, tables
+launch       kernel, items, grain, scratch, tables
 launch_at    register of the address, scratch, tables
 copy         target, source, count, itemsize
 item         target, buffer, index, width (negative: signed)
@@ -66,6 +67,7 @@ from numpy.typing import NDArray
 
 from croton.runtime._native import CODES
 from croton.runtime.program import (
+    OPERATIONS,
     Allocate,
     Argument,
     Ask,
@@ -87,9 +89,6 @@ from croton.runtime.program import (
 )
 
 _ARITY = {"neg": 1, "abs": 1, "not": 1, "select": 3}
-_COMPUTATIONS = frozenset(
-    "add sub mul floordiv mod minimum maximum neg abs eq ne lt le and or not select ceildiv".split()
-)
 _DTYPES: dict[str, np.dtype[Any]] = {
     name: np.dtype(name)
     for name in (
@@ -105,7 +104,7 @@ _MOST_REGISTERS = 1 << 24
 def encode(
     program: Program, addresses: Sequence[int], inputs: int, policies: Sequence[str]
 ) -> NDArray[np.int64]:
-    """The words of ``program``; ``addresses`` are those of its kernels.
+    """The words of ``program``; ``addresses`` are those of its kernels, 0 where there is none yet.
 
     ``inputs`` is the number of inputs of the function, ``policies`` says for each how
     scalars are taken.  ValueError if the program refers to something that it does not have.
@@ -206,6 +205,14 @@ class _Encoder:
     def buffer(self, index: int) -> int:
         if index not in self.ready:
             raise ValueError(f"{self.program.name}: buffer {index} is used before it has memory")
+        return index
+
+    def kernel(self, index: int) -> int:
+        if not 0 <= index < len(self.addresses):
+            raise ValueError(f"{self.program.name}: there is no kernel {index}")
+        if not self.addresses[index] and any(o.kind == "split" for o in self.open):
+            # Threads that have no business with Python may come to it.
+            raise ValueError(f"{self.program.name}: kernel {index} in a split has no address")
         return index
 
     def error(self, index: int) -> int:
@@ -325,18 +332,19 @@ class _Encoder:
             self.nothing = self._call_target()
         return self.nothing
 
-    def _bound(self, launch: Launch, number: int) -> list[int]:
-        """The tables of ``launch``, after binding the kernels that it calls."""
-        if not 0 <= launch.kernel < len(self.addresses):
-            raise ValueError(f"{self.program.name}: there is no kernel {launch.kernel}")
+    def _bound(self, launch: Launch, number: int, items: int) -> list[int]:
+        """The tables of ``launch``, after binding the kernels that it calls.
+
+        ``items`` is the register of the items of the outermost launch.
+        """
         buffers = list(launch.buffers)
         for position, callee in launch.calls:
             if not 0 <= position < len(buffers):
                 raise ValueError(f"a call through buffer {position} of {len(buffers)}")
-            tables = self._bound(callee, number)
+            kernel = self.kernel(callee.kernel)
+            tables = self._bound(callee, number, items)
             buffers[position] = self._call_target()
-            address = self.addresses[callee.kernel]
-            self._emit("bind", number, address, buffers[position], *tables)
+            self._emit("bind", number, kernel, items, buffers[position], *tables)
         targets = {position for position, _ in launch.calls}
         for position, buffer in enumerate(buffers):
             if buffer == -1:
@@ -353,7 +361,7 @@ class _Encoder:
         program = self.program
         match instruction:
             case Compute(operation, target, a, b, c):
-                if operation not in _COMPUTATIONS:
+                if operation not in OPERATIONS:
                     raise ValueError(f"unknown operation {operation!r} on registers")
                 arguments = (a, b, c)[: _ARITY.get(operation, 2)]
                 for register in arguments:
@@ -377,9 +385,9 @@ class _Encoder:
                 self.filling = made_of, len(self.code)
                 self._emit("keep", number, self.register(count), itemsize, 0, *made_of)
             case Launch(kernel, _, _, items, grain, scratch, _):
-                tables = self._bound(instruction, number)
-                numbers = [self.register(r) for r in (items, grain, scratch)]
-                self._emit("launch", number, self.addresses[kernel], *numbers, *tables)
+                numbers = [self.kernel(kernel), *map(self.register, (items, grain, scratch))]
+                tables = self._bound(instruction, number, items)
+                self._emit("launch", number, *numbers, *tables)
             case LaunchAt(address, buffers, sizes, scratch, _):
                 for buffer in buffers:
                     self.buffer(buffer)
@@ -520,6 +528,7 @@ class _Encoder:
         for pairs in (constants, reset):
             words.append(len(pairs))
             words.extend(word for pair in pairs for word in pair)
+        words += [len(self.addresses), *self.addresses]
         words.append(len(self.buffers))
         words.extend(word for buffer in self.buffers for word in buffer)
         words += arguments

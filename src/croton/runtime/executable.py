@@ -60,6 +60,7 @@ def load(
     keepalive: object = None,
     owner: object = None,
     adapt: AnyCallable[[], Callable | None] | None = None,
+    link: AnyCallable[[int, int, tuple[int, ...]], Sequence[int]] | None = None,
 ) -> Callable:
     """A callable that runs ``program``.
 
@@ -75,6 +76,9 @@ def load(
     ``keepalive`` is kept as long as the callable; ``owner`` answers for attributes and repr.
     Where a shared variable has not the shape that the program's argument says, ``adapt()`` may
     give another callable, which then takes this one's place; None: that is an error.
+    Kernels whose address is 0 have no code yet: ``link(instruction, kernel, registers)`` gives
+    all addresses, with that of this kernel, when a call comes to it at that instruction.
+    Several threads may ask at once.
     """
     inputs = {a.position: a for a in program.arguments if a.source == "input"}
     if names is None:
@@ -86,6 +90,8 @@ def load(
         raise ValueError(f"{program.name}: {len(policies)} policies for {count} inputs")
     if defaults and len(defaults) != count:
         raise ValueError(f"{program.name}: {len(defaults)} defaults for {count} inputs")
+    if link is None and not all(kernel_addresses):
+        raise ValueError(f"{program.name}: a kernel has no address, and nobody to find it")
     words = encode(program, kernel_addresses, count, policies)
     if convert is None:
         read = [inputs.get(i) for i in range(count)]
@@ -123,6 +129,7 @@ def load(
         keepalive=keepalive,
         owner=owner,
         adapt=adapt,
+        link=link,
     )
 
 

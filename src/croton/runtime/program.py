@@ -18,7 +18,30 @@ All arrays are C-contiguous; an argument that is not is copied on the way in.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
+
+#: What a :class:`Compute` may do, as functions of Python's integers.
+OPERATIONS: Mapping[str, Callable[..., int]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "floordiv": lambda a, b: a // b if b else 0,
+    "mod": lambda a, b: a % b if b else 0,
+    "ceildiv": lambda a, b: -(-a // b) if b else 0,
+    "minimum": min,
+    "maximum": max,
+    "neg": lambda a: -a,
+    "abs": abs,
+    "eq": lambda a, b: int(a == b),
+    "ne": lambda a, b: int(a != b),
+    "lt": lambda a, b: int(a < b),
+    "le": lambda a, b: int(a <= b),
+    "and": lambda a, b: int(bool(a) and bool(b)),
+    "or": lambda a, b: int(bool(a) or bool(b)),
+    "not": lambda a: int(not a),
+    "select": lambda c, a, b: a if c else b,
+}
 
 
 class Argument(NamedTuple):
@@ -63,8 +86,8 @@ class Buffer(NamedTuple):
 class Compute(NamedTuple):
     """``registers[target] = operation(registers[a], registers[b], registers[c])``.
 
-    ``operation``: add sub mul floordiv mod minimum maximum neg abs eq ne lt le
-    and or not select ceildiv (Python's integer meaning; by zero: 0).
+    ``operation`` is one of :data:`OPERATIONS`.  A sum or product that does not fit into 64 bits
+    ends the call.
     """
 
     operation: str

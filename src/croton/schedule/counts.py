@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from croton.runtime.program import OPERATIONS
+
 
 class Operation(NamedTuple):
     """``name(*args)``."""
@@ -19,29 +21,11 @@ class Operation(NamedTuple):
 
 Count = str | int | Operation
 
-_MEANING: dict[str, Callable[..., int]] = {
-    "add": lambda a, b: a + b,
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b,
-    "floordiv": lambda a, b: a // b if b else 0,
-    "mod": lambda a, b: a % b if b else 0,
-    "ceildiv": lambda a, b: -(-a // b) if b else 0,
-    "minimum": min,
-    "maximum": max,
-    "eq": lambda a, b: int(a == b),
-    "ne": lambda a, b: int(a != b),
-    "lt": lambda a, b: int(a < b),
-    "le": lambda a, b: int(a <= b),
-    "and": lambda a, b: int(bool(a) and bool(b)),
-    "or": lambda a, b: int(bool(a) or bool(b)),
-    "select": lambda c, a, b: a if c else b,
-}
-
 
 def count(name: str, *args: Count) -> Count:
     """``name(*args)``: a number, if all the arguments are."""
     if all(isinstance(a, int) for a in args):
-        return _MEANING[name](*args)
+        return OPERATIONS[name](*args)
     return Operation(name, args)
 
 
@@ -99,7 +83,7 @@ def evaluate(value: Count, names: Mapping[str, int]) -> int:
             return names[value]
         found = known.get(id(value))
         if found is None:
-            found = known[id(value)] = _MEANING[value.name](*map(find, value.args))
+            found = known[id(value)] = OPERATIONS[value.name](*map(find, value.args))
         return found
 
     return find(value)

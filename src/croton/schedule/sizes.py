@@ -20,7 +20,7 @@ import numpy as np
 from croton.graph.apply import Apply
 from croton.graph.variable import Constant, Variable
 from croton.kernel.nodes import Const, Expr, Op, Var
-from croton.runtime.program import Question
+from croton.runtime.program import OPERATIONS, Question
 from croton.tensor.elementwise import Elemwise
 from croton.tensor.shapes import MakeVector, Shape_i, shape_i
 from croton.tensor.type import TensorType
@@ -184,22 +184,6 @@ _OPERATIONS = {
     "abs": "abs",
     "switch": "select",
 }
-_FOLD: dict[str, Callable[..., int]] = {
-    "floordiv": lambda a, b: a // b if b else 0,
-    "mod": lambda a, b: a % b if b else 0,
-    "ceildiv": lambda a, b: -(-a // b) if b else 0,
-    "minimum": min,
-    "maximum": max,
-    "eq": lambda a, b: int(a == b),
-    "ne": lambda a, b: int(a != b),
-    "lt": lambda a, b: int(a < b),
-    "le": lambda a, b: int(a <= b),
-    "abs": abs,
-    "and": lambda a, b: int(bool(a) and bool(b)),
-    "or": lambda a, b: int(bool(a) or bool(b)),
-    "not": lambda a: int(not a),
-    "select": lambda c, a, b: a if c else b,
-}
 
 
 class Sizes:
@@ -237,7 +221,7 @@ class Sizes:
         """The result of an operation (see ``runtime.program.Compute``)."""
         values = [a.value for a in args]
         if None not in values:
-            return Size.of(_FOLD[name](*values))
+            return Size.of(OPERATIONS[name](*values))
         if name in ("minimum", "maximum") and args[0] == args[1]:
             return args[0]
         if name == "eq" and args[0] == args[1]:

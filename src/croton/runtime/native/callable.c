@@ -247,13 +247,14 @@ static PyObject *callable_new(PyTypeObject *type, PyObject *args, PyObject *kwar
 {
     static char *keywords[] = {"words", "name", "names", "defaults", "hosts", "constants", "cells",
                                "convert", "fail", "result", "keys", "keepalive", "owner",
-                               "adapt", NULL};
+                               "adapt", "link", NULL};
     PyObject *words, *name, *names, *defaults, *hosts, *constants, *cells, *convert, *fail;
-    PyObject *keys, *keepalive, *owner, *adapt = Py_None;
+    PyObject *keys, *keepalive, *owner, *adapt = Py_None, *link = Py_None;
     int result;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OUOOOOOOOiOOO|O:Callable", keywords, &words,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OUOOOOOOOiOOO|OO:Callable", keywords, &words,
                                      &name, &names, &defaults, &hosts, &constants, &cells,
-                                     &convert, &fail, &result, &keys, &keepalive, &owner, &adapt))
+                                     &convert, &fail, &result, &keys, &keepalive, &owner, &adapt,
+                                     &link))
         return NULL;
     Callable *self = (Callable *)type->tp_alloc(type, 0);
     if (!self)
@@ -271,6 +272,7 @@ static PyObject *callable_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     self->keepalive = Py_NewRef(keepalive);
     self->owner = Py_NewRef(owner);
     self->adapt = Py_NewRef(adapt);
+    self->link = Py_NewRef(link);
     if (plan_read(&self->plan, words) < 0)
         goto error;
     const Plan *plan = &self->plan;
@@ -309,6 +311,7 @@ static int callable_traverse(PyObject *object, visitproc visit, void *arg)
     Callable *self = (Callable *)object;
     Py_VISIT(self->owner);
     Py_VISIT(self->adapt);
+    Py_VISIT(self->link);
     Py_VISIT(self->replacement);
     Py_VISIT(self->defaults);
     Py_VISIT(self->hosts);
@@ -326,6 +329,7 @@ static int callable_clear(PyObject *object)
     self->vectorcall = call_after_clear;
     Py_CLEAR(self->owner);
     Py_CLEAR(self->adapt);
+    Py_CLEAR(self->link);
     Py_CLEAR(self->replacement);
     Py_CLEAR(self->defaults);
     Py_CLEAR(self->hosts);

@@ -161,6 +161,8 @@ typedef struct {
     const int64_t *initial; /* (register, value) pairs */
     int64_t reset_count;
     const int64_t *reset; /* those that the program itself overwrites */
+    int64_t kernel_count;
+    int64_t *kernels; /* their addresses; 0: not linked yet */
     int64_t input_count, shared_count, constant_count;
     Argument *inputs, *shared, *constants;
     int64_t buffer_count;
@@ -182,6 +184,13 @@ typedef struct {
 #define OPERATION_ENUM(name) OP_##name,
 enum { COMPUTE_OPERATIONS(OPERATION_ENUM) OTHER_OPERATIONS(OPERATION_ENUM) OPERATION_COUNT };
 #undef OPERATION_ENUM
+
+/* NULL as long as it is not linked: other threads may do that at any time. */
+static inline Kernel plan_kernel(const Plan *plan, int64_t number)
+{
+    const _Atomic(int64_t) *address = (const _Atomic(int64_t) *)&plan->kernels[number];
+    return (Kernel)(intptr_t)atomic_load_explicit(address, memory_order_acquire);
+}
 
 PyObject *plan_codes(void);
 int plan_read(Plan *plan, PyObject *words);
@@ -222,6 +231,7 @@ typedef struct Callable {
     PyObject *keys; /* tuple of the dict's keys, or NULL */
     PyObject *adapt; /* makes the replacement where shared variables have other shapes */
     PyObject *replacement; /* runs the calls instead, if there is one */
+    PyObject *link; /* finds kernels that have no address yet */
     PyObject *convert, *fail, *hosts, *host_types, *constants, *keepalive;
     Plan plan;
     int result;
@@ -329,6 +339,10 @@ extern _Thread_local Frame *innermost_frame;
 
 int host_call(Frame *frame, const int64_t *words);
 int host_ask(Frame *frame, const int64_t *words);
+/* The registers of a frame as a tuple. */
+PyObject *host_registers(Frame *frame);
+/* A kernel that had no address when instruction `number` came to it; NULL with an exception. */
+Kernel host_link(Frame *frame, int64_t number, int64_t kernel);
 
 /* ---- results.c ------------------------------------------------------------------ */
 

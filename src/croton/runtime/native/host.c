@@ -108,6 +108,15 @@ static int take_result(Frame *frame, const int64_t *words, PyObject *result, PyO
     return 0;
 }
 
+static PyObject *call(Frame *frame, PyObject *function, PyObject *arguments)
+{
+    frame->outer = innermost_frame;
+    innermost_frame = frame;
+    PyObject *result = PyObject_CallObject(function, arguments);
+    innermost_frame = frame->outer;
+    return result;
+}
+
 /* words: function, inputs, outputs, then each input and output (see above). */
 int host_call(Frame *frame, const int64_t *words)
 {
@@ -126,10 +135,7 @@ int host_call(Frame *frame, const int64_t *words)
         PyTuple_SET_ITEM(inputs, i, array);
         words += 4 + words[3];
     }
-    frame->outer = innermost_frame;
-    innermost_frame = frame;
-    PyObject *results = PyObject_CallObject(function, inputs);
-    innermost_frame = frame->outer;
+    PyObject *results = call(frame, function, inputs);
     int status = -1;
     if (!results)
         goto done;
@@ -174,10 +180,7 @@ int host_ask(Frame *frame, const int64_t *words)
         }
         PyTuple_SET_ITEM(about, i, number);
     }
-    frame->outer = innermost_frame;
-    innermost_frame = frame;
-    PyObject *answer = PyObject_CallObject(function, about);
-    innermost_frame = frame->outer;
+    PyObject *answer = call(frame, function, about);
     Py_DECREF(about);
     if (!answer)
         return -1;
@@ -187,4 +190,61 @@ int host_ask(Frame *frame, const int64_t *words)
         return -1;
     known[1] = 1;
     return 0;
+}
+
+PyObject *host_registers(Frame *frame)
+{
+    int64_t n = frame->callable->plan.registers;
+    PyObject *registers = PyTuple_New(n);
+    for (int64_t i = 0; registers && i < n; i++) {
+        PyObject *value = PyLong_FromLongLong(frame->registers[i]);
+        if (!value)
+            Py_CLEAR(registers);
+        else
+            PyTuple_SET_ITEM(registers, i, value);
+    }
+    return registers;
+}
+
+/* Take over the addresses of all kernels; several threads may do so at once, with the same. */
+static int take_addresses(Plan *plan, PyObject *sequence)
+{
+    if (PySequence_Fast_GET_SIZE(sequence) != plan->kernel_count) {
+        PyErr_Format(PyExc_ValueError, "%zd addresses for %lld kernels",
+                     PySequence_Fast_GET_SIZE(sequence), (long long)plan->kernel_count);
+        return -1;
+    }
+    for (int64_t i = 0; i < plan->kernel_count; i++) {
+        int64_t address = PyLong_AsLongLong(PySequence_Fast_GET_ITEM(sequence, i));
+        if (address == -1 && PyErr_Occurred())
+            return -1;
+        _Atomic(int64_t) *place = (_Atomic(int64_t) *)&plan->kernels[i];
+        if (address)
+            atomic_store_explicit(place, address, memory_order_release);
+    }
+    return 0;
+}
+
+Kernel host_link(Frame *frame, int64_t number, int64_t kernel)
+{
+    Callable *callable = frame->callable;
+    PyObject *registers = host_registers(frame);
+    if (!registers)
+        return NULL;
+    PyObject *arguments = Py_BuildValue("LLN", (long long)number, (long long)kernel, registers);
+    PyObject *given = arguments ? call(frame, callable->link, arguments) : NULL;
+    PyObject *addresses = given ? PySequence_Fast(given, "linking gives addresses") : NULL;
+    Py_XDECREF(arguments);
+    Py_XDECREF(given);
+    if (!addresses)
+        return NULL;
+    int status = take_addresses(&callable->plan, addresses);
+    Py_DECREF(addresses);
+    if (status < 0)
+        return NULL;
+    Kernel found = plan_kernel(&callable->plan, kernel);
+    if (!found)
+        PyErr_Format(PyExc_RuntimeError, "%U: kernel %lld was not linked", callable->name,
+                     (long long)kernel);
+    return found;
 }

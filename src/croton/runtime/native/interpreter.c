@@ -172,6 +172,18 @@ Stop walk(Frame *frame, const int64_t *pc, Outcome *outcome)
         break;                                                                               \
     }
 
+/* The kernel of that number, which is linked now if it was not and there are items for it. */
+#define KERNEL(number, items)                                                                \
+    Kernel kernel = plan_kernel(&callable->plan, number);                                    \
+    if (UNLIKELY(!kernel) && (items) > 0) {                                                  \
+        take_gil(frame);                                                                     \
+        if (!(kernel = host_link(frame, pc[0] >> 32, number)))                               \
+            return RAISED;                                                                   \
+        if (UNLIKELY(profiling)) /* the step did not take that time */                       \
+            since = monotonic_ns();                                                          \
+    }                                                                                        \
+    (void)0
+
     for (;;) {
         const int64_t operation = pc[0] & 0xffffffff;
         if (UNLIKELY(profiling)) {
@@ -233,21 +245,23 @@ Stop walk(Frame *frame, const int64_t *pc, Outcome *outcome)
             frame_filled(frame, pc + 1);
             pc += 3 + pc[2];
             break;
-        case OP_bind: { /* address, target buffer, tables */
+        case OP_bind: { /* kernel, items of the launch that it is for, target buffer, tables */
+            KERNEL(pc[1], registers[pc[2]]);
             const int64_t *sizes, *next;
-            void **table = bind_tables(frame, pc + 3, &sizes, &next);
-            int64_t *triple = frame->buffers[pc[2]];
-            triple[0] = pc[1];
+            void **table = bind_tables(frame, pc + 4, &sizes, &next);
+            int64_t *triple = frame->buffers[pc[3]];
+            triple[0] = (int64_t)(intptr_t)kernel;
             triple[1] = (int64_t)(intptr_t)table;
             triple[2] = (int64_t)(intptr_t)sizes;
             pc = next;
             break;
         }
-        case OP_launch: { /* address, items, grain, scratch, tables */
+        case OP_launch: { /* kernel, items, grain, scratch, tables */
+            KERNEL(pc[1], registers[pc[2]]);
             const int64_t *sizes, *next;
             void **table = bind_tables(frame, pc + 5, &sizes, &next);
-            Stop stop = launch(frame, (Kernel)(intptr_t)pc[1], table, sizes, registers[pc[2]],
-                               registers[pc[3]], registers[pc[4]], outcome);
+            Stop stop = launch(frame, kernel, table, sizes, registers[pc[2]], registers[pc[3]],
+                               registers[pc[4]], outcome);
             if (UNLIKELY(stop != GOES_ON))
                 return stop;
             pc = next;
@@ -381,21 +395,14 @@ Stop walk(Frame *frame, const int64_t *pc, Outcome *outcome)
 #undef C
 #undef COMPUTE
 #undef COMPUTE_CHECKED
+#undef KERNEL
 }
 
 /* Let Python make the exception of a failed check or kernel. */
 static void raise_failure(Frame *frame, const Outcome *outcome)
 {
     Callable *callable = frame->callable;
-    int64_t n = callable->plan.registers;
-    PyObject *registers = PyTuple_New(n);
-    for (int64_t i = 0; registers && i < n; i++) {
-        PyObject *value = PyLong_FromLongLong(frame->registers[i]);
-        if (!value)
-            Py_CLEAR(registers);
-        else
-            PyTuple_SET_ITEM(registers, i, value);
-    }
+    PyObject *registers = host_registers(frame);
     PyObject *details = !outcome->has_details ? PyTuple_New(0)
                                               : Py_BuildValue("LL", (long long)outcome->values[1],
                                                               (long long)outcome->values[2]);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { FORMAT = 6 };
+enum { FORMAT = 7 };
 
 typedef struct {
     const int64_t *next, *end;
@@ -119,6 +119,9 @@ static int read_sections(Reader *reader, Plan *plan)
     plan->initial = words(reader, 2 * plan->initial_count);
     plan->reset_count = count(reader, 2);
     plan->reset = words(reader, 2 * plan->reset_count);
+    plan->kernel_count = count(reader, 1);
+    plan->kernels = plan->words + (reader->next - plan->words);
+    words(reader, plan->kernel_count);
     plan->buffer_count = count(reader, 3);
     plan->buffers = PyMem_Calloc(plan->buffer_count ? plan->buffer_count : 1, sizeof(BufferPlan));
     if (!plan->buffers) {
