@@ -50,7 +50,7 @@ def test_once_for_all_calls_and_functions():
     check(again, np.arange(2.0), 0)
     check(again, np.ones(1), 0)
     # Nothing was rewritten or scheduled for that.
-    assert again.owner._rewritten is None
+    assert again.owner.version.rewritten is None
 
 
 @pytest.mark.parametrize("damage", ["kernel", "entry"])

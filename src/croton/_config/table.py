@@ -190,6 +190,13 @@ FLAGS: tuple[Flag, ...] = (
         "",
         "Rewrite rules to add, by name or tag, separated by `:`.",
     ),
+    Flag(
+        "compile_ahead",
+        "bool",
+        False,
+        "Compile all kernels of a function when it is made.  Else those of algorithms among which "
+        "the sizes of a call choose are compiled by the first call that needs them.",
+    ),
     # What is said when something is wrong.
     Flag(
         "on_unused_input",

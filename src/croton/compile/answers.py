@@ -26,5 +26,5 @@ def answers(
             continue
         number: Any = dict(question.known)["number"]
         own = None if key is None else f"{key} {number}"
-        found.append(Tailor(lambda k=number: next(iter(tailored()[k:]), None), own))  # type: ignore[misc]
+        found.append(Tailor(lambda k=number: tailored()[k], own))  # type: ignore[misc]
     return found

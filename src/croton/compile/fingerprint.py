@@ -18,6 +18,21 @@ from croton.graph.traversal import toposort
 from croton.graph.variable import Constant, Variable
 from croton.tensor.type import TensorType
 
+#: The flags that say what becomes of a graph.
+_FLAGS = "optimizer_excluding", "optimizer_including", "convolution", "convolution_choice"
+
+
+def flags_now() -> dict[str, Any]:
+    """The flags that say what becomes of a graph, with their values."""
+    return {name: getattr(config, name) for name in _FLAGS}
+
+
+def with_flags(flags: Mapping[str, Any]) -> Any:
+    """A context in which ``flags`` have these values."""
+    return config.change_flags(
+        {name: value for name, value in flags.items() if getattr(config, name) != value}
+    )
+
 
 class Leaves:
     """What a graph has that is not part of its key, in the order in which it is walked.
@@ -46,8 +61,7 @@ def fingerprint(
     """
     leaves = Leaves()
     number: dict[Variable, int] = {}
-    parts: list[Any] = [repr(settings), config.optimizer_excluding, config.optimizer_including]
-    parts.append((config.convolution, config.convolution_choice))
+    parts: list[Any] = [repr(settings), flags_now()]
 
     def leaf(v: Variable) -> None:
         if v in number:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from croton._lazy import LazyModule
-from croton.compile import store
+from croton.compile import alternatives, store
 from croton.compile.assumed import assume, broken, filters, stand_in
 from croton.compile.caching import build_id, object_cache
 from croton.compile.errors import MissingInputError, UnusedInputError
@@ -33,7 +33,7 @@ from croton.tensor.type import TensorType
 
 # Rewriting, scheduling and code generation are not needed to write expressions.
 pipeline: Any = LazyModule("croton.compile.pipeline")
-loader: Any = LazyModule("croton.compile.kernels")
+kernels: Any = LazyModule("croton.compile.kernels")
 answering: Any = LazyModule("croton.compile.answers")
 
 
@@ -304,16 +304,14 @@ class _Definition:
         fresh = [_fresh_input(v) for v in given]
         swaps = dict(zip(given, fresh, strict=True))
         native = self.mode.linker == "native"
-        stands: dict[SharedVariable, SharedVariable] = {}
 
-        def rewrite() -> Any:
+        def rewrite(behind: Mapping[Any, Any]) -> Any:
+            stands = {s: stand for stand, s in behind.items()}
             targets = [(stands.get(s, s), v) for s, v in updates]
             return pipeline.rewrite_graph(fresh, outputs, targets, swaps | stands, self.mode)
 
-        def schedule(rewritten: Any) -> Any:
-            return pipeline.schedule_graph(
-                rewritten, fresh, self.name, self.borrowed, list(stands.values())
-            )
+        def schedule(rewritten: Any, behind: Mapping[Any, Any]) -> Any:
+            return pipeline.schedule_graph(rewritten, fresh, self.name, self.borrowed, list(behind))
 
         info = Function(
             self.name, self.mode, self.inputs, self.outputs, self.state, rewrite, schedule, _rebuild
@@ -322,7 +320,7 @@ class _Definition:
         defaults = [_default(i) for i in self.inputs]
         policies = [self._policy(i) for i in self.inputs]
         if not native:
-            rewritten = info._rewrite()
+            rewritten = info.version.rewrite()
             targets = [*rewritten.outputs, *(v for _, v in rewritten.updates)]
             info.shared = [v for v in graph_inputs(targets) if isinstance(v, SharedVariable)]
             return ReferenceCallable(
@@ -336,13 +334,13 @@ class _Definition:
             """The callable, for the sizes that shared variables have now."""
             assumed = assume(leaves, wrong)
             try:
-                made = self._native(info, given, outputs, updates, assumed, stands)
+                made = self._native(info, given, outputs, updates, assumed)
             except (IndexError, TypeError, ValueError):
                 if not assumed:
                     raise
                 # Values that are there for the time being need not fit the expression.
                 assumed = {}
-                made = self._native(info, given, outputs, updates, assumed, stands)
+                made = self._native(info, given, outputs, updates, assumed)
             return self._load(info, made, names, defaults, policies, lambda: adapted(assumed))
 
         def adapted(assumed: dict[SharedVariable, Any]) -> Any:
@@ -363,23 +361,33 @@ class _Definition:
         adapt: Callable[[], Any],
     ) -> Any:
         threads.use_threads(config.threads)
+        program, code = made.program, made.code
+
+        def link(instruction: int, kernel: int, registers: Sequence[int]) -> Sequence[int]:
+            start = time.perf_counter()
+            code.need({kernel, *alternatives.needed(program, instruction, registers)})
+            spent = info.seconds.get("kernels", 0.0) + time.perf_counter() - start
+            info.seconds["kernels"] = spent
+            return code.addresses  # type: ignore[no-any-return]
+
         call = executable.load(
-            made.program,
-            made.linked.addresses,
+            program,
+            code.addresses,
             [_cell(s) for s in made.shared],
             made.constants,
             made.host,
-            answers=answering.answers(made.program, made.tailored, made.key)
-            if made.program.questions
+            answers=answering.answers(program, made.tailored, made.key)
+            if program.questions
             else (),
             names=names,
             result=self.result,
             keys=self.keys,
             defaults=defaults,
             policies=policies,
-            keepalive=(made.linked.library, made.shared),
+            keepalive=(code, made.shared),
             owner=info,
             adapt=adapt,
+            link=link,
         )
         if self.profile:
             call.profiling = True
@@ -395,19 +403,15 @@ class _Definition:
         outputs: list[Variable],
         updates: list[tuple[SharedVariable, Variable]],
         assumed: dict[SharedVariable, Any],
-        stands: dict[SharedVariable, SharedVariable],
     ) -> _Native:
         """The program and its machine code: from the cache if the graph is unchanged.
 
-        Shared variables are ``assumed`` to have known shapes; what ``stands`` for them in the
-        graph that is compiled is entered there.
+        Shared variables are ``assumed`` to have known shapes.
         """
         start = time.perf_counter()
-        stands.clear()
         known = filters([*outputs, *(v for _, v in updates)]) if assumed else set()
-        stands.update((s, stand_in(s, shape, s in known)) for s, shape in assumed.items())
-        behind: dict[Any, Any] = {stand: s for s, stand in stands.items()}
-        info.start_anew(behind)
+        behind: dict[Any, Any] = {stand_in(s, shape, s in known): s for s, shape in assumed.items()}
+        version = info.start_anew(behind)
         settings = (
             build_id(), host.identity(), self.mode.optimizer, sorted(self.mode.exclude),
             sorted(self.mode.include), self.borrowed, self.name, config.exception_verbosity,
@@ -418,30 +422,30 @@ class _Definition:
             key, leaves = identified
             kept = store.find(cache, key, leaves)
             if kept is not None:
-                linked = loader.load(kept.objects, kept.names)
                 info.program, info.shared = kept.program, kept.shared
+                code = kernels.Code(kept.keys, {}, lambda: version.schedule().functions)
+                code.need(_wanted(kept.program))
                 info.seconds = {"cache": time.perf_counter() - start}
                 return _Native(
-                    kept.program, linked, kept.shared, kept.constants, (), kept.lines,
-                    # A program that was made again since asks for loops of its own.
-                    lambda: info.scheduled.tailored if info.program is kept.program else (), key,
+                    kept.program, code, kept.shared, kept.constants, (), kept.lines,
+                    lambda: version.schedule().tailored, key,
                 )  # fmt: skip
-        scheduled = info._make_scheduled(info._rewrite())
+        scheduled = info._make_scheduled(version.rewrite(), behind)
         shared = tuple(behind.get(s, s) for s in scheduled.shared)
         scheduled = scheduled._replace(shared=shared)
         info.program, info.shared = scheduled.program, list(shared)
         scheduling = time.perf_counter()
-        linked = pipeline.link(scheduled)
+        code = pipeline.link(scheduled, _wanted(scheduled.program))
         info.seconds = {
-            "rewrite": info.report.total,
+            "rewrite": version.rewrite().report.total,
             "all before kernels": scheduling - start,
             "kernels": time.perf_counter() - scheduling,
         }
         if identified is not None:
-            store.keep(cache, key, scheduled, linked, leaves)
+            store.keep(cache, key, scheduled, code.keys, leaves)
         return _Native(
             scheduled.program,
-            linked,
+            code,
             list(scheduled.shared),
             list(scheduled.constants),
             scheduled.host,
@@ -464,13 +468,18 @@ class _Native(NamedTuple):
     """What it takes to call a program."""
 
     program: Any
-    linked: Any
+    code: Any
     shared: list[SharedVariable]
     constants: list[Any]
     host: Any
     lines: list[str]
     tailored: Callable[[], Any]
     key: str | None
+
+
+def _wanted(program: Any) -> Collection[int]:
+    """The kernels that are compiled when a function is made."""
+    return range(len(program.kernels)) if config.compile_ahead else alternatives.always(program)
 
 
 def _as_in(given: Any) -> In:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from croton.compile.fingerprint import flags_now, with_flags
 from croton.compile.io import In
 from croton.compile.mode import Mode
 from croton.graph.apply import Apply
@@ -13,6 +14,45 @@ from croton.graph.shared import SharedVariable
 from croton.graph.traversal import replace
 from croton.graph.variable import Variable
 from croton.kernel import text as kernel_text
+
+#: Shared variables by those that stand for them in a graph.
+_Behind = dict[Variable, Variable]
+
+
+class Version:
+    """What becomes of a function's graph for known sizes: made when it is asked for.
+
+    ``behind`` tells which shared variables others stand for, that have these sizes.
+    """
+
+    def __init__(
+        self,
+        rewrite: Callable[[_Behind], Any],
+        schedule: Callable[[Any, _Behind], Any],
+        behind: _Behind,
+    ) -> None:
+        self.behind = behind
+        self.rewritten: Any = None
+        self.scheduled: Any = None
+        self._rewrite = rewrite
+        self._schedule = schedule
+        # What is made later is to be the same.
+        self._flags = flags_now()
+
+    def rewrite(self) -> Any:
+        """The graph after rewriting."""
+        if self.rewritten is None:
+            with with_flags(self._flags):
+                self.rewritten = self._rewrite(self.behind)
+        return self.rewritten
+
+    def schedule(self) -> Any:
+        """The program with its kernels."""
+        if self.scheduled is None:
+            rewritten = self.rewrite()
+            with with_flags(self._flags):
+                self.scheduled = self._schedule(rewritten, self.behind)
+        return self.scheduled
 
 
 class Maker:
@@ -51,8 +91,8 @@ class Function:
         inputs: list[In],
         outputs: Any,
         state: dict[Any, Any],
-        rewrite: Callable[[], Any],
-        schedule: Callable[[Any], Any],
+        rewrite: Callable[[_Behind], Any],
+        schedule: Callable[[Any, _Behind], Any],
         rebuild: Callable[[dict[str, Any], list[Any]], Any],
     ) -> None:
         self.name = name
@@ -68,42 +108,31 @@ class Function:
         self._make_rewritten = rewrite
         self._make_scheduled = schedule
         self._rebuild = rebuild
-        self._rewritten: Any = None
-        self._scheduled: Any = None
         self._shown: FunctionGraph | None = None
-        self._behind: dict[Variable, Variable] = {}
+        self.version = self.start_anew({})
 
-    def start_anew(self, behind: dict[Variable, Variable]) -> None:
-        """Make the graph and the program again when they are asked for.
-
-        ``behind`` are the shared variables behind those that the graph is compiled with.
-        """
-        self._rewritten = self._scheduled = self._shown = None
-        self._behind = behind
+    def start_anew(self, behind: _Behind) -> Version:
+        """Another version, in which others stand for the shared variables ``behind`` them."""
+        self.version = Version(self._make_rewritten, self._make_scheduled, behind)
+        self._shown = None
+        return self.version
 
     def _graph(self) -> FunctionGraph:
         if self._shown is None:
-            graph: FunctionGraph = self._rewrite().graph
-            outputs = replace(graph.outputs, self._behind, _on_others)
+            graph: FunctionGraph = self.version.rewrite().graph
+            outputs = replace(graph.outputs, self.version.behind, _on_others)
             self._shown = FunctionGraph(graph.inputs, outputs)
         return self._shown
-
-    def _rewrite(self) -> Any:
-        if self._rewritten is None:
-            self._rewritten = self._make_rewritten()
-        return self._rewritten
 
     @property
     def scheduled(self) -> Any:
         """The program with its kernels; None in modes that run Python."""
-        if self._scheduled is None and self.program is not None:
-            self._scheduled = self._make_scheduled(self._rewrite())
-        return self._scheduled
+        return None if self.program is None else self.version.schedule()
 
     @property
     def report(self) -> Any:
         """What rewriting did: the rules that matched, how often, and their time."""
-        return self._rewrite().report
+        return self.version.rewrite().report
 
     def kernels(self, name: str | None = None) -> str:
         """The kernels that a call runs, in a C-like text; that called ``name`` alone, if given.

@@ -140,12 +140,12 @@ def _call(made: Plan, options: dict[str, Any], sizes: dict[str, int]) -> Callabl
     }
     fixed = ["w"] if options["constant"] and second == "w" else []
     program = _program(made, [first, second], fixed, result, sizes)
-    linked = kernels.link(made.functions)
+    code = kernels.link(made.functions)
     call = executable.load(
         program,
-        linked.addresses,
+        code.addresses,
         constants=[given[name] for name in fixed],
-        keepalive=linked.library,
+        keepalive=code,
     )
     arrays = [given[name] for name in (first, second) if name not in fixed]
     return lambda: call(*arrays)

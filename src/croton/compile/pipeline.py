@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from croton.codegen.targets import cpu
@@ -68,6 +68,8 @@ def schedule_graph(
     return schedule(inputs, rewritten.outputs, rewritten.updates, machine, name, borrowed, assumed)
 
 
-def link(scheduled: Scheduled) -> kernels.Linked:
-    """Machine code of the program's kernels."""
-    return kernels.link(scheduled.functions)
+def link(scheduled: Scheduled, wanted: Iterable[int]) -> kernels.Code:
+    """Machine code of the program's kernels: now of those ``wanted``, of others on demand."""
+    code = kernels.Code.of(scheduled.functions)
+    code.need(wanted)
+    return code

@@ -18,22 +18,24 @@ from croton.runtime.program import Program
 
 #: Functions with larger constants than this are not kept.
 _MOST_CONSTANTS = 1 << 24
-_STAMP = b"croton function 1\n"
+_STAMP = b"croton function 2\n"
 
 
 class Kept(NamedTuple):
     """What the cache knows of a function."""
 
     program: Program
-    objects: list[bytes]
-    names: list[str]
+    keys: list[str]
     shared: list[SharedVariable]
     constants: list[Any]
     lines: list[str]
 
 
-def keep(cache: ObjectCache, key: str, scheduled: Any, linked: Any, leaves: Leaves) -> None:
-    """Put a compiled function into the cache, unless it calls Python or is too large."""
+def keep(cache: ObjectCache, key: str, scheduled: Any, keys: Sequence[str], leaves: Leaves) -> None:
+    """Put a function, whose kernels have ``keys``, into the cache.
+
+    Unless it calls Python or is too large.
+    """
     constants = [np.ascontiguousarray(c) for c in scheduled.constants]
     if scheduled.host or sum(c.nbytes for c in constants) > _MOST_CONSTANTS:
         return
@@ -45,8 +47,7 @@ def keep(cache: ObjectCache, key: str, scheduled: Any, linked: Any, leaves: Leav
     header = json.dumps(
         {
             "ends": ends,
-            "keys": linked.keys,
-            "names": linked.names,
+            "keys": keys,
             "shared": [position[id(s)] for s in scheduled.shared],
             "constants": [
                 (c.dtype.str, np.shape(o))
@@ -82,18 +83,18 @@ def _escaped(lines: trace.Trace) -> str:
 
 
 def find(cache: ObjectCache, key: str, leaves: Leaves) -> Kept | None:
-    """The function kept under ``key``, if it and all its kernels are there and whole."""
+    """The function kept under ``key``, if it is there and whole."""
     data = cache.get(key)
     if data is None or not data.startswith(_STAMP):
         return None
     try:
-        return _read(cache, data, leaves)
+        return _read(data, leaves)
     except (ValueError, KeyError, IndexError, TypeError, struct.error):
         # Damaged in a way that its checksum does not tell: as if it were not there.
         return None
 
 
-def _read(cache: ObjectCache, data: bytes, leaves: Leaves) -> Kept | None:
+def _read(data: bytes, leaves: Leaves) -> Kept:
     at = len(_STAMP)
     first, second = struct.unpack_from("<QQ", data, at)
     at += 16
@@ -107,13 +108,6 @@ def _read(cache: ObjectCache, data: bytes, leaves: Leaves) -> Kept | None:
         array = np.frombuffer(data, np.dtype(dtype), count, at).reshape(shape).copy()
         at += array.nbytes
         constants.append(array)
-    objects: dict[str, bytes] = {}
-    for key in header["keys"]:
-        if key not in objects:
-            found = cache.get(key)
-            if found is None:
-                return None
-            objects[key] = found
     shared: Sequence[SharedVariable] = leaves.shared
     errors = [
         e if k < 0 else e._replace(message=e.message + _escaped(leaves.traces[k]))
@@ -122,8 +116,7 @@ def _read(cache: ObjectCache, data: bytes, leaves: Leaves) -> Kept | None:
     lines = ["" if k < 0 else str(leaves.traces[k][0]) for k in header["lines"]]
     return Kept(
         program._replace(errors=tuple(errors)),
-        list(objects.values()),
-        header["names"],
+        header["keys"],
         [shared[k] for k in header["shared"]],
         constants,
         lines,
