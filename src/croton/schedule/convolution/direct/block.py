@@ -16,6 +16,7 @@ from croton.kernel.nodes import (
     Let,
     Load,
     Local,
+    Part,
     Prefetch,
     Stmt,
     Store,
@@ -79,13 +80,14 @@ def block(
     offset, first = Var("tap_offset"), Var("tap_filters")
     rows = [Var(f"x_at{i}") for i in range(height)]
     columns = [Var(f"filters{v}", dtype, lanes) for v in range(vectors)]
-    y_at = Var("y_at")
+    # Where the loop begins to read it has a pointer, which is not as likely to be put aside.
+    y_at, near, later = Var("y_at"), Buffer("filters_near", dtype), Buffer("later", dtype)
+    begin = add(panel.start, mul(add(first, steps[0]), index(panel.pitch)))
     step: list[Stmt] = [
-        Let(y, Load(panel.buffer, add(y_at, index(v * lanes)), lanes))
-        for v, y in enumerate(columns)
+        Let(y, Load(near, add(y_at, index(v * lanes)), lanes)) for v, y in enumerate(columns)
     ]
     if ahead is not None:
-        step.append(Prefetch(source.buffer, add(ahead, mul(STEP, index(height))), level=2))
+        step.append(Prefetch(later, mul(STEP, index(height)), level=2))
     for row, row_sums in zip(rows, sums, strict=True):
         x = broadcast(Load(source.buffer, add(row, STEP)), lanes)
         step += [
@@ -95,7 +97,9 @@ def block(
         Let(offset, Load(source.taps, TAP)),
         Let(first, Load(panel.taps, TAP)),
         *(Let(row, add(start, offset)) for row, start in zip(rows, source.starts, strict=True)),
-        Local(y_at, add(panel.start, mul(add(first, steps[0]), index(panel.pitch)))),
+        Part(near, panel.buffer, begin),
+        *(() if ahead is None else (Part(later, source.buffer, ahead),)),
+        Local(y_at, index(0)),
         For(STEP, *steps, (*step, Assign(y_at, add(y_at, index(panel.pitch))))),
     )
     body.append(For(TAP, *taps, tap))
