@@ -479,7 +479,16 @@ class _Product:
             rows = [Buffer(f"row{i}", self.t.dtype) for i in range(height)]
             at = [add(start, offset) for start, offsets in groups for offset in offsets]
             parts = [Part(r, self.a, place) for r, place in zip(rows, at, strict=True)]
-            near = (*parts, *self.block(vectors, Rows(tuple(rows)), right, target))
+            # Rows without a gap are asked for step by step while the block before is computed.
+            following, pace = Buffer("next_rows", self.t.dtype), Var("pace")
+            near = (
+                *parts,
+                Part(following, self.a, add(places[0], mul(row, index(height)))),
+                Let(pace, select(op("eq", row, PIECE), index(height), ZERO)),
+                *self.block(
+                    vectors, Rows(tuple(rows)), right, target, Prefetch(following, mul(STEP, pace))
+                ),
+            )
             body = (If(op("eq", along, ONE), near, body),)
         return (
             Let(triple, mul(row, index(3))),
@@ -505,15 +514,23 @@ class _Product:
         s = self.size
         return total((BATCH, s["a_batch"]), (add(M0, AT), s["a_row"]), (K0, s["a_inner"]))
 
-    def block(self, vectors: int, left: Left | Rows, right: Right, target: Target) -> Body:
-        """A block of the result."""
+    def block(
+        self,
+        vectors: int,
+        left: Left | Rows,
+        right: Right,
+        target: Target,
+        *asked: Prefetch,
+    ) -> Body:
+        """A block of the result; each step asks for a line of the next panel, and ``asked``."""
         sums = left.height * vectors
         room = self.t.registers - vectors - 1
         shape = Shape(vectors, self.t.lanes, 2 if sums <= 8 and 2 * sums <= room else 1)
         if vectors < self.t.vectors:
             body = block(shape, PIECE, left, right, target)
         else:
-            body = block(shape, PIECE, left, right, target, self.keep, self.prefetch())
+            every_step: Body = (*self.prefetch(), *asked)
+            body = block(shape, PIECE, left, right, target, self.keep, every_step)
         # A function of its own has all registers.
         return (Outlined(body),)
 
