@@ -7,7 +7,7 @@ what the first has kept.  The step is batch normalisation in its training form, 
 descent with momentum and decay.  The parts: ``expression`` is the forward graph,
 ``gradient`` the graph with updates, ``function`` all that ``croton.function`` does.
 ``--profile N`` shows where the second start spends its time, by cProfile; ``--call`` runs
-the step once as well.
+the step once as well, which compiles the kernels of the algorithms that its sizes choose.
 """
 
 from __future__ import annotations
