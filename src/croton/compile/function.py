@@ -16,6 +16,7 @@ from croton.compile.caching import build_id, object_cache
 from croton.compile.errors import MissingInputError, UnusedInputError
 from croton.compile.fingerprint import fingerprint
 from croton.compile.fitting import fit_given, fit_update
+from croton.compile.garbage import collected_later
 from croton.compile.io import In, Out
 from croton.compile.made import Function
 from croton.compile.mode import Mode, get_mode
@@ -85,7 +86,8 @@ def function(
         "profile": config.profile if profile is None else bool(profile),
         "on_unused_input": on_unused_input or config.on_unused_input,
     }
-    made = _Definition(**definition).make()
+    with collected_later():
+        made = _Definition(**definition).make()
     made.owner.definition = definition
     return made
 
