@@ -58,7 +58,6 @@ class Ways:
         self._find(groups)
 
     def _find(self, groups: Sequence[Group]) -> None:
-        self._ahead.clear()
         stack = list(groups)
         while stack:
             g = stack[-1]
@@ -80,10 +79,15 @@ class Ways:
         bit = self._bits[goal]
         return any(self._ahead[n] & bit for n in start.needs if n is not goal)
 
-    def merged(self, group: Group, groups: Sequence[Group]) -> None:
-        """``group`` has taken the place of two of ``groups``."""
-        self._bits[group] = 1 << len(self._bits)
-        self._find(groups)
+    def merged(self, group: Group, a: Group, b: Group) -> None:
+        """``group`` has taken the place of ``a`` and ``b``."""
+        ahead = self._ahead.pop(a) | self._ahead.pop(b)
+        either = self._bits[a] | self._bits[b]
+        bit = self._bits[group] = 1 << len(self._bits)
+        for g, found in self._ahead.items():
+            if found & either:
+                self._ahead[g] = found | ahead | bit
+        self._ahead[group] = ahead
 
 
 def _related(a: Group, b: Group) -> bool:
@@ -138,7 +142,7 @@ def _merge(
     place = grouping.groups.index(b)
     grouping.groups[place] = merged
     grouping.groups.remove(a)
-    ways.merged(merged, grouping.groups)
+    ways.merged(merged, a, b)
     return merged
 
 
