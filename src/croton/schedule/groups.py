@@ -24,6 +24,7 @@ from croton.schedule.views import (
     is_elsewhere,
     is_free,
     is_leading_part,
+    is_size,
     is_whole_range,
     moved_inputs,
     promised,
@@ -86,9 +87,7 @@ class Grouping:
             loop = self._loop(node)
             if loop in (None, "scan"):
                 self.forced.update(
-                    v
-                    for v in node.inputs
-                    if isinstance(v.type, TensorType) and not _is_size_op(node)
+                    v for v in node.inputs if isinstance(v.type, TensorType) and not is_size(node)
                 )
             elif loop == "reshape":
                 self.forced.add(node.inputs[0])
@@ -128,7 +127,7 @@ class Grouping:
         v = node.outputs[0]
         if v in self.home:
             return
-        if _is_size_op(node):
+        if is_size(node):
             # A size is an argument of every kernel; one that is handed out is stored as well.
             if v in self.forced:
                 self._place_pointwise(v)
@@ -594,7 +593,3 @@ class Grouping:
         place = iter(range(len(domain)))
         group.serial.append(v)
         self._join(group, v, tuple(None if s == ONE else next(place) for s in shape))
-
-
-def _is_size_op(node: Apply) -> bool:
-    return type(node.op).__name__ == "Shape_i"

@@ -44,6 +44,11 @@ def is_free(op: Op) -> bool:
     )
 
 
+def is_size(node: Any) -> bool:
+    """Whether the node tells a size."""
+    return isinstance(node.op, Shape_i)
+
+
 def is_cheap(op: Op) -> bool:
     """Whether computing the result again costs no more than storing and loading it."""
     if is_free(op):
