@@ -12,7 +12,7 @@ terms as the square of the depth.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -366,9 +366,8 @@ class Sizes:
             return self.operation(_OPERATIONS[name], *args)
         return self._atom(("value", v), lambda: Atom("value", v))
 
-    def values_in(self, sizes: Sequence[Size]) -> set[Variable]:
-        """The variables that must be read from memory to know ``sizes``."""
-        found: set[Variable] = set()
+    def atoms_in(self, sizes: Sequence[Size]) -> Iterator[Atom]:
+        """The atoms that ``sizes`` are made of, and what those are made of; some more than once."""
         stack = list(sizes)
         while stack:
             for monomial, _ in stack.pop().terms:
@@ -377,10 +376,12 @@ class Sizes:
                         stack.append(factor)
                         continue
                     atom = self.atoms[factor]
-                    if atom.kind == "value":
-                        found.add(atom.what)
+                    yield atom
                     stack.extend(atom.args)
-        return found
+
+    def values_in(self, sizes: Sequence[Size]) -> set[Variable]:
+        """The variables that must be read from memory to know ``sizes``."""
+        return {atom.what for atom in self.atoms_in(sizes) if atom.kind == "value"}
 
     def shape(self, v: Variable) -> tuple[Size, ...]:
         """The sizes of a tensor."""

@@ -144,7 +144,8 @@ def tailored(
     least = [_least(shape) for shape in shapes]
     if max(least, default=0) > MOST or sum(least) > MOST_IN_ALL:
         return None
-    small = _dimensions_in(sizes, [s for shape in shapes for s in shape])
+    atoms = sizes.atoms_in([s for shape in shapes for s in shape])
+    small = {sizes.dimension(*atom.what) for atom in atoms if atom.kind == "dimension"}
     places: dict[Size, tuple[int]] = {}
     large: dict[Size, Dimension] = {}
     dimensions: dict[Dimension, int | tuple[int] | Dimension] = {}
@@ -163,23 +164,6 @@ def tailored(
     return Tailored(
         node, tuple(places), tuple(large), dimensions, frozenset(wanted), tuple(checks), errors
     )
-
-
-def _dimensions_in(sizes: Sizes, of: Sequence[Size]) -> set[Size]:
-    """The dimensions that sizes are computed from."""
-    found: set[Size] = set()
-    stack = list(of)
-    while stack:
-        for factors, _ in stack.pop().terms:
-            for factor in factors:
-                if isinstance(factor, Size):
-                    stack.append(factor)
-                    continue
-                atom = sizes.atoms[factor]
-                if atom.kind == "dimension":
-                    found.add(sizes.dimension(*atom.what))
-                stack.extend(atom.args)
-    return found
 
 
 def _least(shape: Sequence[Size]) -> int:
