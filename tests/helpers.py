@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -83,3 +87,38 @@ def samples(dtype: str) -> Any:
         return np.concatenate([values, rng.standard_normal(13), rng.uniform(-80, 80, 10)]).astype(
             dtype
         )
+
+
+def child_status(function: Callable[[], Any]) -> int | str:
+    """Run ``function`` in a forked child: the child's exit status."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            function()
+            status = 0
+        finally:
+            os._exit(status)
+    for _ in range(2000):
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return status
+        time.sleep(0.01)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    return "hung"
+
+
+def ends_at_an_interrupt(call: Callable[[], Any]) -> None:
+    """``call`` would go on and on, and ends where somebody presses Ctrl-C after a while."""
+
+    def interrupt() -> None:
+        time.sleep(0.3)
+        signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        call()
+    thread.join()

@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from helpers import child_status
 from numpy.lib.stride_tricks import sliding_window_view
 
 import croton
@@ -121,7 +122,7 @@ def test_a_function_from_the_cache_is_made_again_for_what_was_never_compiled():
 
 SCRIPT = """
 import sys
-sys.path.insert(0, {folder!r})
+sys.path[:0] = {folders!r}
 import test_alternatives as t
 f = t.convolution()
 print("cache" in f.seconds, *(t.check(f, name) for name in sys.argv[1:]))
@@ -130,7 +131,8 @@ print("cache" in f.seconds, *(t.check(f, name) for name in sys.argv[1:]))
 
 def test_other_processes(tmp_path):
     environment = os.environ | {"CROTON_FLAGS": f"cache_dir={tmp_path}"}
-    script = SCRIPT.format(folder=os.path.dirname(__file__))
+    folder = os.path.dirname(__file__)
+    script = SCRIPT.format(folders=[folder, os.path.dirname(folder)])
 
     def run(*names):
         command = [sys.executable, "-c", script, *names]
@@ -200,26 +202,6 @@ def test_calls_at_once():
     config.cache_dir += "/other"
     f, before = convolution(), kernels.counters["compiled"]
     assert at_once == sum(check(f, name) for name in SIZES)
-
-
-def child_status(function):
-    """Run ``function`` in a forked child: the child's exit status."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            function()
-            status = 0
-        finally:
-            os._exit(status)
-    for _ in range(2000):
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return status
-        time.sleep(0.01)
-    os.kill(child, 9)
-    os.waitpid(child, 0)
-    return "hung"
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")

@@ -17,6 +17,7 @@ from croton.runtime.program import (
     Output,
     Program,
     Update,
+    View,
 )
 
 NEVER = 1 << 40  # a grain that keeps a launch on one thread
@@ -105,6 +106,12 @@ class Builder:
         result = self.allocate(dtype, shape, kind, slot)
         self.launch(name, (a, b, result), self.count(shape), grain)
         return result
+
+    def view(self, source, offset, count):
+        """A part of ``source``, where the registers say."""
+        buffer = self.buffer("view", self.buffers[source].dtype)
+        self.emit(View(buffer, source, offset, count))
+        return buffer
 
     def output(self, buffer, borrow=False):
         dtype = self.buffers[buffer].dtype

@@ -4,11 +4,13 @@ import gc
 import threading
 import time
 import weakref
+from functools import partial
 
 import native_kernels
 import numpy as np
 import pytest
 from by_hand import NEVER, Builder
+from test_shared import run_together
 
 from croton.runtime.executable import load
 from croton.runtime.program import Join, Loop, Next, Split
@@ -173,7 +175,6 @@ def test_what_cannot_be_linked_later():
 
 def test_calls_at_once():
     b = sums()
-    wrong = []
     start = threading.Barrier(4)
 
     def link(*about):
@@ -186,15 +187,9 @@ def test_calls_at_once():
         x = X + k
         start.wait()
         for _ in range(50):
-            if not np.array_equal(f(x, X), x * X + X):
-                wrong.append(k)
+            np.testing.assert_array_equal(f(x, X), x * X + X)
 
-    workers = [threading.Thread(target=work, args=(k,)) for k in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert not wrong
+    run_together(*(partial(work, k) for k in range(4)))
     assert 1 <= len(b.asked) <= 4
 
 

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 from by_hand import Builder
+from helpers import ends_at_an_interrupt
 
 from croton.runtime.program import Allocate, Compute, Copy, Loop, Next, View
 from croton.runtime.serial import dumps, loads
@@ -20,11 +21,6 @@ class Looping(Builder):
 
     def end(self, stop=-1):
         self.emit(Next(stop))
-
-    def view(self, source, offset, count):
-        buffer = self.buffer("view", self.buffers[source].dtype)
-        self.emit(View(buffer, source, offset, count))
-        return buffer
 
 
 def running_sums(stop=False):
@@ -157,16 +153,7 @@ def endless():
 
 
 def test_an_interrupt_ends_a_loop():
-    def interrupt():
-        time.sleep(0.3)
-        signal.raise_signal(signal.SIGINT)
-
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        endless()()
-    thread.join()
+    ends_at_an_interrupt(endless())
 
 
 def test_other_threads_run_beside_a_loop():

@@ -1,14 +1,15 @@
 """Parts: what is done for some rows after others, by one thread or by several."""
 
-import signal
 import threading
-import time
+from functools import partial
 
 import numpy as np
 import pytest
 from by_hand import Builder
+from helpers import ends_at_an_interrupt
+from test_shared import run_together
 
-from croton.runtime.program import Allocate, Copy, Host, Join, Loop, Next, Split, View
+from croton.runtime.program import Allocate, Copy, Host, Join, Loop, Next, Split
 from croton.runtime.serial import dumps, loads
 
 
@@ -17,11 +18,6 @@ class Splitting(Builder):
         first, count = self.register(), self.register()
         self.emit(Split(first, count, total, unit))
         return first, count
-
-    def view(self, source, offset, count):
-        buffer = self.buffer("view", self.buffers[source].dtype)
-        self.emit(View(buffer, source, offset, count))
-        return buffer
 
 
 def powers(host=False):
@@ -110,37 +106,19 @@ def test_an_interrupt_ends_all_parts(threads, count):
     b.emit(Loop(b.register(), b.register(2**62)))
     b.emit(Next())
     b.emit(Join())
-    f = b.load()
-
-    def interrupt():
-        time.sleep(0.3)
-        signal.raise_signal(signal.SIGINT)
-
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        f()
-    thread.join()
+    ends_at_an_interrupt(b.load())
 
 
 def test_calls_at_the_same_time(threads):
     threads(2)
     f = powers().load()
-    wrong = []
 
     def work(seed):
         x = np.random.default_rng(seed).standard_normal(500)
         for _ in range(50):
-            if not np.array_equal(f(x, 5, 16), 32 * x):
-                wrong.append(seed)
+            np.testing.assert_array_equal(f(x, 5, 16), 32 * x)
 
-    workers = [threading.Thread(target=work, args=(k,)) for k in range(4)]
-    for w in workers:
-        w.start()
-    for w in workers:
-        w.join()
-    assert not wrong
+    run_together(*(partial(work, seed) for seed in range(4)))
 
 
 def test_what_a_part_sets_is_not_read_behind_it():

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from by_hand import Builder, multiply
+from helpers import child_status
 from test_shared import run_together
 
 from croton.runtime import threads as threads_module
@@ -140,26 +141,6 @@ def test_workers_fall_asleep(threads):
     wakes = pool_statistics()["wakes"]
     f(x, x)
     assert pool_statistics()["wakes"] == wakes + 1
-
-
-def child_status(function):
-    """Run ``function`` in a forked child: the child's exit status."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            function()
-            status = 0
-        finally:
-            os._exit(status)
-    for _ in range(1000):
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return status
-        time.sleep(0.01)
-    os.kill(child, 9)
-    os.waitpid(child, 0)
-    return "hung"
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
