@@ -5,7 +5,7 @@ import numpy as np
 from croton.kernel.machine import Machine
 
 MACHINES = {
-    "wide": Machine("wide", 64, 32, 48 << 10, 2 << 20, 32 << 20, follows=False),
+    "wide": Machine("wide", 64, 32, 48 << 10, 2 << 20, 32 << 20),
     "middle": Machine("middle", 32, 16, 32 << 10, 512 << 10, 8 << 20),
     "narrow": Machine("narrow", 16, 16, 32 << 10, 256 << 10, 8 << 20),
 }

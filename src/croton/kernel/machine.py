@@ -8,8 +8,7 @@ from typing import NamedTuple
 class Machine(NamedTuple):
     """Sizes in bytes.  ``vector`` is the width of a register, ``registers`` their number.
 
-    ``adders``: vectors are added while others are multiplied; else instead of that.  ``follows``:
-    what is read next of several neighbouring rows is fetched ahead without being asked for.
+    ``adders``: vectors are added while others are multiplied; else instead of that.
     """
 
     name: str
@@ -20,7 +19,6 @@ class Machine(NamedTuple):
     l3: int
     kind: str = "cpu"
     adders: bool = True
-    follows: bool = True
 
     def lanes(self, itemsize: int) -> int:
         """How many elements of ``itemsize`` bytes fill a vector register."""

@@ -36,10 +36,9 @@ class CpuTarget(Target):
         self.cpu = cpu
         self.instructions = instructions
         width, registers = _vectors(triple, instructions)
-        # Of the x86 family, those that can clear a line of a cache have units for sums alone, and
-        # the others follow one stream in a page.
-        able = not triple.startswith(("x86_64", "i686")) or "clzero" in instructions
-        self.machine = Machine(cpu or triple, width, registers, *caches, adders=able, follows=able)
+        # Of the x86 family, those that can clear a line of a cache have units for sums alone.
+        adders = not triple.startswith(("x86_64", "i686")) or "clzero" in instructions
+        self.machine = Machine(cpu or triple, width, registers, *caches, adders=adders)
         self.attributes = (
             f'"prefer-vector-width"="{8 * width}" "min-legal-vector-width"="{8 * width}"'
         )

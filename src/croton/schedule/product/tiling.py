@@ -19,8 +19,7 @@ class Tiling(NamedTuple):
     ``depth`` is how much of the inner index is taken at a time.  ``second`` is the size of
     the second cache; ``large`` is what does not stay in any.  ``masks``: loads and stores of
     some lanes are as fast as of all.  ``dots`` are the rows of a block of dot products.
-    ``few``: there are so few registers that a kernel has none to spare.  ``follows``: the machine
-    asks by itself for what comes next of rows that are read at a time.
+    ``few``: there are so few registers that a kernel has none to spare.
     """
 
     dtype: str
@@ -35,7 +34,6 @@ class Tiling(NamedTuple):
     masks: bool
     dots: int
     few: bool
-    follows: bool
 
     @property
     def panel(self) -> int:
@@ -82,5 +80,4 @@ def tiling(dtype: str, machine: Machine) -> Tiling:
         masks,
         dots,
         few,
-        machine.follows,
     )

@@ -350,12 +350,11 @@ class Direct:
         size = {f"k{k}": d.taps for k, d in enumerate(DIMENSIONS)} | {"inner": _S["inner"]}
         column = sub(_P0, N0) if self.epilogue else _P0
         block_number = Var("block")
-        whole_panel = self.block(tall, 2, start, column)
-        if not t.follows:
-            # What one tap meets of the next places is all new, and lies behind this.
-            lone = op("and", op("eq", _TAPS, ONE), op("eq", DIMENSIONS[2].stride, ONE))
-            fetching = self.block(tall, 2, start, column, fetches=True)
-            whole_panel = (If(lone, fetching, whole_panel),)
+        # What one tap meets of the next places is all new, and lies behind this: more rows than
+        # the hardware follows by itself.
+        lone = op("and", op("eq", _TAPS, ONE), op("eq", DIMENSIONS[2].stride, ONE))
+        fetching = self.block(tall, 2, start, column, fetches=True)
+        whole_panel = (If(lone, fetching, self.block(tall, 2, start, column)),)
         body: Body = (
             If(
                 op("lt", block_number, whole),
