@@ -1,11 +1,13 @@
 """Garbage is not looked for while a function is made, and is afterwards as before."""
 
 import gc
+import weakref
 
 import pytest
 
 import croton
 import croton.tensor as T
+from croton.compile import garbage
 from croton.compile.garbage import collected_later
 
 
@@ -35,3 +37,47 @@ def test_functions_and_their_errors(enabled):
     with pytest.raises(croton.compile.errors.MissingInputError):
         croton.function([], x * 2)
     assert gc.isenabled() == enabled
+
+
+class Cycle:
+    def __init__(self):
+        self.itself = self
+
+
+def test_what_is_new_is_not_looked_at_at_once():
+    gc.collect()
+    with collected_later():
+        there = weakref.ref(Cycle())
+        kept = [[] for _ in range(5000)]
+    assert there() is not None
+    assert len(gc.get_objects(0)) < len(kept)
+    gc.collect(1)
+    assert there() is not None
+    gc.collect()
+    assert there() is None
+
+
+def test_not_too_many_objects_wait(monkeypatch):
+    monkeypatch.setattr(garbage, "MOST", 10_000)
+    gc.collect()
+    alive = []
+    for _ in range(5):
+        with collected_later():
+            there = weakref.ref(Cycle())
+            kept = [[] for _ in range(3000)]
+        alive.append(there() is not None)
+        del kept
+    # The fourth lot is one too many.
+    assert alive == [True, True, True, False, True]
+
+
+def test_what_somebody_froze_stays_frozen():
+    gc.collect()
+    gc.freeze()
+    try:
+        count = gc.get_freeze_count()
+        with collected_later():
+            pass
+        assert gc.get_freeze_count() == count
+    finally:
+        gc.unfreeze()

@@ -422,18 +422,12 @@ class TensorVariable(TensorOperators, Variable):
     __slots__ = ()
     type: TensorType
 
-    def __hash__(self) -> int:
-        return id(self) >> 4
-
 
 class TensorConstant(TensorOperators, Constant):
     """A tensor whose value is known."""
 
     __slots__ = ()
     type: TensorType
-
-    def __hash__(self) -> int:
-        return id(self) >> 4
 
     def signature(self) -> Any:
         """Type and bits."""
@@ -447,9 +441,6 @@ class TensorSharedVariable(TensorOperators, SharedVariable):
 
     __slots__ = ()
     type: TensorType
-
-    def __hash__(self) -> int:
-        return id(self) >> 4
 
     def zero(self, borrow: bool = False) -> None:
         """Set every element to 0."""
