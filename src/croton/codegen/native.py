@@ -13,6 +13,7 @@ import ctypes.util
 import os
 import struct
 import threading
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import llvmlite.binding as llvm
 from llvmlite.binding import ffi
 
+from croton.codegen.unmapping import unmap
 from croton.kernel.nodes import KernelError
 
 _library = ctypes.CDLL(ffi.lib._name)
@@ -97,20 +99,31 @@ def generate_many(texts: Iterable[str], settings: Settings) -> list[bytes]:
     Texts that are made one after the other are generated meanwhile.
     """
     cores = cores_available()
+    began = time.process_time()
     if cores < 2:
-        return [generate(text, settings) for text in texts]
-    with ThreadPoolExecutor(cores) as pool:
-        pending = [pool.submit(generate, text, settings) for text in texts]
-        codes = [code.result() for code in pending]
-    _give_back()
+        codes = [generate(text, settings) for text in texts]
+    else:
+        with ThreadPoolExecutor(cores) as pool:
+            pending = [pool.submit(generate, text, settings) for text in texts]
+            codes = [code.result() for code in pending]
+    _give_back(time.process_time() - began)
     return codes
 
 
-def _give_back() -> None:
-    """Let the system have the memory that compiling took, where the C library can."""
+def _give_back(seconds: float) -> None:
+    """Let the system have the memory that compiling for ``seconds`` took, where that is possible.
+
+    LLVM's own pages are most of it.  They take some milliseconds to come back, so they stay where
+    little was compiled.
+    """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+    if seconds >= _LONG:
+        unmap(ctypes.cast(_parse, ctypes.c_void_p).value or 0)
+
+
+_LONG = 0.1
 
 
 def cores_available() -> int:
