@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,54 @@ def test_a_damaged_entry_is_made_again():
             file.write(bytes([byte[0] ^ 0xFF]))
     again, _ = build(0.123)
     np.testing.assert_array_equal(again(data), expected)
+
+
+def large(seed, factor):
+    """A function with 400 KB of constants, and what it should give."""
+    table = np.random.default_rng(seed).random((300, 333), "float32")
+    x = T.fvector("x")
+    f = croton.function([x], factor * T.dot(x, T.constant(table).T))
+    return f, lambda v: factor * (table @ v)
+
+
+def test_large_constants_are_kept_and_shared():
+    size = lambda: sum(entry.size for entry in object_cache().entries())
+    sizes = [size()]
+    values = np.random.default_rng(5).random(333, "float32")
+    for factor in (2.5, 3.5):
+        large(7, factor)
+        sizes.append(size())
+        again, expected = large(7, factor)
+        assert "cache" in again.seconds
+        np.testing.assert_allclose(again(values), expected(values), rtol=1e-5)
+    assert sizes[1] - sizes[0] > 300 * 333 * 4 > 3 * (sizes[2] - sizes[1])
+    f, expected = large(8, 2.5)
+    assert "cache" not in f.seconds
+    np.testing.assert_allclose(f(values), expected(values), rtol=1e-5)
+
+
+def test_without_its_constants_a_function_is_made_again():
+    large(9, 1.5)
+    removed = [e.path for e in object_cache().entries() if e.size > 300 * 333 * 4]
+    assert removed
+    for path in removed:
+        os.unlink(path)
+    values = np.random.default_rng(6).random(333, "float32")
+    for found in (False, True):
+        f, expected = large(9, 1.5)
+        assert ("cache" in f.seconds) == found
+        np.testing.assert_allclose(f(values), expected(values), rtol=1e-5)
+
+
+def test_large_constants_that_differ_in_a_bit_are_apart():
+    a = np.linspace(1, 2, 1000, dtype="float32")
+    b = a.copy()
+    b[999] = np.nextafter(b[999], np.float32(3))
+    x = T.fscalar("x")
+    for c in (a, b):
+        np.testing.assert_array_equal(croton.function([x], x * T.constant(c))(1), c)
+    both = croton.function([x], (x * T.constant(a) - x * T.constant(b)).sum())
+    assert both(1) == a[999] - b[999]
 
 
 def test_a_users_op_is_not_kept():

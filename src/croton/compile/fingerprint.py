@@ -69,7 +69,7 @@ def fingerprint(
         number[v] = len(number)
         kind = v.type
         if isinstance(v, Constant):
-            parts.append(("c", str(kind.dtype), kind.shape, v.data.tobytes()))  # type: ignore[attr-defined]
+            parts.append(("c", str(kind.dtype), kind.shape, v.signature()[1:]))  # type: ignore[attr-defined]
         elif isinstance(v, SharedVariable):
             leaves.shared.append(v)
             shape = (assumed or {}).get(v, kind.shape)  # type: ignore[attr-defined]

@@ -35,7 +35,7 @@ class CacheEntry(NamedTuple):
     path: str
 
 
-def _digest(data: bytes) -> bytes:
+def _digest(data: bytes | memoryview) -> bytes:
     return hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest()
 
 
@@ -72,26 +72,28 @@ class ObjectCache:
     def _read(self, path: Path) -> bytes | None:
         try:
             with open(path, "rb") as file:
-                entry = file.read()
+                head = file.read(len(_MAGIC) + _DIGEST_BYTES)
+                data = file.read()
                 used = os.fstat(file.fileno()).st_mtime
         except OSError:
             return None
-        start = len(_MAGIC) + _DIGEST_BYTES
-        data = entry[start:]
+        whole = head == _MAGIC + _digest(data)
         with contextlib.suppress(OSError):
-            if not entry.startswith(_MAGIC) or entry[len(_MAGIC) : start] != _digest(data):
+            if not whole:
                 os.unlink(path)
-                return None
-            if abs(time.time() - used) > _TOUCH_SECONDS:
+            elif abs(time.time() - used) > _TOUCH_SECONDS:
                 os.utime(path)
-            return data
-        return data if entry[len(_MAGIC) : start] == _digest(data) else None
+        return data if whole else None
 
-    def put(self, key: str, data: bytes) -> None:
+    def __contains__(self, key: str) -> bool:
+        """Whether there is something under ``key``, which may be damaged."""
+        return self._path(key).exists()
+
+    def put(self, key: str, data: bytes | memoryview) -> None:
         """Keep ``data`` under ``key``, if that is possible."""
         path = self._path(key)
         try:
-            self._write(path, b"".join((_MAGIC, _digest(data), data)))
+            self._write(path, _MAGIC + _digest(data), data)
         except OSError as error:
             if not self._warned:
                 self._warned = True
@@ -106,12 +108,13 @@ class ObjectCache:
             self._unchecked = 0
             self.evict()
 
-    def _write(self, path: Path, entry: bytes) -> None:
+    def _write(self, path: Path, head: bytes, data: bytes | memoryview) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
         try:
             with open(descriptor, "wb") as file:
-                file.write(entry)
+                file.write(head)
+                file.write(data)
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from croton.graph.shared import SharedVariable
 from croton.graph.variable import Constant, Variable
@@ -430,10 +432,20 @@ class TensorConstant(TensorOperators, Constant):
     type: TensorType
 
     def signature(self) -> Any:
-        """Type and bits."""
+        """Type and bits; of many bits their SHA-256."""
         if self._signature is None:
-            self._signature = (self.type, self.data.tobytes())
+            self._signature = (self.type, *bits(self.data))
         return self._signature
+
+
+def bits(array: NDArray[Any]) -> tuple[int, bytes]:
+    """What tells arrays of one type apart: how many bytes, and these, or the SHA-256 of many."""
+    if array.nbytes <= _FEW_BYTES:
+        return array.nbytes, array.tobytes()
+    return array.nbytes, hashlib.sha256(np.ascontiguousarray(array).data).digest()
+
+
+_FEW_BYTES = 1 << 10
 
 
 class TensorSharedVariable(TensorOperators, SharedVariable):
