@@ -25,6 +25,8 @@ class Compiled:
     def __init__(self, dtype, machine):
         self.dtype, self.t = dtype, tiling(dtype, machine)
         self.plans = {kind: direct.steps(kind, self.t) for kind in ("forward", "inputs")}
+        #: The same with filters that are copied before.
+        self.copying = {kind: direct.steps(kind, self.t, constant=True) for kind in self.plans}
         functions = self.plans["forward"].functions
         for function in functions:
             verify(function)
@@ -38,15 +40,12 @@ class Compiled:
         x, w, y = random_arrays(p, self.dtype, rng)
         names, taps = self.names(p, w), int(np.prod(p.w[:-2]))
         address = self.library.address
-        got = run_convolution(
-            "forward", self.plans["forward"], address, names, x, memory(w), cuts=cuts
-        )
-        size = p.forward(np.abs(x), np.abs(w))
-        assert_close(got, p.forward(x, w), size, taps * p.w[-2])
-        got = run_convolution(
-            "inputs", self.plans["inputs"], address, names, y, memory(w), cuts=cuts
-        )
-        assert_close(got, p.inputs(y, w), p.inputs(np.abs(y), np.abs(w)), taps * p.w[-1])
+        for kind, a, terms in (("forward", x, p.w[-2]), ("inputs", y, p.w[-1])):
+            definition = getattr(p, kind)
+            want, size = definition(a, w), definition(np.abs(a), np.abs(w))
+            for plans in (self.plans, self.copying):
+                got = run_convolution(kind, plans[kind], address, names, a, memory(w), cuts=cuts)
+                assert_close(got, want, size, taps * terms)
 
 
 @pytest.fixture(
@@ -73,12 +72,18 @@ def test_random_convolutions(compiled, rank):
         Problem((1, 20, 20, 70), (3, 3, 70, 40), (1, 20, 20, 40), (1, 1), (1, 1), (1, 1)),
         Problem((2, 9, 9, 600), (1, 1, 600, 33), (2, 9, 9, 33), (1, 1), (0, 0), (1, 1)),
         Problem((1, 4, 4, 1500), (2, 2, 1500, 8), (1, 3, 3, 8), (1, 1), (0, 0), (1, 1)),
+        Problem((1, 5, 5, 300), (3, 3, 300, 90), (1, 5, 5, 90), (1, 1), (1, 1), (1, 1)),
+        Problem((2, 4, 4, 330), (5, 1, 330, 70), (2, 2, 4, 70), (2, 1), (2, 0), (1, 1)),
+        Problem((1, 1, 9, 200), (1, 2, 200, 40), (1, 1, 8, 40), (1, 1), (0, 0), (1, 1)),
         Problem((1, 3, 700, 4), (2, 3, 4, 9), (1, 2, 698, 9), (1, 1), (0, 0), (1, 1)),
         Problem((1, 8, 8, 2), (8, 8, 2, 5), (1, 1, 1, 5), (1, 1), (0, 0), (1, 1)),
         Problem((40, 3, 3, 5), (2, 2, 5, 130), (40, 2, 2, 130), (1, 1), (0, 0), (1, 1)),
     ],
-    ids=["deep", "one tap", "long run", "long line", "whole image", "many images"],
-)
+    ids=[
+        "deep", "one tap", "long run", "few places", "lines of one tap", "two taps", "long line",
+        "whole image", "many images",
+    ],
+)  # fmt: skip
 def test_each_way_to_cut_the_work(compiled, problem):
     compiled.check(problem, np.random.default_rng(0))
 

@@ -93,7 +93,9 @@ def plan(
         elif name == "direct" and pooled:
             plans[name] = direct.pooled_steps(t, condition)
         elif name == "direct":
-            plans[name] = direct.steps(kind, t, epilogue=epilogue, when=condition)
+            plans[name] = direct.steps(
+                kind, t, epilogue=epilogue, when=condition, constant=constant
+            )
         elif kind == "filters":
             plans[name] = winograd_filters.steps(
                 kind, machine, dtype, False, condition, taps=taps if taps in TAPS[6] else None

@@ -52,6 +52,14 @@ class Target(NamedTuple):
     add: Expr
 
 
+class Ahead(NamedTuple):
+    """What is asked for in the meantime: ``buffer[start + step * pace]`` with each step."""
+
+    buffer: Buffer
+    start: Expr
+    pace: Expr
+
+
 def block(
     vectors: int,
     lanes: int,
@@ -60,11 +68,11 @@ def block(
     source: Source,
     panel: Panel,
     target: Target,
-    ahead: Expr | None = None,
+    ahead: Ahead | None = None,
 ) -> Body:
     """The sums over ``[first, last)`` of the taps and of the steps of each.
 
-    With each step some of the source is asked for, from ``ahead`` on: as much as the block reads.
+    With each step a line of what is ``ahead`` is asked for.
     """
     dtype, height = source.buffer.dtype, len(source.starts)
     sums = [[Var(f"s{i}_{v}", dtype, lanes) for v in range(vectors)] for i in range(height)]
@@ -87,7 +95,7 @@ def block(
         Let(y, Load(near, add(y_at, index(v * lanes)), lanes)) for v, y in enumerate(columns)
     ]
     if ahead is not None:
-        step.append(Prefetch(later, mul(STEP, index(height)), level=2))
+        step.append(Prefetch(later, mul(STEP, ahead.pace), level=2))
     for row, row_sums in zip(rows, sums, strict=True):
         x = broadcast(Load(source.buffer, add(row, STEP)), lanes)
         step += [
@@ -98,7 +106,7 @@ def block(
         Let(first, Load(panel.taps, TAP)),
         *(Let(row, add(start, offset)) for row, start in zip(rows, source.starts, strict=True)),
         Part(near, panel.buffer, begin),
-        *(() if ahead is None else (Part(later, source.buffer, ahead),)),
+        *(() if ahead is None else (Part(later, ahead.buffer, ahead.start),)),
         Local(y_at, index(0)),
         For(STEP, *steps, (*step, Assign(y_at, add(y_at, index(panel.pitch))))),
     )

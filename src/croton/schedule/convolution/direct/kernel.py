@@ -22,10 +22,10 @@ from croton.kernel.nodes import (
     Store,
     Var,
 )
-from croton.schedule.convolution.direct.block import Panel, Source, Target, block
+from croton.schedule.convolution.direct.block import TAP, Ahead, Panel, Source, Target, block
 from croton.schedule.convolution.direct.border import Region, copy_region, is_inside
 from croton.schedule.convolution.direct.classes import GIVEN, ONE, ZERO, dimension, find
-from croton.schedule.convolution.direct.filters import panel_size
+from croton.schedule.convolution.direct.filters import LIES, Packing, panel_size, row_of
 from croton.schedule.product import tile
 from croton.schedule.product.pack import below
 from croton.schedule.product.strips import ceildiv
@@ -35,10 +35,12 @@ DIMENSIONS = [dimension(d) for d in range(3)]
 
 #: Sizes of the kernel: of the batch, the groups, the ``inner`` source channels of one and its
 #: ``outer`` result channels; the images of a box, the channels of an item; and for every spatial
-#: dimension those of :data:`~croton.schedule.convolution.direct.classes.GIVEN`.
+#: dimension those of :data:`~croton.schedule.convolution.direct.classes.GIVEN`.  If ``own`` is not
+#: 0, items copy filters themselves, so many source channels at a time.  How filters lie comes last.
 SIZES = (
     "batch", "groups", "inner", "outer", "images", "columns",
     *(f"{name}{d}" for name in GIVEN for d in range(3)),
+    "own", *(f"filter_{name}" for name in LIES),
 )  # fmt: skip
 
 #: Places of a box, at most.
@@ -54,6 +56,12 @@ _TAP0, _TAP1 = Var("first_tap"), Var("end_tap")
 _K0, _K1 = Var("first_step"), Var("end_step")
 _P0, _WIDE, _AT, _PRESENT = Var("p0"), Var("wide"), Var("at"), Var("present")
 _ADDS, _ASIDE = Var("adds", "bool"), Var("aside", "bool")
+#: Whether the item copies filters itself, and source channels that a panel has.
+_OWN, _HELD = Var("owns", "bool"), Var("held")
+#: Where the next panel begins that an item copies, and whether one tap meets places side by side.
+_LATER, _LONE = Var("later_filters"), Var("lone", "bool")
+#: Whether taps along the last dimension are one run.
+_MERGED = Var("merged", "bool")
 
 
 def scratch_bytes(t: Tiling, places: int = PLACES) -> int:
@@ -73,6 +81,8 @@ class Direct:
     ending, sizes, places_held = "_epilogue", SIZES, PLACES
     #: Bytes before an epilogue's tile.
     tile_start = tile.TILE
+    #: Whether items may copy filters.
+    copies = True
 
     def __init__(self, t: Tiling, epilogue: bool) -> None:
         self.t = t
@@ -89,6 +99,15 @@ class Direct:
         self.tap_places, self.tap_rows = Buffer("tap_places", "int64"), Buffer("tap_rows", "int64")
         self.sums, self.copied = Buffer("sums", t.dtype), Buffer("copy", t.dtype)
         self.read = Buffer("read", t.dtype)
+        #: Filters as they are given; a panel of an item's own; and the panels that it reads.
+        self.filters, self.own = Buffer("filters", t.dtype), Buffer("own_panel", t.dtype)
+        self.panels = Buffer("panels", t.dtype)
+        #: What blocks ask for.
+        self.next = Buffer("next", t.dtype)
+        size = {f"k{k}": d.taps for k, d in enumerate(DIMENSIONS)}
+        size |= {name: _S[f"filter_{name}"] for name in LIES}
+        rows = Buffer("filter_rows", "int64")
+        self.packing = Packing(t, self.filters, self.own, rows, size, _HELD)
         self.masks = [Var(f"lanes{v}", "bool", t.lanes) for v in range(t.vectors)]
         #: Where the box begins in what boxes cut.
         self.begin = BOX[1:]
@@ -100,9 +119,16 @@ class Direct:
         items = For(Var("item"), Var("lo"), Var("hi"), self.item())
         return Function(
             name,
-            (self.source, self.packed, last),
+            (self.source, self.packed, last, self.filters),
             tuple(Var(n) for n in self.sizes),
-            (*self.scratch(), items),
+            (
+                *self.scratch(),
+                Let(_OWN, op("ne", _S["own"], ZERO)),
+                Let(_HELD, select(_OWN, _S["own"], _S["inner"])),
+                Choose(self.panels, _OWN, self.own, self.packed),
+                *self.packing.prepare(_OWN),
+                items,
+            ),
             contract=True,
         )
 
@@ -114,7 +140,7 @@ class Direct:
             at = index(64 + self.tile_start)
             parts = [Allocate(self.below, index(64)), Allocate(self.result, at)]
             start += self.tile_start + held * tile.PITCH
-        for buffer, size in (
+        for buffer, length in (
             (self.places, 8 * held),
             (self.lines, 8 * held),
             (self.lowest, 8 * held),
@@ -122,14 +148,17 @@ class Direct:
             (self.sums, self.t.blocks[0] * self.t.panel * self.t.itemsize),
         ):
             parts.append(Allocate(buffer, index(start)))
-            start += size
+            start += length
         taps = mul(_all_taps(), index(8))
-        rounded = mul(ceildiv(taps, index(64)), index(64))
-        parts += [
-            Allocate(self.tap_places, index(start)),
-            Allocate(self.tap_rows, add(index(start), rounded)),
-            Allocate(self.copied, add(index(start), mul(rounded, index(2)))),
-        ]
+        rounded = _lines(taps)
+        size = {f"k{k}": d.taps for k, d in enumerate(DIMENSIONS)} | {"inner": _S["own"]}
+        own = mul(panel_size(self.t, size), index(self.t.itemsize))
+        table = _lines(mul(taps, _S["own"]))
+        places: list[Expr] = [index(start)]
+        for n in (rounded, rounded, select(op("ne", _S["own"], ZERO), own, ZERO), table):
+            places.append(add(places[-1], n))
+        buffers = (self.tap_places, self.tap_rows, self.own, self.packing.rows, self.copied)
+        parts += [Allocate(b, place) for b, place in zip(buffers, places, strict=True)]
         return tuple(parts)
 
     def item(self) -> Body:
@@ -238,7 +267,6 @@ class Direct:
     def tables(self, origin: Expr, strides: list[Var]) -> Body:
         """Where places and taps lie; ``strides`` of the source: images, dimensions 0 to 2."""
         d = DIMENSIONS
-        merged = Var("merged", "bool")
         row, column = Var("table_row"), Var("table_column")
         loops = [Var(f"table{k}") for k in range(4)]
         source = add(origin, mul(loops[0], strides[0]))
@@ -264,40 +292,42 @@ class Direct:
         # Places of the same line of all images lie side by side: the same taps meet them.
         for k in (3, 1, 0):
             body = (For(loops[k], ZERO, HAS[k], body),)
-        body = (For(loops[2], ZERO, HAS[2], (*self.meets(loops[2], merged, low, high), *body)),)
+        body = (For(loops[2], ZERO, HAS[2], (*self.meets(loops[2], low, high), *body)),)
         # Taps along the last dimension that lie side by side in source and filters are one run.
         side = op("and", op("eq", d[2].reach, ONE), op("eq", d[2].number, d[2].taps))
         side = op("and", side, op("eq", strides[3], _S["inner"]))
+        side = op("and", side, op("eq", _HELD, _S["inner"]))
         taps = [Var(f"table_tap{k}") for k in range(3)]
         place: Expr = ZERO
-        number = ZERO
+        numbers: list[Expr] = []
         for k, x in enumerate(d):
             place = add(place, mul(mul(taps[k], x.reach), strides[k + 1]))
-            number = add(mul(number, x.taps), add(x.tap, mul(taps[k], x.every)))
+            numbers.append(add(x.tap, mul(taps[k], x.every)))
+        rows = row_of(d[1].taps, d[2].taps, _HELD, numbers)
         tap: Body = (
             Store(self.tap_places, column, place),
-            Store(self.tap_rows, column, mul(number, _S["inner"])),
+            Store(self.tap_rows, column, rows),
             Assign(column, add(column, ONE)),
         )
         counts = [
             d[0].number,
             d[1].number,
-            select(merged, op("minimum", d[2].number, ONE), d[2].number),
+            select(_MERGED, op("minimum", d[2].number, ONE), d[2].number),
         ]
         for k in (2, 1, 0):
             tap = (For(taps[k], ZERO, counts[k], tap),)
         return (
-            Let(merged, side),
+            Let(_MERGED, side),
             Local(row, ZERO),
             *body,
             Let(_COUNT, row),
             Local(column, ZERO),
             *tap,
             Let(Var("runs"), column),
-            Let(_RUN, mul(_S["inner"], select(merged, d[2].number, ONE))),
+            Let(_RUN, mul(_S["inner"], select(_MERGED, d[2].number, ONE))),
         )
 
-    def meets(self, at: Expr, merged: Expr, low: Var, high: Var) -> Body:
+    def meets(self, at: Expr, low: Var, high: Var) -> Body:
         """Which taps meet the image at line ``at`` of the box: those of some lines of the filter.
 
         That is asked for where it has one plane; else all taps count.
@@ -307,7 +337,7 @@ class Direct:
         lowest = ceildiv(op("maximum", before, ZERO), x.reach)
         beyond = op("floordiv", add(sub(x.source, ONE), before), x.reach)
         highest = op("minimum", add(op("maximum", beyond, index(-1)), ONE), x.number)
-        each = select(merged, op("minimum", last.number, ONE), last.number)
+        each = select(_MERGED, op("minimum", last.number, ONE), last.number)
         plane = op("eq", first.number, ONE)
         return (
             Let(high, mul(select(plane, highest, mul(first.number, x.number)), each)),
@@ -318,6 +348,7 @@ class Direct:
         """Go over the taps and their runs in pieces, so that a panel stays in the cache."""
         t, runs = self.t, Var("runs")
         whole, several, step, size = Var("whole", "bool"), Var("several"), Var("size"), Var("part")
+        each = Var("taps_of_part")
         panels: Body = (For(_P0, N0, N1, self.panel(), step=index(t.panel)),)
         inner: Body = (
             Let(_K1, op("minimum", add(_K0, size), _RUN)),
@@ -326,7 +357,7 @@ class Direct:
         )
         # Without taps, or without source channels, one empty piece still stores zeros.
         outer: Body = (
-            Let(_TAP1, op("minimum", add(_TAP0, several), runs)),
+            Let(_TAP1, op("minimum", add(_TAP0, each), runs)),
             For(_K0, ZERO, op("maximum", _RUN, ONE), inner, step=size),
         )
         run = op("maximum", _RUN, ONE)
@@ -335,8 +366,10 @@ class Direct:
             Let(whole, op("le", mul(run, runs), index(t.longest))),
             Let(step, op("maximum", op("floordiv", index(t.depth), run), ONE)),
             Let(several, select(whole, op("maximum", runs, ONE), step)),
-            Let(size, ceildiv(run, parts)),
-            For(_TAP0, ZERO, op("maximum", runs, ONE), outer, step=several),
+            # A panel of its own has all taps.
+            Let(each, select(_OWN, op("maximum", runs, ONE), several)),
+            Let(size, select(_OWN, select(_MERGED, run, _HELD), ceildiv(run, parts))),
+            For(_TAP0, ZERO, op("maximum", runs, ONE), outer, step=each),
         )
 
     def panel(self) -> Body:
@@ -344,24 +377,25 @@ class Direct:
         t = self.t
         tall, low = t.blocks
         start, narrow = Var("panel_start"), Var("narrow", "bool")
+        depth = select(_MERGED, _S["inner"], sub(_K1, _K0))
+        own = self.packing.copy_lines(self.piece_start(_P0, _K0), _WIDE, depth, ZERO)
         whole, rest = Var("whole_blocks"), Var("lower_blocks")
         panels = ceildiv(_S["outer"], index(t.panel))
         number = add(mul(GROUP, panels), op("floordiv", _P0, index(t.panel)))
         size = {f"k{k}": d.taps for k, d in enumerate(DIMENSIONS)} | {"inner": _S["inner"]}
         column = sub(_P0, N0) if self.epilogue else _P0
         block_number = Var("block")
-        # What one tap meets of the next places is all new, and lies behind this: more rows than
-        # the hardware follows by itself.
-        lone = op("and", op("eq", _TAPS, ONE), op("eq", DIMENSIONS[2].stride, ONE))
-        fetching = self.block(tall, 2, start, column, fetches=True)
-        whole_panel = (If(lone, fetching, self.block(tall, 2, start, column)),)
         body: Body = (
             If(
                 op("lt", block_number, whole),
                 (
                     Let(_AT, mul(block_number, index(tall))),
                     Let(_PRESENT, index(tall)),
-                    If(narrow, self.block(tall, 1, start, column), whole_panel),
+                    If(
+                        narrow,
+                        self.block(tall, 1, start, column),
+                        self.block(tall, 2, start, column),
+                    ),
                 ),
                 (
                     Let(
@@ -378,7 +412,12 @@ class Direct:
         )
         return (
             Let(_WIDE, op("minimum", sub(N1, _P0), index(t.panel))),
-            Let(start, mul(number, panel_size(t, size))),
+            Let(
+                start,
+                select(_OWN, sub(ZERO, mul(_K0, index(t.panel))), mul(number, panel_size(t, size))),
+            ),
+            *((If(_OWN, own),) if self.copies else ()),
+            *self.ahead(),
             Let(narrow, op("le", _WIDE, index(t.lanes))),
             *(Let(m, below(_WIDE, index(v * t.lanes), t.lanes)) for v, m in enumerate(self.masks)),
             Let(whole, op("floordiv", _COUNT, index(tall))),
@@ -386,13 +425,45 @@ class Direct:
             For(block_number, ZERO, add(whole, rest), body),
         )
 
-    def block(
-        self, height: int, vectors: int, start: Expr, column: Expr, *, fetches: bool = False
-    ) -> Body:
-        """A block, and what brings it to the result if parts of it are missing there.
+    def piece_start(self, outer: Expr, inner: Expr) -> Expr:
+        """Where filters begin: of these channels of the result and of the source."""
+        at = add(_S["filter_start"], mul(GROUP, _S["filter_group"]))
+        at = add(at, mul(outer, _S["filter_across"]))
+        return add(at, mul(inner, _S["filter_along"]))
 
-        If it ``fetches``, it asks for what the next one reads.
+    def ahead(self) -> Body:
+        """What the blocks of a panel ask for: the next panel that is copied, a part each tap.
+
+        What one tap meets of the next places is all new, and lies behind this: more rows than the
+        hardware follows by itself.
         """
+        outer, inner = Var("next_outer"), Var("next_inner")
+        beside, behind = add(_P0, index(self.t.panel)), add(_K0, _HELD)
+        last, more = op("ge", beside, N1), op("lt", behind, _S["inner"])
+        lone = op("and", op("eq", _TAPS, ONE), op("eq", DIMENSIONS[2].stride, ONE))
+        return (
+            Let(inner, select(last, select(more, behind, ZERO), _K0)),
+            Let(outer, select(last, select(more, N0, N1), beside)),
+            Let(_LATER, add(self.piece_start(outer, sub(inner, _K0)), self.packing.lowest())),
+            Let(_LONE, op("and", lone, op("not", _OWN))),
+            Choose(self.next, _OWN, self.filters, self.read),
+        )
+
+    def asked(self, start: Expr, height: int) -> Ahead:
+        """The same of a block."""
+        number = add(mul(Var("block"), _TAP1), TAP)
+        part, end = self.packing.part(_WIDE)
+        own = add(_LATER, mul(op("minimum", number, end), part))
+        source = add(start, select(_LONE, mul(_S["inner"], index(height)), ZERO))
+        pace = select(_LONE, index(height), ZERO)
+        return Ahead(
+            self.next,
+            select(_OWN, own, source),
+            select(_OWN, _S["filter_along"], pace),
+        )
+
+    def block(self, height: int, vectors: int, start: Expr, column: Expr) -> Body:
+        """A block, and what brings it to the result if parts of it are missing there."""
         t = self.t
         starts = [Var(f"place{i}") for i in range(height)]
         lines = [Var(f"line{i}") for i in range(height)]
@@ -437,9 +508,9 @@ class Direct:
                 (low, high),
                 (_K0, _K1),
                 Source(self.read, starts, self.tap_places),
-                Panel(self.packed, start, self.tap_rows, t.panel),
+                Panel(self.panels, start, self.tap_rows, t.panel),
                 Target(target, lines, adds),
-                add(starts[0], mul(_S["inner"], index(height))) if fetches else None,
+                self.asked(starts[0], height) if (height, vectors) == (t.blocks[0], 2) else None,
             ),
             If(aside, self.finish(vectors, column)),
         )
@@ -461,6 +532,11 @@ class Direct:
                 Store(self.result, place, value, mask),
             ]
         return (For(line, ZERO, _PRESENT, tuple(found)),)
+
+
+def _lines(count: Expr) -> Expr:
+    """Bytes of the lines of a cache that so many lie in."""
+    return mul(ceildiv(count, index(64)), index(64))
 
 
 def _all_taps() -> Expr:

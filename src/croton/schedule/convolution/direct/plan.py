@@ -6,27 +6,36 @@ from croton.kernel.nodes import Function
 from croton.kernel.parameters import from_parameters
 from croton.schedule.convolution.direct import kernel as direct
 from croton.schedule.convolution.direct.filters import (
+    LIES,
     SIZES,
+    in_lines,
     pack_kernel,
     packed_size,
+    panel_count,
     scratch_bytes,
 )
-from croton.schedule.counts import Count, count, mul
+from croton.schedule.counts import Count, all_of, count, mul
 from croton.schedule.product import tile
 from croton.schedule.product.tiling import Tiling
 from croton.schedule.steps import Plan, Step
 
+#: A panel of an item's own has at most this part of the second cache.
+OWN = 16
 
-def steps(kind: str, t: Tiling, *, epilogue: bool = False, when: Count = 1) -> Plan:
+
+def steps(
+    kind: str, t: Tiling, *, epilogue: bool = False, when: Count = 1, constant: bool = False
+) -> Plan:
     """The steps of ``kind`` (``"forward"`` or ``"inputs"``), which run ``when`` that is 1.
 
-    With ``epilogue`` blocks of the result go to a kernel (see :mod:`croton.schedule.product.tile`);
+    ``constant`` filters are copied once, for all calls.  With ``epilogue`` blocks of the result
+    go to a kernel (see :mod:`croton.schedule.product.tile`);
     the gradient by the inputs may then have no strides.
     """
     forward = kind == "forward"
     source, result = ("x", "y") if forward else ("y", "x")
     inner, outer = ("channels", "filters") if forward else ("filters", "channels")
-    box = _box(t, forward, source, result, inner, outer, epilogue)
+    box = _box(t, forward, source, result, inner, outer, epilogue, constant)
     return launches(kind, t, _functions(t, epilogue), box, when, (), epilogue)
 
 
@@ -43,7 +52,8 @@ def launches(
     forward = kind == "forward"
     source, result = ("x", "y") if forward else ("y", "x")
     inner, outer = ("channels", "filters") if forward else ("filters", "channels")
-    values: dict[str, Count] = {"inner": inner, "outer": outer} | box
+    values: dict[str, Count] = {"own": 0} | box
+    values |= {"inner": inner, "outer": outer}
     packing: dict[str, Count] = {
         "inner": inner, "outer": outer, "panels": count("ceildiv", outer, t.panel),
         "turned": int(not forward), "start": "w_start",
@@ -65,32 +75,41 @@ def launches(
             else count("select", count("eq", stride, 1), turned, before),
         }
         packing[f"step{d}"] = f"w_step{d}"
+    values |= {f"filter_{name}": packing[name] for name in LIES}
     pack, main = functions
+    once = count("and", when, count("eq", values["own"], 0))
     packed = packed_size(t, "groups", inner, outer)
     work = mul(inner, t.panel, "k0", "k1", "k2")
     first = Step(
         pack.name,
         ("w", "packed"),
         tuple(packing.get(name, name) for name in SIZES),
-        count("select", when, mul("groups", packing["panels"]), 0),
+        count("select", once, mul("groups", packing["panels"]), 0),
         count("add", 1, count("floordiv", 1 << 14, count("add", work, 1))),
         scratch_bytes(t, inner),
     )
     grain_work = mul(box["places"], box["columns"], inner, "k0", "k1", "k2")
     second = Step(
         main.name,
-        (source, "packed", "epilogue" if epilogue else result),
+        (source, "packed", "epilogue" if epilogue else result, "w"),
         tuple(values.get(name, name) for name in (*direct.SIZES, *more)),
         count("select", when, box["items"], 0),
         count("add", 1, count("floordiv", 1 << 17, count("add", grain_work, 1))),
         box["scratch"],
     )
-    temporaries = (("packed", count("select", when, packed, 0)),)
+    temporaries = (("packed", count("select", once, packed, 0)),)
     return Plan(t.dtype, functions, temporaries, (first, second))
 
 
 def _box(
-    t: Tiling, forward: bool, source: str, result: str, inner: str, outer: str, epilogue: bool
+    t: Tiling,
+    forward: bool,
+    source: str,
+    result: str,
+    inner: str,
+    outer: str,
+    epilogue: bool,
+    constant: bool,
 ) -> dict[str, Count]:
     """How many images, places along each dimension, and channels an item has.
 
@@ -146,21 +165,36 @@ def _box(
     limit = count("maximum", count("minimum", div(most, each), div(budget, image)), 1)
     number = count("maximum", count("ceildiv", "batch", limit), 1)
     images = count("select", whole0, count("maximum", count("ceildiv", "batch", number), 1), 1)
-    items = mul(
+    boxes_of_all = mul(
         *(count("ceildiv", p, b) for p, b in zip(places, (box0, box1, box2), strict=True)),
         count("ceildiv", "batch", images),
-        chunks,
-        "groups",
         *(() if forward else ("stride0", "stride1", "stride2")),
     )
+    items = mul(boxes_of_all, chunks, "groups")
     region = mul(images, image)
     tables = mul("k0", "k1", "k2", 16)
-    own = direct.scratch_bytes(t) + (tile.FREE if epilogue else 0)
-    scratch = count("add", count("add", mul(region, t.itemsize), tables), own + 512)
+    fixed = direct.scratch_bytes(t) + (tile.FREE if epilogue else 0)
+    scratch = count("add", count("add", mul(region, t.itemsize), tables), fixed + 512)
+    own: Count = 0
+    if not constant:
+        # A panel that one item reads only comes from its own cache then.
+        across, along = ("w_filter", "w_channel") if forward else ("w_channel", "w_filter")
+        once = all_of(count("eq", boxes_of_all, 1), in_lines(across, along))
+        own = count("select", once, _own(t, inner), 0)
+        held = count("add", mul(panel_count(t, own), t.itemsize), scratch_bytes(t, own))
+        scratch = count("add", scratch, count("select", own, held, 0))
     return {
         "box0": box0, "box1": box1, "box2": box2, "images": images, "columns": columns,
-        "items": items, "scratch": scratch, "places": mul(images, each),
+        "items": items, "scratch": scratch, "places": mul(images, each), "own": own,
     }  # fmt: skip
+
+
+def _own(t: Tiling, inner: Count) -> Count:
+    """Source channels of which an item copies the filters of a panel at a time: in equal parts."""
+    each = mul("k0", "k1", "k2", t.panel * t.itemsize)
+    limit = count("maximum", div(t.second // OWN, each), t.lanes)
+    pieces = count("maximum", count("ceildiv", inner, limit), 1)
+    return count("maximum", count("ceildiv", inner, pieces), 1)
 
 
 def _extent(places: Count, stride: Count, reach: Count) -> Count:

@@ -42,7 +42,7 @@ _END = [Var(f"item_end{d}") for d in range(3)]
 
 class _Pooled(Direct):
     ending, sizes, places_held = "_pooled", (*SIZES, *region.SIZES), PLACES
-    tile_start = region.TILE
+    tile_start, copies = region.TILE, False
 
     def __init__(self, t: Tiling) -> None:
         super().__init__(t, True)
