@@ -54,15 +54,21 @@ class Compiled:
     """The kernels of all plans for a dtype, loaded once."""
 
     def __init__(self, dtype, machine):
-        self.machine = machine
+        self.dtype, self.machine = dtype, machine
         self.store = product.plan(dtype, machine)
         self.add = product.plan(dtype, machine, accumulate=True)
         target = host()
-        self.library = target.load(target.compile(render(self.store.functions, target)))
+        functions = {f.name: f for p in (self.store, self.plan(repeated=True)) for f in p.functions}
+        self.library = target.load(target.compile(render(list(functions.values()), target)))
 
-    def __call__(self, a, b, c=None, *, accumulate=False, cuts=None):
+    def plan(self, **how):
+        return product.plan(self.dtype, self.machine, **how)
+
+    def __call__(self, a, b, c=None, *, accumulate=False, d=None, repeated=False, cuts=None):
         plan = self.add if accumulate else self.store
-        return run_product(plan, self.library.address, a, b, c, cuts=cuts)
+        if repeated or d is not None:
+            plan = self.plan(adds=d is not None, repeated=repeated)
+        return run_product(plan, self.library.address, a, b, c, d=d, cuts=cuts)
 
 
 @pytest.fixture(scope="module", params=[(d, m) for d in DTYPES for m in ("host", *MACHINES)])
@@ -116,6 +122,34 @@ def test_small_sizes_in_every_layout(compiled, seed):
         left, right = rng.choice(LAYOUTS, 2)
         a, b = matrix(rng, batch, m, k, dtype, left), matrix(rng, batch, k, n, dtype, right)
         close(compiled(a, b), a, b)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_added(compiled, seed):
+    rng = np.random.default_rng(seed)
+    dtype = compiled.store.dtype
+    for _ in range(5):
+        batch = int(rng.integers(1, 4))
+        m, n, k = (int(v) for v in rng.integers(0, rng.choice([5, 20, 41, 90]), 3))
+        k *= int(rng.choice([1, 1, 20]))
+        left, right = rng.choice(LAYOUTS, 2)
+        a, b = matrix(rng, batch, m, k, dtype, left), matrix(rng, batch, k, n, dtype, right)
+        each, rows = rng.choice([1, batch]), rng.choice([1, m]) if m else 0
+        d = np.broadcast_to(rng.standard_normal((each, rows, n)).astype(dtype), (batch, m, n))
+        repeated = batch == 1 and bool(rng.integers(2))
+        close(compiled(a, b, d=d, repeated=repeated), a, b, d)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_right_factor_that_is_copied_for_many_products(compiled, seed):
+    rng = np.random.default_rng(seed)
+    dtype = compiled.store.dtype
+    for _ in range(5):
+        m, n, k = (int(v) for v in rng.integers(0, rng.choice([5, 20, 41, 150]), 3))
+        k *= int(rng.choice([1, 1, 20]))
+        left, right = rng.choice(LAYOUTS, 2)
+        a, b = matrix(rng, 1, m, k, dtype, left), matrix(rng, 1, k, n, dtype, right)
+        close(compiled(a, b, repeated=True), a, b)
 
 
 @pytest.mark.parametrize("shape", [(64, 1030, 1000), (33, 513, 600), (300, 257, 520), (7, 50, 900)])
@@ -266,6 +300,7 @@ def test_nothing_is_read_or_written_behind_the_operands(compiled, layouts):
         (15, 33, 18),
         (37, 10, 65),
         (33, 150, 40),
+        (7, 61, 40),
         (70, 140, 300),
     ):
         shapes = [(1, m, k), (1, k, n)]
@@ -276,6 +311,8 @@ def test_nothing_is_read_or_written_behind_the_operands(compiled, layouts):
             operands.append(x if layout == "r" else x.transpose(0, 2, 1))
         c = at_the_edge(np.zeros((1, m, n), dtype))
         close(compiled(*operands, c), *operands)
+        d = at_the_edge(rng.standard_normal((1, m, n)).astype(dtype))
+        close(compiled(*operands, c, d=d, repeated=True), *operands, d)
 
 
 @pytest.fixture(scope="module", params=DTYPES)

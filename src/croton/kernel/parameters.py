@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from croton.kernel.nodes import Function
 
-Made = TypeVar("Made", Function, tuple[Function, Function])
+Made = TypeVar("Made", Function, tuple[Function, Function], tuple[Function, Function, Function])
 
 
 def from_parameters(make: Callable[..., Made]) -> Callable[..., Made]:

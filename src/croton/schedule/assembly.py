@@ -20,7 +20,7 @@ from croton.schedule.loops import LoopKernel, Plan
 from croton.schedule.merging import merge_groups
 from croton.schedule.pooled import pooling_kernel
 from croton.schedule.pooling import pool_convolutions
-from croton.schedule.products import Tiled, product_steps
+from croton.schedule.products import Tiled, addend, product_steps
 from croton.schedule.registers import SizeRegisters
 from croton.schedule.scatter import scatter_kernel
 from croton.schedule.sizes import ZERO, ShapeOf, Size, Sizes, product
@@ -61,6 +61,8 @@ class Assembly:
         self.dimensions: dict[tuple[Variable, int], int] = {}
         self.placed: dict[Variable, int] = {}
         self.chunks: dict[Variable, Chunks] = {}
+        #: Memory that is read again and again, round by round of a loop.
+        self.repeated: set[Any] = set()
         self.wanted = [*self.outputs, *(v for _, v in self.updates)]
         raw = Sizes()
         raw.equal = dict(known)
@@ -292,18 +294,24 @@ class Assembly:
 
     def _emit_tiled(self, group: Group) -> None:
         stored = self._stored_members(group)
-        plain = is_plain(group, stored)
-        make = product_steps if group.kind == "product" else convolution_steps
-        tiled = make(
-            group, self.sizes, self.storage.memory, self.emission.machine, plain,
-            lambda key: self.emission.fixed(self.number_of(key)) is not None,
-        )  # fmt: skip
+        shapes, memory, machine = self.sizes, self.storage.memory, self.emission.machine
+        added = addend(group, shapes, memory, stored)
+        plain = is_plain(group, stored) or added is not None
+        if group.kind == "product":
+            repeated = self.repeated.__contains__
+            tiled = product_steps(group, shapes, memory, machine, plain, added, repeated)
+        else:
+            tiled = convolution_steps(
+                group, shapes, memory, machine, plain,
+                lambda key: self.emission.fixed(self.number_of(key)) is not None,
+            )  # fmt: skip
         for v in stored:
             self._allocate(v)
         reached: p.Launch | None = None
         bound = {name: self.number_of(key) for name, key in tiled.operands.items()}
         if plain:
-            bound[tiled.result] = self.number[group.members[0]]
+            (result,) = stored
+            bound[tiled.result] = self.number[result]
         else:
             following = epilogue_kernel if group.pool is None else pooling_kernel
             function, keys, used = following(

@@ -367,6 +367,8 @@ class _Steps:
             rows = bound[k]
             if rows is None:
                 self.inner.bind(v, outer.memory_number(whole), registers)
+                if not self.node.op.lazy:
+                    self.inner.repeated.add(v)
                 continue
             if k in self.batched and self.part is not None:
                 registers = (self.part.count, *registers[1:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from croton.graph.variable import Variable
@@ -13,6 +13,7 @@ from croton.schedule.product import plan as product_plan
 from croton.schedule.sizes import ONE, ZERO, Size, Sizes
 from croton.schedule.steps import Plan
 from croton.schedule.views import reversed_axes
+from croton.tensor.elementwise import Elemwise
 from croton.tensor.shapes import DimShuffle, SpecifyShape
 
 #: Terms of an amount that is kept as a polynomial.
@@ -29,6 +30,14 @@ class Factor(NamedTuple):
 
 def factor(v: Variable, sizes: Sizes, memory: Callable[[Variable], Any]) -> Factor:
     """How the factor ``v`` of a product lies in memory: as a view of what is stored."""
+    found = _lies(v, sizes, memory)
+    if found is None:
+        raise KeyError(f"the factor {v} of a product is not in memory")
+    return found
+
+
+def _lies(v: Variable, sizes: Sizes, memory: Callable[[Variable], Any]) -> Factor | None:
+    """How ``v`` lies in memory, if it is a view of what does."""
     order: list[int | None] = list(range(v.type.ndim))  # type: ignore[attr-defined]
     backwards: set[int] = set()
     shape = None
@@ -45,7 +54,7 @@ def factor(v: Variable, sizes: Sizes, memory: Callable[[Variable], Any]) -> Fact
             new_order = v.owner.op.new_order
             order = [None if d is None or new_order[d] == "x" else new_order[d] for d in order]  # type: ignore[misc]
         else:
-            raise KeyError(f"the factor {v} of a product is not in memory")
+            return None
         v = v.owner.inputs[0]  # type: ignore[union-attr]
     shape = sizes.shape(v) if shape is None else shape
     strides = [ONE] * len(shape)
@@ -72,24 +81,63 @@ class Tiled(NamedTuple):
     result: str
 
 
+def addend(
+    group: Group,
+    sizes: Sizes,
+    memory: Callable[[Variable], Any],
+    stored: Sequence[Variable],
+) -> Factor | None:
+    """What the group adds to its product, if that is all that it does and it lies by rows."""
+    v: Any = group.members[0]
+    if group.kind != "product" or len(stored) != 1 or not _adds(stored[0], v):
+        return None
+    x, y = stored[0].owner.inputs  # type: ignore[union-attr]
+    found = _lies(y if x is v else x, sizes, memory)
+    if found is None or found.start != ZERO:
+        return None
+    return found if found.strides[-1] == ONE or sizes.shape(v)[-1] == ONE else None
+
+
+def _adds(total: Any, v: Any) -> bool:
+    """Whether ``total`` is the sum of ``v`` and something of its type."""
+    node = total.owner
+    if not isinstance(node.op, Elemwise) or node.op.name != "add" or len(node.inputs) != 2:
+        return False
+    dtypes = {u.type.dtype for u in (total, *node.inputs)}
+    return len(dtypes) == 1 and sum(u is v for u in node.inputs) == 1
+
+
 def product_steps(
     group: Group,
     sizes: Sizes,
     memory: Callable[[Variable], Any],
     machine: Machine,
     plain: bool,
-    fixed: Callable[[Any], bool],
+    added: Factor | None,
+    repeated: Callable[[Any], bool],
 ) -> Tiled:
     """The plan for the group's product; unless it is ``plain``, its blocks go to an epilogue.
 
-    ``fixed`` tells of memory whether it is the same in many calls.
+    What is ``added`` is all that happens to it.  ``repeated`` tells of memory whether it is the
+    same in many rounds of a loop.
     """
     node: Any = group.members[0].owner
     a, b = (factor(v, sizes, memory) for v in node.inputs)
     assert a.start == b.start == ZERO
-    plan = product_plan(node.outputs[0].type.dtype, machine, epilogue=not plain)
-    amount = amounts(extents(node, sizes, a, b), sizes)
-    return Tiled(plan, amount, {"a": a.memory, "b": b.memory}, "c")
+    plan = product_plan(
+        node.outputs[0].type.dtype,
+        machine,
+        epilogue=not plain,
+        adds=added is not None,
+        repeated=not node.op.batched and repeated(b.memory),
+    )
+    names = extents(node, sizes, a, b)
+    operands = {"a": a.memory, "b": b.memory}
+    if added is not None:
+        operands["d"] = added.memory
+        names["d_row"] = added.strides[-2]
+        names["d_batch"] = added.strides[0] if node.op.batched else ZERO
+    return Tiled(plan, amounts(names, sizes), operands, "c")
 
 
 def extents(node: Any, sizes: Sizes, a: Factor, b: Factor) -> dict[str, Size]:

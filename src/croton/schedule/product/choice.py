@@ -37,8 +37,8 @@ class Choice(NamedTuple):
     across: Count
 
 
-def choose(t: Tiling, epilogue: bool) -> Choice:
-    """The choice for any sizes."""
+def choose(t: Tiling, epilogue: bool, panels: bool = False) -> Choice:
+    """The choice for any sizes; ``panels``: the right factor may be copied, and no other is."""
     big = t.strips[0]
     turn = _all(
         count("eq", "a_row", 1),
@@ -50,12 +50,16 @@ def choose(t: Tiling, epilogue: bool) -> Choice:
     fitting = count("floordiv", t.second // (2 * t.itemsize), count("add", "k", 1))
     # Elements that lie so far apart share few places of the first cache.
     apart = count("eq", count("mod", "a_inner", 1024 // t.itemsize), 0)
-    strips = _all(
-        count("ne", "a_inner", 1),
-        count("lt", t.depth // 2, "k"),
-        count("le", 6 * t.panel, "n"),
-        count("le", 8 * big, "m"),
-        count("or", count("lt", fitting, "m"), apart),
+    strips: Count = (
+        0
+        if panels
+        else _all(
+            count("ne", "a_inner", 1),
+            count("lt", t.depth // 2, "k"),
+            count("le", 6 * t.panel, "n"),
+            count("le", 8 * big, "m"),
+            count("or", count("lt", fitting, "m"), apart),
+        )
     )
     far = count("lt", t.large // t.itemsize, each)
     columns = count("select", turn, 2 * t.panel, _columns(t, each, strips, far, epilogue))

@@ -34,8 +34,56 @@ from croton.kernel.nodes import (
     Var,
 )
 from croton.schedule.product import tile
+from croton.schedule.product.ahead import line_ahead, panel_ahead, prefetch
 from croton.schedule.product.dot import COLUMNS, Lines, dot_block
-from croton.schedule.product.micro import STEP, Keep, Left, Right, Rows, Shape, Target, block
+from croton.schedule.product.micro import (
+    STEP,
+    Given,
+    Keep,
+    Left,
+    Right,
+    Rows,
+    Shape,
+    Target,
+    block,
+)
+from croton.schedule.product.names import (
+    ACROSS,
+    ADDED,
+    ADDED_ACROSS,
+    ADDED_DOWN,
+    ADDED_PITCH,
+    ADDS,
+    AT,
+    BASE,
+    BLOCK,
+    COLUMN,
+    CUT,
+    DOWN,
+    FEW,
+    FRESH,
+    GIVEN,
+    HANDS,
+    ITEM_BATCH,
+    K0,
+    KEPT,
+    M1,
+    MANY,
+    N0,
+    N1,
+    P0,
+    PIECE,
+    PITCH,
+    PRESENT,
+    ROW,
+    SIZES,
+    SOME,
+    START,
+    STORE_SIZES,
+    TURN,
+    TURNED,
+    WIDE,
+)
 from croton.schedule.product.pack import Copy, Source, below, pack
 from croton.schedule.product.strips import (
     BATCH,
@@ -52,53 +100,12 @@ from croton.schedule.product.strips import (
     width,
 )
 from croton.schedule.product.tiling import Tiling
-from croton.schedule.product.ways import DEPTH, DIRECT, DOT, LONE, ways
-
-#: Of every kernel: extents, strides in elements, rows and columns of an item, whether the
-#: left factor has been copied into strips, and whether to compute the transposed result.
-#: In that case ``rows`` and ``columns`` are its own.
-SIZES = (
-    "m", "n", "k",
-    "a_row", "a_inner", "a_batch",
-    "b_inner", "b_column", "b_batch",
-    "rows", "columns", "strips", "turn",
-)  # fmt: skip
-#: Of a result that is stored: its strides, and whether to add to what is there; and whether
-#: its blocks are handed to an epilogue instead.
-STORE_SIZES = ("c_row", "c_batch", "accumulate", "hands")
-
-#: Sizes that change places where the transposed result is computed.
-TURNED = (("m", "n"), ("a_row", "b_column"), ("a_inner", "b_inner"), ("a_batch", "b_batch"))
-
-#: Names of the kernel's variables: the block of the result that an item is, ...
-ROW, COLUMN, ITEM_BATCH = Var("row"), Var("column"), Var("item_batch")
-M1, N0, N1 = Var("m1"), Var("n0"), Var("n1")
-CUT, TURN, HANDS = Var("cut", "bool"), Var("turned", "bool"), Var("handed", "bool")
-#: ... what is added to go from row to row as they are stored, ...
-PITCH = Var("c_pitch")
-#: ... what is added to a place in the result to go to the next row, and column, ...
-DOWN, ACROSS = Var("c_down"), Var("c_across")
-#: ... the piece of the inner index, the panel of columns, and how many of them there are, ...
-K0, PIECE, P0, WIDE = Var("k0"), Var("piece"), Var("p0"), Var("wide")
-#: ... where the panel begins in the right factor and in the result, whether its first rows
-#: keep a copy, and whether there is something to add to, ...
-START, BASE, KEPT, ADDS = Var("start"), Var("base"), Var("kept", "bool"), Var("adds", "bool")
-#: ... how many blocks of rows there are of each height, ...
-MANY, SOME, FEW = Var("many"), Var("some"), Var("few")
-#: ... the block of rows, the first of them and how many there are, whether it keeps a copy, ...
-BLOCK, AT, PRESENT, FRESH = Var("block"), Var("at"), Var("present"), Var("fresh", "bool")
-#: ... and where the panel begins that comes next, and the lines of it to ask for.
-AHEAD, LINE, LINE_PITCH, SLOWER = Var("ahead"), Var("line_ahead"), Var("line_pitch"), Var("slower")
-
-
-def line_pitch(t: Tiling) -> int:
-    """Elements from line to line of a panel that is copied for dot products."""
-    return t.longest + t.lanes
+from croton.schedule.product.ways import DEPTH, DIRECT, DOT, LONE, PANELS, ways
 
 
 def scratch_bytes(t: Tiling) -> int:
     """Bytes of scratch for the sums of a block and a panel of the right factor."""
-    return (t.strips[0] + line_pitch(t)) * t.panel * t.itemsize
+    return (t.strips[0] + t.line_pitch) * t.panel * t.itemsize
 
 
 def kernel(t: Tiling) -> Function:
@@ -116,6 +123,8 @@ class _Product:
         self.b = Buffer("right", t.dtype)
         self.p = Buffer("p", t.dtype)
         self.c = Buffer("stored", t.dtype)
+        self.d = Buffer("d", t.dtype)
+        self.added = Buffer("added", t.dtype)
         self.sums = Buffer("sums", t.dtype)
         self.panel = Buffer("panel", t.dtype)
         self.keep = Keep(FRESH, self.panel, t.panel)
@@ -125,6 +134,7 @@ class _Product:
         #: The sizes, with those of the factors in the roles that they have.
         self.size: dict[str, Var] = {n: Var(n) for n in SIZES + STORE_SIZES}
         self.size |= {name: Var(f"own_{name}") for pair in TURNED for name in pair}
+        self.size["b_panel"] = Var("own_b_panel")
         self.masks = [Var(f"lanes{v}", "bool", t.lanes) for v in range(t.vectors)]
         #: Vectors that a lone row takes at a time.
         self.broad = min(8, t.leading // t.lanes)
@@ -133,20 +143,24 @@ class _Product:
         """All items of ``[lo, hi)``."""
         a, b, c = (Buffer(name, self.t.dtype) for name in "abc")
         body = (*self.scratch(), *self.roles(a, b, c), *self.items())
-        buffers = (a, b, self.p, self.callee, c)
+        buffers = (a, b, self.p, self.callee, self.d, c)
         sizes = tuple(Var(n) for n in SIZES + STORE_SIZES)
         # Products and sums become one instruction where the machine has it.
         return Function(f"product_{self.t.dtype}", buffers, sizes, body, contract=True)
 
     def roles(self, a: Buffer, b: Buffer, c: Buffer) -> Body:
         """Which factor is the left one, where the result goes, and what follows from that."""
+        right = Buffer("given_right", self.t.dtype)
         body: list[Stmt] = [
             Let(TURN, op("ne", self.size["turn"], ZERO)),
             Let(CUT, op("ne", self.size["strips"], ZERO)),
             Let(HANDS, op("ne", self.size["hands"], ZERO)),
+            Let(PANELS, op("ne", Var("b_panel"), Var("b_column"))),
             Choose(self.a, TURN, b, a),
-            Choose(self.b, TURN, a, b),
+            Choose(right, PANELS, self.p, b),
+            Choose(self.b, TURN, a, right),
             Choose(self.c, HANDS, self.tile, c),
+            Let(self.size["b_panel"], select(TURN, Var("a_row"), Var("b_panel"))),
         ]
         for x, y in TURNED:
             body.append(Let(self.size[x], select(TURN, Var(y), Var(x))))
@@ -256,13 +270,15 @@ class _Product:
         packed, copied = Var("packed", "bool"), Var("copied", "bool")
         right = Buffer("rows_of_right", t.dtype)
         first, pitch = Var("first"), Var("pitch")
-        keeps = op("and", op("eq", s["b_column"], ONE), op("not", op("or", DIRECT, DOT)))
-        keeps = op("and", keeps, op("gt", WIDE, index(t.lanes)))
-        packs = op("not", DIRECT)
-        if not t.masks:
-            # What is read where it lies is read in whole vectors.
-            whole = op("ge", WIDE, index(t.panel))
-            keeps, packs = op("and", keeps, whole), op("not", op("and", DIRECT, whole))
+        # What is read where it lies is read in whole vectors, but by narrow panels.
+        straight = op("and", DIRECT, op("or", PANELS, op("ge", WIDE, index(t.panel))))
+        keeps = op("and", op("eq", s["b_column"], ONE), op("not", op("or", straight, DOT)))
+        if t.masks:
+            keeps = op("and", keeps, op("gt", WIDE, index(t.lanes)))
+            packs = op("not", DIRECT)
+        else:
+            keeps = op("and", keeps, op("ge", WIDE, index(t.panel)))
+            packs = op("not", straight)
         packs = select(DOT, op("ne", s["b_inner"], ONE), op("and", packs, op("not", KEPT)))
         # For dot products the copy has the columns as lines, else the rows.
         source = Source(
@@ -273,10 +289,9 @@ class _Product:
             select(DOT, PIECE, WIDE),
             select(DOT, WIDE, PIECE),
         )
-        line, whole = index(line_pitch(t)), mul(ceildiv(WIDE, index(t.lanes)), index(t.lanes))
-        if not t.masks:
-            # All vectors of a copy are read, and what memory holds may be slow to compute with.
-            whole = index(t.panel)
+        line, whole = index(t.line_pitch), mul(ceildiv(WIDE, index(t.lanes)), index(t.lanes))
+        # All vectors of a copy are read, and what memory holds may be slow to compute with.
+        whole = select(CUT, index(t.panel), whole) if t.masks else index(t.panel)
         copy = Copy(self.panel, ZERO, select(DOT, line, index(t.panel)), select(DOT, PIECE, whole))
         return (
             *self.corner(t.panel),
@@ -287,7 +302,7 @@ class _Product:
             Choose(right, copied, self.panel, self.b),
             Let(first, select(copied, ZERO, START)),
             Let(pitch, select(copied, index(t.panel), s["b_inner"])),
-            *self.ahead(),
+            *panel_ahead(t, s),
             *(Let(m, below(WIDE, index(v * t.lanes), t.lanes)) for v, m in enumerate(self.masks)),
             If(
                 DOT,
@@ -301,12 +316,21 @@ class _Product:
         s = self.size
         inside = mul(sub(P0, N0), ACROSS)
         base = total((BATCH, s["c_batch"]), (M0, DOWN), (P0, ACROSS))
-        adds = op("or", op("gt", K0, ZERO), op("ne", s["accumulate"], ZERO))
+        # What is given is added in the beginning; later there are sums of pieces.
+        adds, later = op("ne", s["accumulate"], ZERO), op("gt", K0, ZERO)
+        down, across = select(TURN, ONE, s["d_row"]), select(TURN, s["d_row"], ONE)
+        given = total((BATCH, s["d_batch"]), (M0, down), (P0, across))
         return (
-            Let(START, total((BATCH, s["b_batch"]), (K0, s["b_inner"]), (P0, s["b_column"]))),
+            Let(START, total((BATCH, s["b_batch"]), (K0, s["b_inner"]), (P0, s["b_panel"]))),
             Let(WIDE, op("minimum", sub(N1, P0), index(columns))),
             Let(BASE, select(HANDS, inside, base)),
-            Let(ADDS, adds),
+            Let(ADDS, op("or", later, adds)),
+            Let(GIVEN, op("and", adds, op("not", later))),
+            Choose(self.added, GIVEN, self.d, self.c),
+            Let(ADDED, select(GIVEN, given, BASE)),
+            Let(ADDED_PITCH, select(GIVEN, s["d_row"], PITCH)),
+            Let(ADDED_DOWN, select(GIVEN, down, DOWN)),
+            Let(ADDED_ACROSS, select(GIVEN, across, ACROSS)),
         )
 
     def lone(self) -> Body:
@@ -322,13 +346,14 @@ class _Product:
             Let(AT, ZERO),
             Let(PRESENT, ONE),
             *block(Shape(self.broad, t.lanes, 2), PIECE, left, right, target),
-            *self.finish(masks, BASE, self.broad * t.lanes, True),
+            *self.finish(masks, (BASE, ADDED), self.broad * t.lanes, True),
         )
 
     def dots(self, right: Buffer, first: Expr, pitch: Expr) -> Body:
         """All rows of the item, for one panel, by dot products."""
         s, t = self.size, self.t
-        row, column, where = Var("dot_row"), Var("dot_column"), Var("where")
+        row, column = Var("dot_row"), Var("dot_column")
+        where, beside = Var("where"), Var("beside")
         height, columns = t.dots, COLUMNS
         rows = [Var(f"dot_a{i}") for i in range(height)]
         lines = [Var(f"dot_b{j}") for j in range(columns)]
@@ -340,9 +365,10 @@ class _Product:
             *(Let(v, add(first, mul(c, pitch))) for v, c in zip(lines, across, strict=True)),
             *dot_block(t, PIECE, Lines(self.a, tuple(rows)), Lines(right, tuple(lines)), self.sums),
             Let(where, add(add(BASE, mul(row, PITCH)), column)),
+            Let(beside, add(add(ADDED, mul(row, ADDED_PITCH)), column)),
             Let(PRESENT, op("minimum", index(height), sub(COUNT, row))),
             Let(Var("dot_lanes", "bool", columns), below(WIDE, column, columns)),
-            *self.finish((Var("dot_lanes", "bool", columns),), where, columns, False),
+            *self.finish((Var("dot_lanes", "bool", columns),), (where, beside), columns, False),
         )
         body: Body = (
             *(
@@ -352,18 +378,6 @@ class _Product:
             For(column, ZERO, WIDE, block, step=index(columns)),
         )
         return (For(row, ZERO, COUNT, body, step=index(height)),)
-
-    def ahead(self) -> Body:
-        """Where the panel that comes next begins."""
-        s, panel = self.size, index(self.t.panel)
-        k, column = Var("next_k"), Var("next_column")
-        beside, below = add(P0, panel), add(K0, DEPTH)
-        last, more = op("ge", beside, N1), op("lt", below, s["k"])
-        return (
-            Let(k, select(last, select(more, below, ZERO), K0)),
-            Let(column, select(last, select(more, N0, N1), beside)),
-            Let(AHEAD, total((BATCH, s["b_batch"]), (k, s["b_inner"]), (column, s["b_column"]))),
-        )
 
     def rows(self, later: Right) -> Body:
         """All rows of the item, for one panel, by blocks of the result.
@@ -379,6 +393,7 @@ class _Product:
         aside, starts = Var("aside", "bool"), Var("starts", "bool")
         height, number = Var("height"), Var("number")
         where, start, pitch = Var("where"), Var("target_start"), Var("target_pitch")
+        beside = Var("beside")
         second = mul(MANY, index(big))
         third = mul(SOME, index(tall))
         # Blocks of one vector are for narrow panels.
@@ -392,7 +407,7 @@ class _Product:
         adding = op("or", early, others)
         indirect = op("or", indirect, op("and", ADDS, op("not", adding)))
         target = Target(Buffer("target", t.dtype), start, pitch)
-        main = target._replace(add=starts)
+        main = target._replace(add=Given(starts, self.added, beside, ADDED_DOWN))
         one, two = t.vectors - 1, t.vectors
         cut = (
             If(
@@ -419,7 +434,7 @@ class _Product:
             Choose(right.buffer, FRESH, self.b, later.buffer),
             Let(first, select(FRESH, START, later.start)),
             Let(apart, select(FRESH, self.size["b_inner"], later.pitch)),
-            *self.line_ahead(),
+            *line_ahead(self.t, self.size),
             Let(early, op("lt", BLOCK, MANY)),
             Let(late, op("ge", BLOCK, add(MANY, SOME))),
             Let(
@@ -437,13 +452,14 @@ class _Product:
             ),
             Let(PRESENT, op("minimum", height, sub(COUNT, AT))),
             Let(where, add(BASE, mul(AT, DOWN))),
+            Let(beside, add(ADDED, mul(AT, ADDED_DOWN))),
             Let(aside, indirect),
             Let(starts, op("and", ADDS, op("not", aside))),
             Choose(target.buffer, aside, self.sums, self.c),
             Let(start, select(aside, ZERO, where)),
             Let(pitch, select(aside, index(t.panel), DOWN)),
             If(CUT, cut, uncut),
-            If(aside, self.finish(self.masks, where, t.panel, True)),
+            If(aside, self.finish(self.masks, (where, beside), t.panel, True)),
         )
         return (
             Let(wide, op("gt", WIDE, index(t.lanes))),
@@ -455,6 +471,7 @@ class _Product:
         s, origin = self.size, Var("origin")
         rows = tuple(index(r) for r in range(height))
         pitch = index(width(self.t, height))
+        right = right._replace(padded=True)
         left = Left(self.p, ((origin, rows),), pitch)
         start = strip_start(self.t, s["a_batch"], s["m"], BLOCK)
         return (
@@ -471,7 +488,9 @@ class _Product:
         places = [add(self.origin(), mul(row, index(len(reach) * g))) for g in range(len(starts))]
         groups = tuple((start, reach[: height - len(reach) * g]) for g, start in enumerate(starts))
         # All vectors but the last are whole.
-        right = right._replace(masks=right.masks[vectors - 1 : vectors])
+        right = right._replace(
+            masks=right.masks[vectors - 1 : vectors], padded=vectors == self.t.vectors
+        )
         along = self.size["a_inner"]
         body = self.block(vectors, Left(self.a, groups, along), right, target)
         if vectors == self.t.vectors:
@@ -529,71 +548,50 @@ class _Product:
         if vectors < self.t.vectors:
             body = block(shape, PIECE, left, right, target)
         else:
-            every_step: Body = (*self.prefetch(), *asked)
+            every_step: Body = (*prefetch(self.b), *asked)
             body = block(shape, PIECE, left, right, target, self.keep, every_step)
         # A function of its own has all registers.
         return (Outlined(body),)
 
-    def finish(self, masks: Sequence[Var], where: Expr, pitch: int, turns: bool) -> Body:
-        """Bring the sums of a block, ``pitch`` in a row, to where they belong."""
+    def finish(
+        self, masks: Sequence[Var], wheres: tuple[Expr, Expr], pitch: int, turns: bool
+    ) -> Body:
+        """Bring the sums of a block, ``pitch`` in a row, to where they belong.
+
+        ``wheres``: where the block begins in the result, and in what may be added.
+        """
         line = Var("line")
         straight: list[Stmt] = []
         turned: list[Stmt] = []
         for v, there in enumerate(masks):
             lanes = there.lanes
             source = add(mul(line, index(pitch)), index(v * lanes))
-            place = add(add(where, mul(line, PITCH)), index(v * lanes))
-            places = op("mul", ramp(index(v * lanes), lanes), ACROSS)
-            across = op("add", places, add(where, line))
-            found = (
-                self.bring(v, source, place, lanes, there),
-                self.bring(v, source, across, lanes, there),
-            )
+            lines, columns = [], []
+            for where, down, across in zip(
+                wheres, (PITCH, ADDED_PITCH), (ACROSS, ADDED_ACROSS), strict=True
+            ):
+                lines.append(add(add(where, mul(line, down)), index(v * lanes)))
+                places = op("mul", ramp(index(v * lanes), lanes), across)
+                columns.append(op("add", places, add(where, line)))
             # Blocks of one vector have not computed the second one.
             some = op("lt", index(v * lanes), WIDE)
-            for all_vectors, vector in zip((straight, turned), found, strict=True):
-                all_vectors += [If(some, vector)] if v else vector
+            for vectors, found in ((straight, lines), (turned, columns)):
+                vector = self.bring(v, source, found, lanes, there)
+                vectors += [If(some, vector)] if v else vector
         body: Body = (If(TURN, tuple(turned), tuple(straight)),) if turns else tuple(straight)
         return (For(line, ZERO, PRESENT, body),)
 
-    def bring(self, number: int, source: Expr, place: Expr, lanes: int, mask: Expr | None) -> Body:
-        """Bring a vector of sums to ``place``, one or many."""
+    def bring(
+        self, number: int, source: Expr, places: Sequence[Expr], lanes: int, mask: Expr | None
+    ) -> Body:
+        """Bring a vector of sums to a place, one or many; and where they are, add what is there."""
+        place, beside = places
         value = Var(f"value{number}", self.t.dtype, lanes)
         at = Var(f"place{number}", "int64", place.lanes)
-        present = Load(self.c, at, lanes, mask)
+        present = Load(self.added, beside, lanes, mask)
         return (
             Let(at, place),
             Local(value, Load(self.sums, source, lanes)),
             If(ADDS, (Assign(value, op("add", value, present)),)),
             Store(self.c, at, value, mask),
         )
-
-    def line_ahead(self) -> Body:
-        """Which lines of the panel that comes next this block asks for, one at a step.
-
-        The first blocks share the first line of each row, then come as many for the middle and
-        for the last line.  Where there are many blocks each asks for few lines, so that no more
-        are under way at once than need be.
-        """
-        s, t = self.size, self.t
-        lines = -(-t.panel * t.itemsize // 64) + 1
-        each, line, part = Var("blocks_of_line"), Var("line_number"), Var("part_of_line")
-        shared = op("floordiv", add(MANY, add(SOME, FEW)), index(lines))
-        slower: Expr = ZERO
-        for k in range(1, 6):
-            slower = add(slower, select(op("ge", each, index(1 << k)), ONE, ZERO))
-        column = op("minimum", mul(line, index(t.panel // (lines - 1))), index(t.panel - 1))
-        row = mul(part, op("shr", PIECE, SLOWER))
-        return (
-            Let(each, op("maximum", shared, ONE)),
-            Let(line, op("floordiv", BLOCK, each)),
-            Let(part, sub(BLOCK, mul(line, each))),
-            Let(SLOWER, slower),
-            Let(LINE, add(AHEAD, total((row, s["b_inner"]), (column, s["b_column"])))),
-            Let(LINE_PITCH, select(op("lt", line, index(lines)), s["b_inner"], ZERO)),
-        )
-
-    def prefetch(self) -> Body:
-        """Ask for a line."""
-        at = add(LINE, mul(op("shr", STEP, SLOWER), LINE_PITCH))
-        return (Prefetch(self.b, at, level=2),)

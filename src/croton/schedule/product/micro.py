@@ -7,6 +7,7 @@ lanes; rows of the right factor are read as vectors.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from croton.kernel.build import add, broadcast, const, index, mul, op, sub
@@ -58,24 +59,38 @@ class Rows(NamedTuple):
 
 
 class Right(NamedTuple):
-    """Element (k, j) is ``buffer[start + k * pitch + j]``; ``masks``: of the last vectors."""
+    """Element (k, j) is ``buffer[start + k * pitch + j]``; ``masks``: of the last vectors.
 
-    buffer: Buffer
-    start: Expr
-    pitch: Expr
-    masks: tuple[Expr, ...]
-
-
-class Target(NamedTuple):
-    """Element (i, j) of the result is ``buffer[start + i * pitch + j]``.
-
-    Where ``add`` holds, the sums are added to what is there, which is asked for in the beginning.
+    ``padded``: a block that keeps no copy finds something in all lanes, and needs no masks,
+    which cost an instruction more.
     """
 
     buffer: Buffer
     start: Expr
     pitch: Expr
-    add: Expr | None = None
+    masks: tuple[Expr, ...]
+    padded: bool = False
+
+
+class Given(NamedTuple):
+    """Where ``when`` holds, ``buffer[start + i * pitch + j]`` is added to element (i, j)."""
+
+    when: Expr
+    buffer: Buffer
+    start: Expr
+    pitch: Expr
+
+
+class Target(NamedTuple):
+    """Element (i, j) of the result is ``buffer[start + i * pitch + j]``.
+
+    It, and what is to be added, is asked for in the beginning, if there may be something to add.
+    """
+
+    buffer: Buffer
+    start: Expr
+    pitch: Expr
+    add: Given | None = None
 
 
 class Keep(NamedTuple):
@@ -124,19 +139,26 @@ def block(
         for line, row_sums in zip(lines, sums[0], strict=True)
         for v, s in enumerate(row_sums)
     ]
-    body: list[Stmt] = [
-        Let(line, add(lines[i - 1], target.pitch) if i else target.start)
-        for i, line in enumerate(lines)
-    ]
+    body: list[Stmt] = _lines(lines, target.start, target.pitch)
     body += [Local(s, const(0.0, dtype, lanes)) for phase in sums for row in phase for s in row]
     if target.add is not None:
-        body += [Prefetch(target.buffer, line, write=True) for line in lines]
+        # A row may begin within a cache line.
+        itemsize = 4 if dtype == "float32" else 8
+        apart = [index(at // itemsize) for at in range(0, vectors * lanes * itemsize, 64)]
+        body += [
+            Prefetch(target.buffer, add(line, at), write=True) for line in lines for at in apart
+        ]
+        given = [Var(f"given{i}") for i in range(height)]
+        body += _lines(given, target.add.start, target.add.pitch)
+        asked = tuple(Prefetch(target.add.buffer, add(line, at)) for line in given for at in apart)
+        body.append(If(target.add.when, asked))
     groups = left.groups if isinstance(left, Left) else ()
     starts = [Var(f"x_at{g}") for g in range(len(groups))]
     y_at = Var("y_at")
     body += [Local(at, start) for at, (start, _) in zip(starts, groups, strict=True)]
     body.append(Local(y_at, right.start))
-    masks = (*[None] * (vectors - len(right.masks)), *right.masks)
+    unmasked = [None] * vectors
+    masks = (*unmasked[len(right.masks) :], *right.masks)
 
     def elements(number: Expr) -> list[Load]:
         if isinstance(left, Rows):
@@ -146,9 +168,10 @@ def block(
 
     def step(phase: int, number: Expr, keeps: bool) -> list[Stmt]:
         columns = [Var(f"y{v}_{phase}", dtype, lanes) for v in range(vectors)]
+        there = unmasked if right.padded and not keeps else masks
         found: list[Stmt] = [
             Let(y, Load(right.buffer, add(y_at, index(v * lanes)), lanes, mask))
-            for v, (y, mask) in enumerate(zip(columns, masks, strict=True))
+            for v, (y, mask) in enumerate(zip(columns, there, strict=True))
         ]
         if keep is not None and keeps:
             kept = mul(number, index(keep.pitch))
@@ -189,7 +212,16 @@ def block(
             for s, other in zip(row, others, strict=True)
         ]
     if target.add is not None:
-        sums_there = [(s, op("add", s, Load(target.buffer, at, lanes))) for s, at in places]
-        body.append(If(target.add, tuple(Assign(s, value) for s, value in sums_there)))
+        there = [
+            Assign(s, op("add", s, Load(target.add.buffer, add(line, index(v * lanes)), lanes)))
+            for line, row_sums in zip(given, sums[0], strict=True)
+            for v, s in enumerate(row_sums)
+        ]
+        body.append(If(target.add.when, tuple(there)))
     body += [Store(target.buffer, at, s) for s, at in places]
     return tuple(body)
+
+
+def _lines(names: Sequence[Var], start: Expr, pitch: Expr) -> list[Stmt]:
+    """Where each row begins."""
+    return [Let(v, add(names[i - 1], pitch) if i else start) for i, v in enumerate(names)]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
 from croton.kernel.parameters import from_parameters
-from croton.schedule.counts import Count, count, mul
+from croton.schedule.counts import Count, all_of, count, mul
 from croton.schedule.product import tile
-from croton.schedule.product.choice import choose
-from croton.schedule.product.kernel import SIZES, STORE_SIZES, kernel, scratch_bytes
+from croton.schedule.product.choice import FEW_COLUMNS, choose
+from croton.schedule.product.kernel import kernel, scratch_bytes
+from croton.schedule.product.names import SIZES, STORE_SIZES
+from croton.schedule.product.panels import panel_kernel
 from croton.schedule.product.strips import SPARE, pack_kernel, width
 from croton.schedule.product.tiling import Tiling, tiling
 from croton.schedule.steps import NOTHING, Plan, Step
@@ -25,33 +27,64 @@ def plan(
     *,
     epilogue: bool = False,
     accumulate: bool = False,
+    adds: bool = False,
+    repeated: bool = False,
     spare: int = 0,
 ) -> Plan:
     """How to compute ``c[b, m, n] = sum over k of a[b, m, k] * b[b, k, n]``.
 
     With ``epilogue`` the blocks of the product go to a kernel instead of to ``c``
     (see :mod:`croton.schedule.product.tile`), which may use ``spare`` bytes of scratch.
-    With ``accumulate`` the product is added to what ``c`` holds.
+    With ``accumulate`` the product is added to what ``c`` holds; if it ``adds``, to ``d``, whose
+    strides are ``d_batch`` and ``d_row``.  Where the plan is ``repeated`` with the same ``b``, of
+    which there is one for the batch, a step of its own copies that, and need not be repeated.
     """
-    if epilogue and accumulate:
+    if epilogue and (accumulate or adds):
         raise ValueError("a product with an epilogue has nothing to add to")
     t = tiling(dtype, machine)
-    functions = _functions(t)
-    way = choose(t, epilogue)
+    pack, panel, product = _functions(t)
+    way = choose(t, epilogue, repeated)
     big, own = t.strips[0], scratch_bytes(t)
     values: dict[str, Count] = way._asdict()
-    values |= {"accumulate": int(accumulate), "hands": int(epilogue)}
-    product = Step(
-        functions[1].name,
-        ("a", "b", "strips", *(("epilogue", NOTHING) if epilogue else (NOTHING, "c"))),
+    values |= {"accumulate": int(accumulate or adds), "hands": int(epilogue)}
+    # Copied into panels is what several rows read in more than a few columns.
+    copied = all_of(
+        count("lt", 1, "m"), count("lt", 1, "k"), count("lt", FEW_COLUMNS, "n"), int(repeated)
+    )
+    values |= {
+        "b_panel": count("select", copied, "k", "b_column"),
+        "b_inner": count("select", copied, t.panel, "b_inner"),
+        "b_column": count("select", copied, 1, "b_column"),
+    }
+    if not adds:
+        values |= {"d_row": "c_row", "d_batch": "c_batch"}
+    added = "d" if adds else NOTHING if epilogue else "c"
+    multiply = Step(
+        product.name,
+        (
+            *("a", "b", "panels" if repeated else "strips"),
+            *("epilogue" if epilogue else NOTHING, added, NOTHING if epilogue else "c"),
+        ),
         tuple(values.get(name, name) for name in SIZES + STORE_SIZES),
         mul("batch", way.down, way.across),
         count("add", 1, count("floordiv", 1 << 17, mul(way.rows, way.columns, "k"))),
         64 + tile.FREE + max(own, spare),
     )
+    if repeated:
+        panels = count("select", copied, count("ceildiv", "n", t.panel), 0)
+        copy = Step(
+            panel.name,
+            ("b", "panels"),
+            ("n", "k", "b_inner", "b_column"),
+            panels,
+            count("add", 1, count("floordiv", 1 << 14, mul(t.panel, "k"))),
+            64,
+        )
+        size = mul(panels, t.panel, "k")
+        return Plan(dtype, (panel, product), (("panels", size),), (copy, multiply))
     slots = count("add", count("ceildiv", way.rows, big), SPARE)
     copy = Step(
-        functions[0].name,
+        pack.name,
         ("a", "strips"),
         ("m", "k", "a_row", "a_inner", "a_batch", way.rows, slots),
         count("select", way.strips, mul(_copies("a_batch"), way.down, slots), 0),
@@ -60,12 +93,8 @@ def plan(
     )
     strips = count("add", count("ceildiv", "m", big), SPARE)
     size = mul(_copies("a_batch"), strips, width(t, big), count("add", "k", t.lanes))
-    return Plan(
-        dtype,
-        functions,
-        (("strips", count("select", way.strips, size, 0)),),
-        (copy, product),
-    )
+    size = count("select", way.strips, size, 0)
+    return Plan(dtype, (pack, product), (("strips", size),), (copy, multiply))
 
 
 def _copies(batch: str) -> Count:
@@ -74,5 +103,5 @@ def _copies(batch: str) -> Count:
 
 
 @from_parameters
-def _functions(t: Tiling) -> tuple[Function, Function]:
-    return pack_kernel(t), kernel(t)
+def _functions(t: Tiling) -> tuple[Function, Function, Function]:
+    return pack_kernel(t), panel_kernel(t), kernel(t)

@@ -17,13 +17,14 @@ def run_product(
     b: Array,
     c: Array | None = None,
     *,
+    d: Array | None = None,
     epilogue: Callee | None = None,
     cuts: Callable[[int], list[tuple[int, int]]] | None = None,
 ) -> Array | None:
     """``a @ b`` for arrays of rank 3, by the kernels at ``address(name)``.
 
     The product is stored into ``c`` (a new array if that is None), or goes to
-    ``epilogue``.  ``cuts`` says in which parts the items of a step run.
+    ``epilogue``.  The plan may add ``d``.  ``cuts`` says in which parts the items of a step run.
     """
     names = sizes_of(a, b) | {"c_batch": 0, "c_row": 0}
     if c is None and epilogue is None:
@@ -33,6 +34,9 @@ def run_product(
     buffers: dict[str, Array] = {"a": a, "b": b}
     if c is not None:
         buffers["c"] = c
+    if d is not None:
+        buffers["d"] = d
+        names |= {"d_batch": d.strides[0] // d.itemsize, "d_row": d.strides[1] // d.itemsize}
     if epilogue is not None:
         buffers["epilogue"] = epilogue.words
     run(plan, address, buffers, names, cuts)

@@ -46,6 +46,11 @@ class Tiling(NamedTuple):
         return 2 * self.depth
 
     @property
+    def line_pitch(self) -> int:
+        """Elements from line to line of a panel that is copied for dot products."""
+        return self.longest + self.lanes
+
+    @property
     def leading(self) -> int:
         """Elements of one row of an epilogue's tile: the columns of the widest block."""
         return LEADING[self.dtype]

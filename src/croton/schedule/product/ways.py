@@ -3,7 +3,8 @@
 - *dot products* where both factors lie along the inner index and the result is small
   across it: a matrix times a vector, say;
 - one row times a right factor that lies by rows takes many columns at a time (*lone*);
-- a right factor read where it lies (*direct*) where one block of rows needs it; else its
+- a right factor that has been copied into panels before is read there;
+- one read where it lies (*direct*) where one block of rows needs it; else its
   panels are copied one by one, so that they are near and begin where vectors do.
 """
 
@@ -22,6 +23,9 @@ from croton.schedule.product.tiling import Tiling
 DOT, LONE, DIRECT = Var("dot", "bool"), Var("lone", "bool"), Var("direct", "bool")
 DEPTH = Var("depth")
 
+#: Whether the right factor has been copied into panels.
+PANELS = Var("panels", "bool")
+
 #: Rows for which a large right factor is never copied.
 FEW_ROWS = 16
 
@@ -37,9 +41,10 @@ def ways(t: Tiling, size: Mapping[str, Var], cut: Expr, wide: Expr) -> Body:
     area = mul(mul(n, k), index(t.itemsize))
     # Rows of a large right factor are read on and on, not in short pieces.
     thin = _all(wide, _le(m, index(FEW_ROWS)), _le(index(t.large), area))
-    near = _any(_le(m, index(t.blocks[0])), _le(n, index(t.panel)), _THIN)
-    # With masks, what is read where it lies is never copied, not even its last columns.
-    whole = DIRECT if t.masks else _all(DIRECT, _is(op("mod", n, index(t.panel)), 0))
+    near = _any(PANELS, _le(m, index(t.blocks[0])), _le(n, index(t.panel)), _THIN)
+    # With masks, few last columns are read where they lie as well; more of them are copied.
+    whole = _le(op("mod", n, index(t.panel)), index(t.lanes if t.masks else 0))
+    whole = _all(DIRECT, op("or", PANELS, whole))
     whole = select(DOT, _is(inner, 1), whole)
     # A long piece of a factor that is read where it lies costs less than another pass.
     most = select(cut, index(t.depth), index(t.longest))
@@ -47,9 +52,9 @@ def ways(t: Tiling, size: Mapping[str, Var], cut: Expr, wide: Expr) -> Body:
     even = mul(ceildiv(ceildiv(k, pieces), index(t.lanes)), index(t.lanes))
     some = op("maximum", k, index(1))
     return (
-        Let(DOT, _all(_is(size["a_inner"], 1), op("not", cut), _any(narrow, low))),
-        Let(LONE, _all(_is(column, 1), _is(m, 1), op("not", DOT))),
-        Let(_THIN, _all(_is(column, 1), thin)),
+        Let(DOT, _all(_is(size["a_inner"], 1), op("not", _any(cut, PANELS)), _any(narrow, low))),
+        Let(LONE, _all(_is(column, 1), _is(m, 1), op("not", _any(DOT, PANELS)))),
+        Let(_THIN, _all(_is(column, 1), op("not", PANELS), thin)),
         Let(DIRECT, _all(_is(column, 1), near)),
         Let(_EVEN, select(_le(k, most), some, even)),
         Let(DEPTH, select(_THIN, index(2 * t.lanes), select(whole, some, _EVEN))),

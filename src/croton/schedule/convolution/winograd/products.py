@@ -5,7 +5,7 @@ from __future__ import annotations
 from croton.kernel.build import add, index, mul, op, select, sub
 from croton.kernel.nodes import Body, Buffer, Expr, For, If, Let, Prefetch, Var
 from croton.schedule.convolution.winograd.geometry import GROUP, SIZE
-from croton.schedule.product.micro import STEP, Left, Right, Shape, Target, block
+from croton.schedule.product.micro import STEP, Given, Left, Right, Shape, Target, block
 from croton.schedule.product.strips import ONE, ZERO, ceildiv
 from croton.schedule.product.tiling import Tiling
 
@@ -136,7 +136,9 @@ def _block(
     numbers = range(0, height, len(reach))
     starts = [Var(f"origin{g}") for g in numbers]
     groups = tuple((start, reach[: height - g]) for g, start in zip(numbers, starts, strict=True))
-    to = target._replace(start=add(Var("to"), mul(row, target.pitch)), add=op("gt", K0, ZERO))
+    start = add(Var("to"), mul(row, target.pitch))
+    before = Given(op("gt", K0, ZERO), target.buffer, start, target.pitch)
+    to = target._replace(start=start, add=before)
     # The first blocks ask for what comes next of U, each for one line of each row.
     asks = op("lt", row, index(2 * t.strips[0]))
     line = select(op("eq", row, ZERO), ZERO, index(t.lanes))

@@ -1,0 +1,71 @@
+"""Asking for the panel that comes next while the blocks of one are computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from croton.kernel.build import add, index, mul, op, select, sub
+from croton.kernel.nodes import Body, Buffer, Expr, Let, Prefetch, Var
+from croton.schedule.product.micro import STEP
+from croton.schedule.product.names import (
+    AHEAD,
+    BLOCK,
+    FEW,
+    K0,
+    LINE,
+    LINE_PITCH,
+    MANY,
+    N0,
+    N1,
+    P0,
+    PIECE,
+    SLOWER,
+    SOME,
+)
+from croton.schedule.product.strips import BATCH, ONE, ZERO, total
+from croton.schedule.product.tiling import Tiling
+from croton.schedule.product.ways import DEPTH
+
+
+def panel_ahead(t: Tiling, s: Mapping[str, Var]) -> Body:
+    """Where the panel that comes next begins."""
+    panel = index(t.panel)
+    k, column = Var("next_k"), Var("next_column")
+    beside, below = add(P0, panel), add(K0, DEPTH)
+    last, more = op("ge", beside, N1), op("lt", below, s["k"])
+    return (
+        Let(k, select(last, select(more, below, ZERO), K0)),
+        Let(column, select(last, select(more, N0, N1), beside)),
+        Let(AHEAD, total((BATCH, s["b_batch"]), (k, s["b_inner"]), (column, s["b_panel"]))),
+    )
+
+
+def line_ahead(t: Tiling, s: Mapping[str, Var]) -> Body:
+    """Which lines of the panel that comes next a block asks for, one at a step.
+
+    The first blocks share the first line of each row, then come as many for the middle and
+    for the last line.  Where there are many blocks each asks for few lines, so that no more
+    are under way at once than need be.
+    """
+    lines = -(-t.panel * t.itemsize // 64) + 1
+    each, line, part = Var("blocks_of_line"), Var("line_number"), Var("part_of_line")
+    shared = op("floordiv", add(MANY, add(SOME, FEW)), index(lines))
+    slower: Expr = ZERO
+    for k in range(1, 6):
+        slower = add(slower, select(op("ge", each, index(1 << k)), ONE, ZERO))
+    column = op("minimum", mul(line, index(t.panel // (lines - 1))), index(t.panel - 1))
+    row = mul(part, op("shr", PIECE, SLOWER))
+    return (
+        Let(each, op("maximum", shared, ONE)),
+        Let(line, op("floordiv", BLOCK, each)),
+        Let(part, sub(BLOCK, mul(line, each))),
+        Let(SLOWER, slower),
+        Let(LINE, add(AHEAD, total((row, s["b_inner"]), (column, s["b_column"])))),
+        Let(LINE_PITCH, select(op("lt", line, index(lines)), s["b_inner"], ZERO)),
+    )
+
+
+def prefetch(right: Buffer) -> Body:
+    """Ask for a line."""
+    at = add(LINE, mul(op("shr", STEP, SLOWER), LINE_PITCH))
+    return (Prefetch(right, at, level=2),)
