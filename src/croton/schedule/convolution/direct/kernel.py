@@ -194,7 +194,8 @@ class Direct:
             Let(origin, select(copies, ZERO, add(mul(there, region.pitch), region.channel))),
         )
         body: Body = (
-            *self.decode(),
+            *(s for x in d for s in find(x)),
+            *self.extents(),
             Let(_TAPS, mul(mul(d[0].number, d[1].number), d[2].number)),
             *reach,
             Let(inside, is_inside(region)),
@@ -205,7 +206,13 @@ class Direct:
             *self.tables(origin, [image, plane, line, pitch]),
             *self.pieces(),
         )
-        return (*body, *self.hand_over()) if self.epilogue else body
+        if self.epilogue:
+            body = (*body, *self.hand_over())
+        # Classes of places take turns, so that neighbours in the result are stored one soon after
+        # the other.
+        for x in reversed(d):
+            body = (For(x.first, ZERO, x.apart, body),)
+        return (*self.decode(), *body)
 
     def hand_over(self) -> Body:
         """Call the epilogue for the box."""
@@ -231,7 +238,6 @@ class Direct:
         radices: list[tuple[Var, Expr]] = [
             *((self.begin[k], ceildiv(places[k], d[k].box)) for k in (2, 1, 0)),
             (BOX[0], ceildiv(_S["batch"], _S["images"])),
-            *((d[k].first, d[k].apart) for k in (2, 1, 0)),
             (GROUP, _S["groups"]),
         ]
         steps = [*(d[k].box for k in (2, 1, 0)), _S["images"]]
@@ -245,10 +251,8 @@ class Direct:
             Let(N0, mul(rest, _S["columns"])),
             Let(N1, op("minimum", add(N0, _S["columns"]), _S["outer"])),
         ]
-        for x in d:
-            found += find(x)
         found.append(Let(HAS[0], op("minimum", _S["images"], sub(_S["batch"], BOX[0]))))
-        return (*found, *self.extents())
+        return tuple(found)
 
     def numbers(self) -> list[Expr]:
         """What boxes cut, along each dimension: the places of a class, the first one's."""

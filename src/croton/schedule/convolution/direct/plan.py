@@ -138,8 +138,12 @@ def _box(
         columns = count("select", few, some, widest)
     chunks = count("ceildiv", outer, columns)
     total = mul("batch", "groups", chunks, *places)
-    # So few places that there are about eight items, but at least two blocks.
-    wanted = count("maximum", count("floordiv", total, 8), 2 * t.blocks[0])
+    # Each class of places has taps of its own.
+    classes: Count = 1 if forward else mul("stride0", "stride1", "stride2")
+    # So few places that there are about eight items, or sixteen longer ones, but at least two
+    # blocks of each class.
+    several = count("select", count("lt", 1, classes), 16, 8)
+    wanted = count("maximum", div(total, several), 2 * t.blocks[0])
     most = count("minimum", direct.PLACES, wanted)
 
     def boxes(d: int, room: Count, taken: Count, filled: Count) -> Count:
@@ -168,7 +172,6 @@ def _box(
     boxes_of_all = mul(
         *(count("ceildiv", p, b) for p, b in zip(places, (box0, box1, box2), strict=True)),
         count("ceildiv", "batch", images),
-        *(() if forward else ("stride0", "stride1", "stride2")),
     )
     items = mul(boxes_of_all, chunks, "groups")
     region = mul(images, image)
@@ -179,7 +182,7 @@ def _box(
     if not constant:
         # A panel that one item reads only comes from its own cache then.
         across, along = ("w_filter", "w_channel") if forward else ("w_channel", "w_filter")
-        once = all_of(count("eq", boxes_of_all, 1), in_lines(across, along))
+        once = all_of(count("eq", mul(boxes_of_all, classes), 1), in_lines(across, along))
         own = count("select", once, _own(t, inner), 0)
         held = count("add", mul(panel_count(t, own), t.itemsize), scratch_bytes(t, own))
         scratch = count("add", scratch, count("select", own, held, 0))
