@@ -217,14 +217,14 @@ def test_after_a_fork():
 def test_a_fork_while_another_thread_compiles(monkeypatch):
     f = convolution()
     compiling = threading.Event()
-    compile_many = CpuTarget.compile_many
+    compile_one = CpuTarget.compile
 
     def slowly(*args):
         compiling.set()
         time.sleep(0.2)
-        return compile_many(*args)
+        return compile_one(*args)
 
-    monkeypatch.setattr(CpuTarget, "compile_many", slowly)
+    monkeypatch.setattr(CpuTarget, "compile", slowly)
     thread = threading.Thread(target=check, args=(f, "winograd6"))
     thread.start()
     compiling.wait()
@@ -239,7 +239,7 @@ def test_an_error_of_the_compiler_is_raised_in_the_call(monkeypatch):
         raise MemoryError("no room for code")
 
     with monkeypatch.context() as m:
-        m.setattr(CpuTarget, "compile_many", fail)
+        m.setattr(CpuTarget, "compile", fail)
         with pytest.raises(MemoryError, match="no room for code"):
             check(f, "direct")
     assert check(f, "direct") > 0

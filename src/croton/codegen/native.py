@@ -13,9 +13,7 @@ import ctypes.util
 import os
 import struct
 import threading
-import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -93,24 +91,7 @@ def generate(text: str, settings: Settings, *, assembly: bool = False) -> bytes:
             ffi.lib.LLVMPY_DisposeMemoryBuffer(memory)
 
 
-def generate_many(texts: Iterable[str], settings: Settings) -> list[bytes]:
-    """Object code of each of ``texts``, on as many cores as this process may use.
-
-    Texts that are made one after the other are generated meanwhile.
-    """
-    cores = cores_available()
-    began = time.process_time()
-    if cores < 2:
-        codes = [generate(text, settings) for text in texts]
-    else:
-        with ThreadPoolExecutor(cores) as pool:
-            pending = [pool.submit(generate, text, settings) for text in texts]
-            codes = [code.result() for code in pending]
-    _give_back(time.process_time() - began)
-    return codes
-
-
-def _give_back(seconds: float) -> None:
+def give_back(seconds: float) -> None:
     """Let the system have the memory that compiling for ``seconds`` took, where that is possible.
 
     LLVM's own pages are most of it.  They take some milliseconds to come back, so they stay where

@@ -6,7 +6,7 @@ when a call first takes one of these.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from croton.runtime.program import (
     OPERATIONS,
@@ -26,21 +26,18 @@ from croton.runtime.program import (
 def always(program: Program) -> set[int]:
     """The kernels that are no alternative's alone.
 
-    An alternative is launched on ``select(condition, items, 0)`` items.  Not in a split, though:
-    what threads do there that have nothing to do with Python has to be complete.
+    Not in a split, though: what threads do there that have nothing to do with Python has to be
+    complete.
     """
     number = dict(program.constants)
-    chosen = {
-        i.target
-        for i in program.instructions
-        if isinstance(i, Compute) and i.operation == "select" and 0 in map(number.get, (i.b, i.c))
-    }
+    compute = [i for i in program.instructions if isinstance(i, Compute)]
+    chosen = {i.target for i in compute if i.chooses(number)}
     found: set[int] = set()
     depth = 0
     for i in program.instructions:
         depth += isinstance(i, Split) - isinstance(i, Join)
         if isinstance(i, Launch) and (depth or i.items not in chosen):
-            found.update(_reached(i))
+            found.update(i.reached())
     return found
 
 
@@ -59,7 +56,7 @@ def needed(program: Program, begin: int, registers: Sequence[int]) -> set[int]:
             if all(r in known for r in used):
                 known[i.target] = OPERATIONS[i.operation](*(known[r] for r in used))
         elif isinstance(i, Launch) and known.get(i.items, 0) > 0:
-            found.update(_reached(i))
+            found.update(i.reached())
     return found
 
 
@@ -74,10 +71,3 @@ def _targets(i: Instruction) -> tuple[int, ...]:
     if isinstance(i, Host):
         return tuple(r for _, shape in i.outputs for r in shape)
     return ()
-
-
-def _reached(launch: Launch) -> Iterator[int]:
-    """The kernel of a launch, and those that it calls."""
-    yield launch.kernel
-    for _, called in launch.calls:
-        yield from _reached(called)

@@ -312,8 +312,10 @@ class _Definition:
             targets = [(stands.get(s, s), v) for s, v in updates]
             return pipeline.rewrite_graph(fresh, outputs, targets, swaps | stands, self.mode)
 
-        def schedule(rewritten: Any, behind: Mapping[Any, Any]) -> Any:
-            return pipeline.schedule_graph(rewritten, fresh, self.name, self.borrowed, list(behind))
+        def schedule(rewritten: Any, behind: Mapping[Any, Any], launched: Any = None) -> Any:
+            return pipeline.schedule_graph(
+                rewritten, fresh, self.name, self.borrowed, list(behind), launched
+            )
 
         info = Function(
             self.name, self.mode, self.inputs, self.outputs, self.state, rewrite, schedule, _rebuild
@@ -432,14 +434,16 @@ class _Definition:
                     kept.program, code, kept.shared, kept.constants, (), kept.lines,
                     lambda: version.schedule().tailored, key,
                 )  # fmt: skip
-        scheduled = info._make_scheduled(version.rewrite(), behind)
-        shared = tuple(behind.get(s, s) for s in scheduled.shared)
-        scheduled = scheduled._replace(shared=shared)
-        info.program, info.shared = scheduled.program, list(shared)
-        scheduling = time.perf_counter()
-        code = pipeline.link(scheduled, _wanted(scheduled.program))
+        rewritten = version.rewrite()
+        with kernels.Ahead() as ahead:
+            scheduled = info._make_scheduled(rewritten, behind, ahead.begin)
+            shared = tuple(behind.get(s, s) for s in scheduled.shared)
+            scheduled = scheduled._replace(shared=shared)
+            info.program, info.shared = scheduled.program, list(shared)
+            scheduling = time.perf_counter()
+            code = pipeline.link(scheduled, _wanted(scheduled.program), ahead)
         info.seconds = {
-            "rewrite": version.rewrite().report.total,
+            "rewrite": rewritten.report.total,
             "all before kernels": scheduling - start,
             "kernels": time.perf_counter() - scheduling,
         }

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from croton.codegen import llvm
+from croton.codegen import llvm, native
 from croton.codegen.targets import cpu
 from croton.compile.caching import build_id, object_cache
+from croton.compile.workers import Workers
 from croton.kernel.nodes import Function, walk_statements
 from croton.kernel.text import text
 from croton.kernel.vectorise import vectorise
@@ -68,21 +70,26 @@ class Code:
         self._libraries: list[Any] = []
 
     @classmethod
-    def of(cls, functions: Sequence[Function]) -> Code:
+    def of(cls, functions: Sequence[Function], key: Callable[[Function], str] = kernel_key) -> Code:
         """That of kernels which are at hand."""
-        keys = list(map(kernel_key, functions))
+        keys = list(map(key, functions))
         return cls(keys, dict(zip(keys, functions, strict=True)))
 
-    def need(self, numbers: Iterable[int]) -> None:
+    def need(self, numbers: Iterable[int], ahead: Ahead | None = None) -> None:
         """Have the kernels at these places of ``keys``: from the cache, or newly compiled.
 
+        Of those that ``ahead`` has begun it has what came of it.
         Any number of threads may call this.  RuntimeError if ``again`` lacks a kernel.
         """
         with making:
             keys = {self.keys[k] for k in numbers if not self.addresses[k]}
             if not keys:
                 return
-            objects = _objects(sorted(keys), self._function)
+            if ahead is None:
+                with Ahead() as made:
+                    objects = made.objects(sorted(keys), self._function)
+            else:
+                objects = ahead.objects(sorted(keys), self._function)
             library = cpu.host().load(*objects)
             self._libraries.append(library)
             for k, key in enumerate(self.keys):
@@ -108,22 +115,66 @@ def link(functions: Sequence[Function]) -> Code:
     return code
 
 
-def _objects(keys: Sequence[str], function: Callable[[str], Function]) -> list[bytes]:
-    """The object code of kernels, from the cache or newly compiled (in parallel)."""
-    target = cpu.host()
-    cache = object_cache()
-    found = {key: cache.get(key) for key in keys}
-    missing = [(key, function(key)) for key, data in found.items() if data is None]
-    counters["found"] += len(found) - len(missing)
-    if missing:
-        # The largest first: then the others fill the time until it is done.
-        missing.sort(key=lambda pair: -sum(1 for _ in walk_statements(pair[1].body)))
-        texts = (
-            llvm.render([vectorise(f._replace(name=symbol(key)), target.machine)], target)
-            for key, f in missing
-        )
-        for (key, _), data in zip(missing, target.compile_many(texts), strict=True):
-            found[key] = data
-            cache.put(key, data)
-            counters["compiled"] += 1
-    return [data for data in found.values() if data is not None]
+class Ahead:
+    """Object code of kernels that are compiled while others are still being made.
+
+    What has begun is waited for at the end of a ``with`` block, and nothing more begins.
+    """
+
+    def __init__(self) -> None:
+        self._cache = object_cache()
+        self._workers = Workers(self._compile, native.cores_available() - 1)
+        self._functions: dict[str, Function] = {}
+        self._found: dict[str, bytes] = {}
+        self._keys: dict[int, tuple[str, Function]] = {}
+        self._seconds: list[float] = []
+
+    def __enter__(self) -> Ahead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._workers.close()
+        if self._functions:
+            native.give_back(sum(self._seconds))
+
+    def key(self, function: Function) -> str:
+        """What identifies the kernel's code: found once for each."""
+        known = self._keys.get(id(function))
+        if known is None:
+            known = self._keys[id(function)] = kernel_key(function), function
+        return known[0]
+
+    def begin(self, function: Function) -> None:
+        """Have the kernel, soon."""
+        self._begin(self.key(function), lambda _: function)
+
+    def objects(self, keys: Sequence[str], function: Callable[[str], Function]) -> list[bytes]:
+        """The code of the kernels called ``keys``, of which ``function`` tells what they are."""
+        for key in keys:
+            self._begin(key, function)
+        for key in keys:
+            if key in self._found:
+                counters["found"] += 1
+            else:
+                self._found[key] = self._workers.result(key)
+                self._cache.put(key, self._found[key])
+                counters["compiled"] += 1
+        return [self._found[key] for key in keys]
+
+    def _begin(self, key: str, function: Callable[[str], Function]) -> None:
+        if key in self._found or key in self._functions:
+            return
+        found = self._cache.get(key)
+        if found is not None:
+            self._found[key] = found
+            return
+        kernel = self._functions[key] = function(key)
+        self._workers.ask(key, sum(1 for _ in walk_statements(kernel.body)))
+
+    def _compile(self, key: str) -> bytes:
+        target = cpu.host()
+        named = self._functions[key]._replace(name=symbol(key))
+        began = time.thread_time()
+        code = target.compile(llvm.render([vectorise(named, target.machine)], target))
+        self._seconds.append(time.thread_time() - began)
+        return code

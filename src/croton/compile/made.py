@@ -92,7 +92,7 @@ class Function:
         outputs: Any,
         state: dict[Any, Any],
         rewrite: Callable[[_Behind], Any],
-        schedule: Callable[[Any, _Behind], Any],
+        schedule: Callable[..., Any],
         rebuild: Callable[[dict[str, Any], list[Any]], Any],
     ) -> None:
         self.name = name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from croton.codegen.targets import cpu
@@ -11,6 +11,7 @@ from croton.compile.mode import Mode
 from croton.graph.fgraph import FunctionGraph
 from croton.graph.shared import SharedVariable
 from croton.graph.variable import Variable
+from croton.kernel.nodes import Function
 from croton.rewrite import FAST_COMPILE, FAST_RUN, rewrite
 from croton.schedule.assemble import Scheduled, schedule
 
@@ -58,18 +59,22 @@ def schedule_graph(
     name: str,
     borrowed: Sequence[bool],
     assumed: Sequence[SharedVariable],
+    launched: Callable[[Function], None] | None,
 ) -> Scheduled:
     """The graph as a Program and the kernels that it launches.
 
     A call finds out whether the ``assumed`` variables have the shapes that they were taken to
-    have, even where nothing but these shapes is left of them.
+    have, even where nothing but these shapes is left of them.  ``launched`` is told kernels that
+    are not only for some sizes, as soon as they are known.
     """
-    machine = cpu.host().machine
-    return schedule(inputs, rewritten.outputs, rewritten.updates, machine, name, borrowed, assumed)
+    return schedule(
+        inputs, rewritten.outputs, rewritten.updates, cpu.host().machine, name, borrowed, assumed,
+        launched,
+    )  # fmt: skip
 
 
-def link(scheduled: Scheduled, wanted: Iterable[int]) -> kernels.Code:
+def link(scheduled: Scheduled, wanted: Iterable[int], ahead: kernels.Ahead) -> kernels.Code:
     """Machine code of the program's kernels: now of those ``wanted``, of others on demand."""
-    code = kernels.Code.of(scheduled.functions)
-    code.need(wanted)
+    code = kernels.Code.of(scheduled.functions, ahead.key)
+    code.need(wanted, ahead)
     return code

@@ -18,7 +18,7 @@ All arrays are C-contiguous; an argument that is not is copied on the way in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 #: What a :class:`Compute` may do, as functions of Python's integers.
@@ -96,6 +96,13 @@ class Compute(NamedTuple):
     b: int = -1
     c: int = -1
 
+    def chooses(self, known: Mapping[int, int]) -> bool:
+        """Whether it is how many items an alternative has: ``select(condition, items, 0)``.
+
+        ``known`` has the registers of known values.
+        """
+        return self.operation == "select" and 0 in (known.get(self.b), known.get(self.c))
+
 
 class Allocate(NamedTuple):
     """Make ``buffer`` at least ``registers[count]`` elements large (64-byte aligned).
@@ -141,6 +148,12 @@ class Launch(NamedTuple):
     grain: int
     scratch: int
     calls: tuple[tuple[int, Launch], ...] = ()
+
+    def reached(self) -> Iterator[int]:
+        """The kernel, and those that it calls."""
+        yield self.kernel
+        for _, called in self.calls:
+            yield from called.reached()
 
 
 class LaunchAt(NamedTuple):

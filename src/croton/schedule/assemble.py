@@ -51,13 +51,15 @@ def schedule(
     name: str = "function",
     borrowed: Sequence[bool] = (),
     assumed: Sequence[SharedVariable] = (),
+    launched: Callable[[Function], None] | None = None,
 ) -> Scheduled:
     """The program that computes ``outputs`` from ``inputs`` and updates shared variables.
 
-    The ``assumed`` variables are among its arguments whether or not it reads them.
+    The ``assumed`` variables are among its arguments whether or not it reads them.  ``launched``
+    is told kernels when they are known, but for those that alternatives alone launch.
     """
     with trace.made_by(()):
-        emission = Emission(machine, [s for s, _ in updates])
+        emission = Emission(machine, [s for s, _ in updates], launched)
         wanted = [*outputs, *(v for _, v in updates)]
         leaves = [*graph_inputs(wanted), *(s for s, _ in updates)]
         assembly = Assembly(emission, outputs, updates, _assumed_sizes(leaves), EMITTERS)

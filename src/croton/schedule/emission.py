@@ -21,12 +21,20 @@ class Emission:
     """Instructions, buffers and kernels so far.  All graphs of a program share one.
 
     ``updated`` are the shared variables that it updates, ``lines`` the user's lines that
-    instructions come from.
+    instructions come from.  ``launched`` is told each kernel whose launch is emitted, unless it is
+    one of an alternative, of which others may be taken.
     """
 
-    def __init__(self, machine: Machine, updated: Sequence[SharedVariable]) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        updated: Sequence[SharedVariable],
+        launched: Callable[[Function], None] | None = None,
+    ) -> None:
         self.machine = machine
         self.updated = updated
+        self._launched = launched
+        self._split = False
         self.registers = Registers()
         self.buffers: list[p.Buffer] = []
         self.arguments: list[p.Argument] = []
@@ -50,6 +58,12 @@ class Emission:
     def emit(self, instruction: p.Instruction) -> None:
         """The next instruction."""
         self.instructions.append(instruction)
+        if isinstance(instruction, p.Split | p.Join):
+            self._split = isinstance(instruction, p.Split)
+        elif isinstance(instruction, p.Launch) and self._launched is not None:
+            if self._split or instruction.items not in self.registers.chosen:
+                for number in instruction.reached():
+                    self._launched(self.functions[self.kernels[number]])
 
     def buffer(self, kind: str, dtype: str) -> int:
         """A new buffer."""

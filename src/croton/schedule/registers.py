@@ -18,6 +18,8 @@ class Registers:
         self._numbers: dict[int, int] = {}
         self.instructions: list[Instruction] = []
         self.questions: list[Question] = []
+        #: Those that hold how many items of an alternative there are.
+        self.chosen: set[int] = set()
 
     def new(self, count: int = 1) -> int:
         """The first of ``count`` new registers."""
@@ -36,7 +38,10 @@ class Registers:
     def compute(self, operation: str, *args: int) -> int:
         """A register with the result of an operation on registers."""
         target = self.new()
-        self.instructions.append(Compute(operation, target, *args))
+        made = Compute(operation, target, *args)
+        self.instructions.append(made)
+        if made.chooses(self.constants):
+            self.chosen.add(target)
         return target
 
     def ask(self, question: Question, when: int, *about: int) -> int:

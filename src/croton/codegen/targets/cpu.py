@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -50,10 +49,6 @@ class CpuTarget(Target):
     def compile(self, text: str) -> bytes:
         """The object file of the LLVM IR ``text``."""
         return native.generate(text, self.settings)
-
-    def compile_many(self, texts: Iterable[str]) -> list[bytes]:
-        """The object file of each of ``texts``, in parallel."""
-        return native.generate_many(texts, self.settings)
 
     def assembly(self, text: str) -> str:
         """The assembly of the LLVM IR ``text``, for reading."""
