@@ -22,12 +22,13 @@ from croton.kernel.nodes import (
     Let,
     Load,
     Local,
+    Prefetch,
     Stmt,
     Store,
     Var,
 )
 from croton.schedule.convolution.depthwise.block import RUN, spread
-from croton.schedule.convolution.depthwise.choice import Tiling, family
+from croton.schedule.convolution.depthwise.choice import LINE_BYTES, Tiling, family
 from croton.schedule.convolution.depthwise.dimensions import (
     ONE,
     ZERO,
@@ -55,8 +56,13 @@ from croton.schedule.convolution.depthwise.walk import (
     C,
     item_of,
     next_line,
+    read_next,
 )
 from croton.schedule.product.pack import below
+
+#: Sizes of the kernel; ``far`` (0 or 1) is for arrays that are larger than the caches: what the
+#: next line reads is fetched ahead.
+SIZES = (*WALK_SIZES, "far")
 
 #: Places that are taken at once.
 PLACES = 4
@@ -68,6 +74,19 @@ CHUNK = 4096
 
 #: Where the line begins in both arrays, and where the part does.
 X_LINE, Y_LINE, SUMS = Var("x_line"), Var("y_line"), Var("sums_at")
+
+
+class Fetch(NamedTuple):
+    """What is fetched next: a place, and a channel of the item; and how many lines at a time."""
+
+    at: Var
+    channel: Var
+    number: Var
+
+
+#: Of ``x`` and of ``y``.
+FETCHES = [Fetch(*(Var(f"fetch_{name}_{n}") for name in Fetch._fields)) for n in "xy"]
+
 #: From tap to tap of a part.
 SUMS_TAP = Var("sums_tap")
 
@@ -144,7 +163,7 @@ class _Gradient:
             Let(Var("runs"), floor(Var("k2"), index(RUN))),
             For(Var("item"), Var("lo"), Var("hi"), item),
         )
-        sizes = tuple(Var(n) for n in WALK_SIZES)
+        sizes = tuple(Var(n) for n in SIZES)
         name = f"{family(self.t)}_filters_{self.t.dtype}"
         return Function(name, (self.x, self.y, self.out), sizes, body, contract=True)
 
@@ -180,6 +199,7 @@ class _Gradient:
             Let(X_LINE, sub(mul(row, Var("x_row")), mul(Var("before2"), CHANNELS))),
             Let(Y_LINE, mul(mul(LINE, d2.result), CHANNELS)),
             Let(Var("sums_line"), add(SUMS, mul(taps, SUMS_TAP))),
+            *self.ahead(mul(*many)),
             For(
                 C,
                 C0,
@@ -207,6 +227,7 @@ class _Gradient:
         middle, sums_middle = Var("x_middle"), Var("sums_middle")
         own = mul(Var("k2"), SUMS_TAP)
         inner: Body = (
+            *self.fetches(),
             *self.row(middle, sums_middle, masks),
             Assign(middle, add(middle, mul(d1.reach, Var("x_row")))),
             Assign(sums_middle, add(sums_middle, own)),
@@ -223,6 +244,47 @@ class _Gradient:
             Local(sums_outer, begin[1]),
             For(Var("tap0"), ZERO, many[0], across),
         )
+
+    def ahead(self, rows: Expr) -> Body:
+        """Where in ``x`` and in ``y`` it begins what the next line reads, for so many rows of taps.
+
+        Lines of the cache are fetched in their order, some with each row of taps.
+        """
+        d0, d1, d2 = self.dimensions
+        plane, first, number = read_next(self.dimensions)
+        places = add(mul(mul(add(mul(IMAGE, d0.source), plane), d1.source), d2.source), first)
+        span, own = op("maximum", d2.result, ONE), sub(PLACE1, PLACE0)
+        begins = (
+            add(places, floor(mul(number, PLACE0), span)),
+            add(mul(add(LINE, ONE), d2.result), PLACE0),
+        )
+        lines = ceil(sub(C1, C0), index(LINE_BYTES // self.t.itemsize))
+        times = mul(rows, ceil(sub(C1, C0), index(self.vectors * self.t.lanes)))
+        body: list[Stmt] = [Let(Var("fetch_times"), op("maximum", times, ONE))]
+        for fetch, at, n in zip(FETCHES, begins, (ceil(mul(number, own), span), own), strict=True):
+            each = ceil(mul(n, lines), Var("fetch_times"))
+            body += [
+                Let(fetch.number, select(op("ne", Var("far"), ZERO), each, ZERO)),
+                Local(fetch.at, add(mul(at, CHANNELS), C0)),
+                Local(fetch.channel, ZERO),
+            ]
+        return tuple(body)
+
+    def fetches(self) -> Body:
+        """Fetch some lines of what the next line reads."""
+        found: list[Stmt] = []
+        step, end = index(LINE_BYTES // self.t.itemsize), Var("fetch_end", "bool")
+        for buffer, fetch in zip((self.x, self.y), FETCHES, strict=True):
+            body: Body = (
+                # What is needed a line later would only be in the way in the first cache.
+                Prefetch(buffer, add(fetch.at, fetch.channel), level=2),
+                Assign(fetch.channel, add(fetch.channel, step)),
+                Let(end, op("ge", fetch.channel, sub(C1, C0))),
+                Assign(fetch.at, add(fetch.at, select(end, CHANNELS, ZERO))),
+                Assign(fetch.channel, select(end, ZERO, fetch.channel)),
+            )
+            found.append(For(Var("fetched"), ZERO, fetch.number, body))
+        return tuple(found)
 
     def seen(self, tap: Expr) -> tuple[Expr, Expr]:
         """The places whose tap ``tap`` of the last dimension is inside: from, and up to."""

@@ -72,6 +72,7 @@ from croton.schedule.convolution.depthwise.walk import (
     C,
     item_of,
     next_line,
+    read_next,
 )
 from croton.schedule.product import tile
 from croton.schedule.product.pack import below
@@ -251,14 +252,7 @@ class _Lines:
         d0, d1, d2 = self.dimensions
         plane, first, places = Var("fetch_plane"), Var("fetch_first"), Var("fetch_places")
         if self.forward:
-            plane_at, row = (
-                add(mul(at, d.stride), sub(mul(sub(k, ONE), dilation), before))
-                for at, d, k, dilation, before in (
-                    (AT0, d0, Var("k0"), Var("dilation0"), Var("before0")),
-                    (AT1, d1, Var("k1"), Var("dilation1"), Var("before1")),
-                )
-            )
-            start, number = mul(add(row, ONE), d2.source), mul(d1.stride, d2.source)
+            plane_at, start, number = read_next(self.dimensions)
         else:
             # As many lines as there are classes share a row.
             plane_at = floor(add(AT0, Var("before0")), d0.apart)

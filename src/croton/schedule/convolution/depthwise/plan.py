@@ -22,8 +22,10 @@ from croton.schedule.convolution.depthwise.gradient import (
     gradient_kernel,
     sum_kernel,
 )
+from croton.schedule.convolution.depthwise.gradient import (
+    SIZES as SUM_OF_SIZES,
+)
 from croton.schedule.convolution.depthwise.kernel import SIZES, kernel
-from croton.schedule.convolution.depthwise.walk import WALK_SIZES
 from croton.schedule.convolution.filters_end import SUMS, Sums
 from croton.schedule.convolution.names import KINDS
 from croton.schedule.counts import Count, count, mul
@@ -138,12 +140,12 @@ def _sums(t: Tiling, when: Count, to: str) -> tuple[Step, Count]:
     c = cut_sums(t)
     names = ("lines", "span", "width", "down", "pieces", "across")
     values: dict[str, Count] = dict(zip(names, c, strict=False))
-    values["all_channels"] = all_channels(t)
+    values |= {"all_channels": all_channels(t), "far": far(t)}
     parts = mul(c.down, c.pieces)
     step = Step(
         _gradient_functions(t)[0].name,
         ("x", "y", to),
-        tuple(values.get(name, name) for name in WALK_SIZES),
+        tuple(values.get(name, name) for name in SUM_OF_SIZES),
         count("select", when, mul(parts, c.across), 0),
         count("add", 1, count("floordiv", LEAST, count("add", 1, c.work))),
         count("add", count("add", 64, table_bytes(True)), mul("k2", LISTED)),

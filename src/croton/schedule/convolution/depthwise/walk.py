@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from croton.kernel.build import add, mul, op, sub
-from croton.kernel.nodes import Assign, Body, If, Let, Local, Var
+from croton.kernel.nodes import Assign, Body, Expr, If, Let, Local, Var
 from croton.schedule.convolution.depthwise.dimensions import ONE, ZERO, Dimension, floor
 from croton.schedule.convolution.names import EXTENTS, PLACES
 
@@ -62,3 +62,19 @@ def next_line(dimensions: Sequence[Dimension]) -> Body:
         If(op("ge", AT0, d0.result), next_image),
     )
     return (Assign(AT1, add(AT1, ONE)), If(op("ge", AT1, d1.result), next_plane))
+
+
+def read_next(dimensions: Sequence[Dimension]) -> tuple[Expr, Expr, Expr]:
+    """What the next line of ``y`` reads of the image besides what this one does.
+
+    That is in one plane of an image: the place where it begins, and how many there are.
+    """
+    d0, d1, d2 = dimensions
+    plane, row = (
+        add(mul(at, d.stride), sub(mul(sub(k, ONE), dilation), before))
+        for at, d, k, dilation, before in (
+            (AT0, d0, Var("k0"), Var("dilation0"), Var("before0")),
+            (AT1, d1, Var("k1"), Var("dilation1"), Var("before1")),
+        )
+    )
+    return plane, mul(add(row, ONE), d2.source), mul(d1.stride, d2.source)
