@@ -71,6 +71,7 @@ def test_clear_cases(machine, constant):
     assert chosen_for("forward", 4, 3, 100, 4, 7, pad=3) == "planes"
     assert chosen_for("inputs", 8, 3, 224, 64, 7, pad=3, stride=2) == "columns"
     assert chosen_for("inputs", 2, 5, 101, 7, 9, pad=4) == "planes"
+    assert chosen_for("inputs", 128, 64, 6, 128, 3) == "adjoint6"
     assert chosen_for("filters", 8, 3, 56, 64, 3, pad=1) == "direct"
 
 

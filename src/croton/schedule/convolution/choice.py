@@ -132,6 +132,9 @@ def candidates(
         found["columns"] = columns.fits(t), costs.columns(t, rates)
     if not pooled:
         found["planes"] = planes.fits(kind, t, epilogue), costs.planes(kind, t, rates)
+    if not accurate and kind == "inputs":
+        cost = costs.adjoint(t, rates, constant, is_narrow(t, outer))
+        found["adjoint6"] = winograd.adjoint_fits(t, epilogue), cost
     if not accurate:
         # Smaller tiles have fewer numbers to read for each weight.  To compute these in every call
         # makes up for it where there are few tiles: too seldom for kernels that wait for it.

@@ -175,10 +175,46 @@ def winograd(kind: str, t: Tiling, r: Rates, reach: int, constant: bool, narrow:
     """
     of = tiles.role(kind)
     way = tiles.choose(t, of, reach, False)
+    into = mul(r.forth[reach], count("ceildiv", of.channels, t.lanes))
+    out = mul(_by_taps(of, reach, r), count("ceildiv", of.filters, t.lanes))
+    into = add(into, mul(r.some_forth[reach], _some(of.channels, t.lanes)))
+    out = add(out, mul(r.some_back[reach], _some(of.filters, t.lanes)))
+    return _tiles(t, r, of, way, reach, constant, narrow, into, out)
+
+
+def adjoint(t: Tiling, r: Rates, constant: bool, narrow: bool) -> Count:
+    """Winograd's gradient by images with tiles of what it is computed from.
+
+    The transforms change places: what was one of the result is one of what is read.
+    """
+    of, reach = tiles.adjoint_role(), 6
+    way = tiles.choose(t, of, reach, False, True)
+    into = mul(_by_taps(of, reach, r), count("ceildiv", of.channels, t.lanes))
+    out = mul(r.forth[reach] + r.some_back[reach], count("ceildiv", of.filters, t.lanes))
+    return _tiles(t, r, of, way, reach, constant, narrow, into, out)
+
+
+def _by_taps(of: tiles.Role, reach: int, r: Rates) -> Count:
+    """What the transform of a vector of a tile takes that has the places of the result."""
     first, *others = TAPS[reach]
     back: Count = r.back[reach, first]
     for taps in others:
         back = count("select", count("eq", of.taps, taps), r.back[reach, taps], back)
+    return back
+
+
+def _tiles(
+    t: Tiling,
+    r: Rates,
+    of: tiles.Role,
+    way: tiles.Choice,
+    reach: int,
+    constant: bool,
+    narrow: bool,
+    into: Count,
+    out: Count,
+) -> Count:
+    """All of it, where to transform a tile takes ``into``, and ``out`` to transform it back."""
     squares = reach**2
     width = t.lanes if narrow else t.panel
     vectors = mul(width // t.lanes, count("ceildiv", of.filters, width))
@@ -188,10 +224,6 @@ def winograd(kind: str, t: Tiling, r: Rates, reach: int, constant: bool, narrow:
         large = count("lt", t.large // t.itemsize, mul(of.groups, numbers))
         near, far = r.transformed
         each = add(each, mul(t.lanes, count("select", large, far, near)))
-    into = mul(r.forth[reach], count("ceildiv", of.channels, t.lanes))
-    out = mul(back, count("ceildiv", of.filters, t.lanes))
-    into = add(into, mul(r.some_forth[reach], _some(of.channels, t.lanes)))
-    out = add(out, mul(r.some_back[reach], _some(of.filters, t.lanes)))
     parts = count("ceildiv", of.filters, count("maximum", way.take, 1))
     turning = mul(way.tiles, add(mul(parts, into), out))
     pixels = add(mul(of.high, of.wide, of.channels), mul(of.rows, of.columns, of.filters))

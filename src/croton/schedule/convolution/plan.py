@@ -101,7 +101,7 @@ def plan(
                 kind, machine, dtype, False, condition, taps=taps if taps in TAPS[6] else None
             )
         else:
-            reach = 6 if name == "winograd6" else 4
+            reach = 4 if name == "winograd4" else 6
             known = taps if taps in TAPS[reach] else None
             plans[name] = winograd_steps(
                 kind,
@@ -112,6 +112,7 @@ def plan(
                 taps=known,
                 narrow=is_narrow(t, outer),
                 pooled=pooled,
+                adjoint=name == "adjoint6",
             )
     return _together(plans)._replace(unsure=choice.unsure)
 

@@ -72,6 +72,34 @@ def role(kind: str) -> Role:
     )  # fmt: skip
 
 
+@lru_cache
+def adjoint_role() -> Role:
+    """The same in the gradient by the inputs where its tiles are of ``y``.
+
+    See :mod:`croton.schedule.convolution.winograd.adjoint`.
+    """
+    of = role("inputs")
+    return of._replace(
+        above=0, left=0, start="w_start", step1="w_step1", step2="w_step2",
+    )  # fmt: skip
+
+
+def adjoint_fits(t: Tiling, epilogue: bool) -> Count:
+    """Whether tiles of ``y`` may be taken: a block has all of an image."""
+    of, size = adjoint_role(), tile_size(6)
+    each = mul(tiles(of.high, size, 1), tiles(of.wide, size, 1))
+    tests = [fits(), count("eq", "dilation1", 1), count("eq", "dilation2", 1)]
+    tests += [count("le", each, MOST), count("lt", 0, each)]
+    for d in (1, 2):
+        # All of the image is met.
+        reached = count("add", f"y{d}", count("sub", f"k{d}", 1))
+        tests += [count("le", 0, f"before{d}")]
+        tests += [count("le", count("add", f"x{d}", f"before{d}"), reached)]
+    if epilogue:
+        tests.append(count("le", mul("x1", "x2"), tile.ROWS))
+    return all_of(*tests)
+
+
 def fits(reach: int = 6) -> Count:
     """Whether a convolution is of the form that the kernels for this reach compute."""
     ones = ("k0", "stride0", "stride1", "stride2")
@@ -127,11 +155,12 @@ class Choice(NamedTuple):
 
 
 @lru_cache
-def choose(t: Tiling, of: Role, reach: int, epilogue: bool) -> Choice:
-    """The choice for any sizes."""
+def choose(t: Tiling, of: Role, reach: int, epilogue: bool, adjoint: bool = False) -> Choice:
+    """The choice for any sizes; ``adjoint``: tiles are of the image, and blocks have all of it."""
     size = tile_size(reach)
-    across = tiles(of.columns, size, of.dilation2)
-    lines = count("mul", of.images, tiles(of.rows, size, of.dilation1))
+    across = tiles(of.wide if adjoint else of.columns, size, of.dilation2)
+    down = tiles(of.high if adjoint else of.rows, size, of.dilation1)
+    lines = count("mul", of.images, down)
     number = count("mul", lines, across)
     # An odd number of vectors: lines of V do not share their places in the first cache.
     vectors = count("ceildiv", of.channels, t.lanes)
@@ -151,8 +180,11 @@ def choose(t: Tiling, of: Role, reach: int, epilogue: bool) -> Choice:
     segments = count("ceildiv", across, most)
     span = count("ceildiv", across, count("maximum", segments, 1))
     group = count("maximum", 1, count("floordiv", most, count("maximum", across, 1)))
+    if adjoint:
+        images = count("maximum", 1, count("floordiv", group, count("maximum", down, 1)))
+        group, span = mul(images, down), across
     group = count("minimum", group, count("maximum", 1, lines))
-    if epilogue:
+    if epilogue and not adjoint:
         # The places of a block follow each other.
         span = count("mul", count("ceildiv", span, of.dilation2), of.dilation2)
         most = count("floordiv", tile.ROWS, count("mul", size, of.dilation2))

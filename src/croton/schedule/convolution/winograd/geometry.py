@@ -52,11 +52,11 @@ def tiles(extent: Expr, apart: Expr) -> Expr:
     return add(mul(whole, apart), op("minimum", rest, apart))
 
 
-def counts() -> Body:
-    """How many tiles, lines and blocks there are."""
+def counts(rows: Expr, columns: Expr) -> Body:
+    """How many tiles, lines and blocks there are, if so many places of an image are cut."""
     return (
-        Let(DOWN, tiles(SIZE["rows"], SIZE["dilation1"])),
-        Let(ACROSS, tiles(SIZE["columns"], SIZE["dilation2"])),
+        Let(DOWN, tiles(rows, SIZE["dilation1"])),
+        Let(ACROSS, tiles(columns, SIZE["dilation2"])),
         Let(LINES, mul(SIZE["images"], DOWN)),
         Let(SEGMENTS, ceildiv(ACROSS, SIZE["span"])),
     )

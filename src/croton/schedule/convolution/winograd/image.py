@@ -29,7 +29,7 @@ from croton.schedule.convolution.winograd.geometry import (
     in_vectors,
     offsets,
 )
-from croton.schedule.convolution.winograd.matrices import TAPS, matrices
+from croton.schedule.convolution.winograd.matrices import TAPS, Matrix, matrices
 from croton.schedule.convolution.winograd.transforms import transform
 from croton.schedule.product.strips import ZERO
 from croton.schedule.product.tiling import Tiling
@@ -37,26 +37,30 @@ from croton.schedule.product.tiling import Tiling
 TILE, CHANNEL, COLUMN, PLACE = Var("tile"), Var("channel"), Var("left_most"), Var("v_place")
 
 
-def transform_line(t: Tiling, reach: int, x: Buffer, v: Buffer, place: Expr) -> Body:
+def transform_line(
+    t: Tiling, reach: int, x: Buffer, v: Buffer, place: Expr, matrix: Matrix | None = None
+) -> Body:
     """Transform ``COUNT`` tiles from ``FIRST`` on of the line at ``IMAGE`` and ``TOP``.
 
     The first one begins at ``place`` of V.  What lies outside the image counts as zeros; it is
-    not read: rows are read at a row that is there, and columns are left out.
+    not read: rows are read at a row that is there, and columns are left out.  The ``matrix`` is
+    that of the image if no other is given.
     """
     # For any number of taps it is the same.
-    matrix = matrices(reach, TAPS[reach][0]).image
+    matrix = matrix or matrices(reach, TAPS[reach][0]).image
+    read = len(matrix[0])
     channels, high = SIZE["channels"], SIZE["high"]
     pitch, line = Var("row_pitch"), Var("place_pitch")
     end, top = Var("wide_end"), Var("image_top")
-    starts = [Var(f"row_start{r}") for r in range(reach)]
-    there = [Var(f"row_there{r}", "bool") for r in range(reach)]
+    starts = [Var(f"row_start{r}") for r in range(read)]
+    there = [Var(f"row_there{r}", "bool") for r in range(read)]
     body: list[Stmt] = [
         Let(line, IMAGE_PITCH),
         Let(pitch, mul(SIZE["wide"], line)),
         Let(top, sub(TOP, SIZE["above"])),
     ]
     some: Expr = op("lt", ZERO, ZERO)
-    for r in range(reach):
+    for r in range(read):
         row = add(top, mul(SIZE["dilation1"], index(r)))
         inside = op("and", op("ge", row, ZERO), op("lt", row, high))
         near = op("maximum", op("minimum", row, sub(high, index(1))), ZERO)
@@ -65,7 +69,7 @@ def transform_line(t: Tiling, reach: int, x: Buffer, v: Buffer, place: Expr) -> 
         body.append(Let(starts[r], add(start, mul(GROUP, channels))))
         some = op("or", some, there[r])
     points, point = offsets("v_off", SIZE["v_point"], reach)
-    across, column = offsets("x_off", mul(SIZE["dilation2"], line), reach)
+    across, column = offsets("x_off", mul(SIZE["dilation2"], line), read)
     down = Var("v_down")
     body += [
         # An image without a row for this line has no columns either.
@@ -74,8 +78,8 @@ def transform_line(t: Tiling, reach: int, x: Buffer, v: Buffer, place: Expr) -> 
         *across,
         Let(down, mul(SIZE["v_point"], index(reach))),
     ]
-    visible = [Var(f"column_there{q}", "bool") for q in range(reach)]
-    places = [add(COLUMN, mul(SIZE["dilation2"], index(q))) for q in range(reach)]
+    visible = [Var(f"column_there{q}", "bool") for q in range(read)]
+    places = [add(COLUMN, mul(SIZE["dilation2"], index(q))) for q in range(read)]
     flags = tuple(
         Let(flag, op("and", op("ge", at, ZERO), op("lt", at, end)))
         for flag, at in zip(visible, places, strict=True)
@@ -84,19 +88,19 @@ def transform_line(t: Tiling, reach: int, x: Buffer, v: Buffer, place: Expr) -> 
     def vector(lanes: Expr | None) -> tuple[Body, Body]:
         """Which rows there are, and one vector of channels of a tile."""
         steps: list[Stmt] = []
-        shown = [Var(f"row_shown{r}", "bool", t.lanes) for r in range(reach)]
+        shown = [Var(f"row_shown{r}", "bool", t.lanes) for r in range(read)]
         masks: list[Stmt] = []
         for flag, exists in zip(shown, there, strict=True):
             whole = broadcast(exists, t.lanes)
             masks.append(Let(flag, whole if lanes is None else op("and", whole, lanes)))
         zero = const(0.0, t.dtype, t.lanes)
-        found = [[Var(f"d{q}_{r}", t.dtype, t.lanes) for r in range(reach)] for q in range(reach)]
-        for q in range(reach):
+        found = [[Var(f"d{q}_{r}", t.dtype, t.lanes) for r in range(reach)] for q in range(read)]
+        for q in range(read):
             steps += [Local(value, zero) for value in found[q]]
             at = Var(f"x_at{q}")
             reads: list[Stmt] = [Let(at, add(add(mul(COLUMN, line), column[q]), CHANNEL))]
-            values = [Var(f"x{q}_{r}", t.dtype, t.lanes) for r in range(reach)]
-            for r in range(reach):
+            values = [Var(f"x{q}_{r}", t.dtype, t.lanes) for r in range(read)]
+            for r in range(read):
                 start = add(starts[r], at)
                 if t.masks or lanes is not None:
                     value: Expr = Load(x, start, t.lanes, shown[r])
@@ -109,7 +113,7 @@ def transform_line(t: Tiling, reach: int, x: Buffer, v: Buffer, place: Expr) -> 
             steps.append(If(visible[q], tuple(reads)))
         base = [Var(f"v_at{r}") for r in range(reach)]
         for r in range(reach):
-            lines, results = transform(matrix, [found[q][r] for q in range(reach)], f"r{r}")
+            lines, results = transform(matrix, [found[q][r] for q in range(read)], f"r{r}")
             steps.append(Let(base[r], add(base[r - 1], down) if r else add(PLACE, CHANNEL)))
             steps += lines
             steps += [Store(v, add(base[r], point[q]), value) for q, value in enumerate(results)]

@@ -8,6 +8,8 @@ compute V again: that costs less than what one core writes costs another one to 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from croton.kernel.build import add, const, index, mul, op, select, sub
 from croton.kernel.nodes import (
     Allocate,
@@ -88,8 +90,8 @@ def kernel(
 class Winograd:
     """Makes the kernel."""
 
-    #: What its name has, with an epilogue; bytes before an epilogue's tile.
-    ending, tile_start = "_epilogue", tile.TILE
+    #: What its name has, always and with an epilogue; bytes before an epilogue's tile.
+    kind, ending, tile_start = "", "_epilogue", tile.TILE
 
     def __init__(
         self, t: Tiling, reach: int, epilogue: bool, taps: int | None, narrow: bool
@@ -109,7 +111,8 @@ class Winograd:
 
     def function(self) -> Function:
         """All items of ``[lo, hi)``."""
-        name = f"winograd{self.reach}_{self.t.dtype}" + (self.ending if self.epilogue else "")
+        name = f"winograd{self.reach}_{self.t.dtype}" + self.kind
+        name += self.ending if self.epilogue else ""
         name += ("_narrow" if self.narrow else "") + self.known
         item, rest, part, number = Var("item"), Var("item_rest"), Var("part"), Var("block")
         parts, blocks = Var("parts"), Var("blocks")
@@ -137,7 +140,7 @@ class Winograd:
             (self.x, self.u, last),
             self.sizes,
             (
-                *counts(),
+                *self.counts(),
                 Let(blocks, mul(ceildiv(LINES, group), SEGMENTS)),
                 Let(parts, op("maximum", ceildiv(filters, Var("take")), ONE)),
                 *self.scratch(),
@@ -145,6 +148,10 @@ class Winograd:
             ),
             contract=True,
         )
+
+    def counts(self) -> Body:
+        """How many tiles, lines and blocks there are: of the result."""
+        return counts(SIZE["rows"], SIZE["columns"])
 
     def scratch(self) -> Body:
         """The parts of the scratch memory."""
@@ -173,11 +180,15 @@ class Winograd:
                 (
                     *line(add(LINE0, at)),
                     Let(start, mul(mul(at, COUNT), SIZE["v_row"])),
-                    *transform_line(self.t, self.reach, self.x, self.v, start),
+                    *self.transform_line(start),
                 ),
             ),
             *self.clear(),
         )
+
+    def transform_line(self, start: Expr) -> Body:
+        """Compute V for a line, from that place on."""
+        return transform_line(self.t, self.reach, self.x, self.v, start)
 
     def clear(self) -> Body:
         """Zeros for the tiles that steps have behind the last one.
@@ -215,12 +226,17 @@ class Winograd:
         return mul(add(mul(image, SIZE["rows"]), top), SIZE["columns"])
 
     def transform_back(self, at: Expr, places: Places) -> Body:
-        """Compute the result of a line of the block, by the number of places of a tile."""
-        products, (first, *others) = self.products_of(at), self.taps
-        body = transform_back(self.t, self.reach, first, products, places)
+        """Compute the result of a line of the block."""
+        products = self.products_of(at)
+        return self.by_taps(lambda n: transform_back(self.t, self.reach, n, products, places))
+
+    def by_taps(self, made: Callable[[int], Body]) -> Body:
+        """What is made for the number of taps that the filters turn out to have."""
+        first, *others = self.taps
+        body = made(first)
         for taps in others:
             here = op("eq", SIZE["side"], index(self.reach + 1 - taps))
-            body = (If(here, transform_back(self.t, self.reach, taps, products, places), body),)
+            body = (If(here, made(taps), body),)
         return body
 
     def store(self) -> Body:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from croton.kernel.nodes import Function
 from croton.kernel.parameters import from_parameters
 from croton.schedule.convolution import region
-from croton.schedule.convolution.winograd.choice import choose, role
+from croton.schedule.convolution.winograd.adjoint import adjoint_kernel
+from croton.schedule.convolution.winograd.choice import adjoint_role, choose, role
 from croton.schedule.convolution.winograd.filters import FILTER_SIZES, PIECE, filter_kernel
 from croton.schedule.convolution.winograd.filters import scratch_bytes as filter_scratch
 from croton.schedule.convolution.winograd.geometry import SIZES
@@ -31,6 +32,7 @@ def steps(
     narrow: bool = False,
     spare: int = 0,
     pooled: bool = False,
+    adjoint: bool = False,
 ) -> Plan:
     """How to compute a convolution of ``kind`` ``"forward"`` or ``"inputs"``, where ``when`` holds.
 
@@ -40,13 +42,14 @@ def steps(
     ``epilogue`` blocks of the result go to a kernel instead
     (:mod:`croton.schedule.product.tile`), which may use ``spare`` bytes of scratch.  ``pooled``:
     the epilogue is a pooling (:mod:`croton.schedule.convolution.region`), whose windows lie in
-    tiles.
+    tiles.  ``adjoint``: of kind ``"inputs"``, with tiles of ``y``, where
+    :func:`~croton.schedule.convolution.winograd.choice.adjoint_fits` holds.
     """
     if kind not in ("forward", "inputs"):
         raise ValueError(f"no Winograd convolution computes {kind!r}")
-    of = role(kind)
-    way = choose(t, of, reach, epilogue)
-    filters, product = _functions(t, reach, taps, narrow, epilogue, pooled)
+    of = adjoint_role() if adjoint else role(kind)
+    way = choose(t, of, reach, epilogue, adjoint)
+    filters, product = _functions(t, reach, taps, narrow, epilogue, pooled, adjoint)
     points = reach**2
     values: dict[str, Count] = of._asdict() | way._asdict() | {"whole": int(not narrow)}
 
@@ -71,7 +74,7 @@ def steps(
     if epilogue:
         scratch = count("add", scratch, count("mul", way.side, apart))
     own = tuple(values[n] for n in OWN_SIZES) + ((apart,) if epilogue else ())
-    own += region.SIZES if pooled else ()
+    own += region.SIZES if pooled else ("before1", "before2") if adjoint else ()
     second = Step(
         product.name,
         (of.image, PACKED, "epilogue" if epilogue else of.result),
@@ -85,9 +88,17 @@ def steps(
 
 @from_parameters
 def _functions(
-    t: Tiling, reach: int, taps: int | None, narrow: bool, epilogue: bool, pooled: bool
+    t: Tiling,
+    reach: int,
+    taps: int | None,
+    narrow: bool,
+    epilogue: bool,
+    pooled: bool,
+    adjoint: bool,
 ) -> tuple[Function, Function]:
     first = filter_kernel(t, reach, taps)
+    if adjoint:
+        return first, adjoint_kernel(t, reach, epilogue, taps, narrow)
     if pooled:
         return first, pooled_kernel(t, reach, taps, narrow)
     return first, kernel(t, reach, epilogue, taps, narrow)
