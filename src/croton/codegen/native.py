@@ -3,7 +3,8 @@
 llvmlite guards every call with one lock.  Parsing and code generation touch
 nothing but the LLVM context and target machine that they are given, so these
 calls go around the lock (ctypes releases the GIL) and modules compile in
-parallel, each with a context and a machine of its own.
+parallel, each with a context and a machine of its own.  What takes less time than
+another thread may take to give the GIL back, which is milliseconds, keeps it.
 """
 
 from __future__ import annotations
@@ -22,18 +23,28 @@ from llvmlite.binding import ffi
 from croton.codegen.unmapping import unmap
 from croton.kernel.nodes import KernelError
 
-_library = ctypes.CDLL(ffi.lib._name)
+_apart, _at_once = ctypes.CDLL(ffi.lib._name), ctypes.PyDLL(ffi.lib._name)
 
 
-def _unlocked(name: str) -> Any:
+def _unlocked(library: Any, name: str) -> Any:
     """LLVM's function ``name`` without llvmlite's lock."""
-    locked, function = getattr(ffi.lib, name), _library[name]
+    locked, function = getattr(ffi.lib, f"LLVMPY_{name}"), library[f"LLVMPY_{name}"]
     function.argtypes, function.restype = locked.argtypes, locked.restype
     return function
 
 
-_parse = _unlocked("LLVMPY_ParseAssembly")
-_emit = _unlocked("LLVMPY_TargetMachineEmitToMemory")
+_parse = _unlocked(_apart, "ParseAssembly")
+_parse_short = _unlocked(_at_once, "ParseAssembly")
+_emit = _unlocked(_apart, "TargetMachineEmitToMemory")
+_new_context = _unlocked(_at_once, "ContextCreate")
+_end_context = _unlocked(_at_once, "ContextDispose")
+_end_module = _unlocked(_at_once, "DisposeModule")
+_end_memory = _unlocked(_at_once, "DisposeMemoryBuffer")
+_end_string = _unlocked(_at_once, "DisposeString")
+_start = _unlocked(_at_once, "GetBufferStart")
+_size = _unlocked(_at_once, "GetBufferSize")
+#: Characters from which on a text is long: it takes a millisecond to parse.
+_LONG_TEXT = 1 << 15
 
 llvm.initialize_native_target()
 llvm.initialize_native_asmprinter()
@@ -73,22 +84,31 @@ class Settings:
 
 def generate(text: str, settings: Settings, *, assembly: bool = False) -> bytes:
     """Object code (or the assembly) of the LLVM IR ``text``."""
-    context = llvm.create_context()
     machine = settings.own_machine()
-    with ffi.OutputString() as message:
-        module = llvm.ModuleRef(_parse(context, text.encode(), message), context)
+    message = ctypes.c_char_p()
+    context = _new_context()
+    module = memory = None
+    try:
+        parse = _parse if len(text) > _LONG_TEXT else _parse_short
+        module = parse(context, text.encode(), ctypes.byref(message))
         if message:
-            module.close()
-            raise KernelError(f"LLVM cannot read the code of a kernel: {message}")
-    with module, ffi.OutputString() as message:
-        memory = _emit(machine, module, int(not assembly), message)
+            raise KernelError(f"LLVM cannot read the code of a kernel: {_shown(message)}")
+        memory = _emit(machine, module, int(not assembly), ctypes.byref(message))
         if not memory:
-            raise KernelError(f"LLVM cannot generate code for a kernel: {message}")
-        try:
-            start = ffi.lib.LLVMPY_GetBufferStart(memory)
-            return ctypes.string_at(start, ffi.lib.LLVMPY_GetBufferSize(memory))
-        finally:
-            ffi.lib.LLVMPY_DisposeMemoryBuffer(memory)
+            raise KernelError(f"LLVM cannot generate code for a kernel: {_shown(message)}")
+        return ctypes.string_at(_start(memory), _size(memory))
+    finally:
+        if message:
+            _end_string(message)
+        if memory:
+            _end_memory(memory)
+        if module:
+            _end_module(module)
+        _end_context(context)
+
+
+def _shown(message: ctypes.c_char_p) -> str:
+    return (message.value or b"").decode(errors="replace")
 
 
 def give_back(seconds: float) -> None:

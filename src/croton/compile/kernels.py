@@ -15,7 +15,7 @@ from croton.codegen.targets import cpu
 from croton.compile.caching import build_id, object_cache
 from croton.compile.workers import Workers
 from croton.kernel.nodes import Function, walk_statements
-from croton.kernel.text import text
+from croton.kernel.structure import structure
 from croton.kernel.vectorise import vectorise
 
 #: Counts what was compiled and what was found, for tests and reports.
@@ -38,10 +38,9 @@ def _target_key() -> str:
 
 
 def kernel_key(function: Function) -> str:
-    """What identifies the machine code of a kernel: its text without the name, and the target."""
-    body = function.identity or text(function._replace(name="kernel"))
-    unseen = repr((function.contract, [b.align for b in function.buffers]))
-    return hashlib.sha256((_target_key() + unseen + body).encode()).hexdigest()
+    """What identifies the machine code of a kernel: all of it but the name, and the target."""
+    body = function.identity or structure(function)
+    return hashlib.sha256((_target_key() + body).encode()).hexdigest()
 
 
 def symbol(key: str) -> str:

@@ -44,6 +44,7 @@ class Emission:
         self.errors: list[p.Error] = []
         self.functions: dict[str, Function] = {}
         self.kernels: list[str] = []
+        self._numbers: dict[str, int] = {}
         #: Scans that questions are about (see ``schedule.tailored``).
         self.tailored: list[Any] = []
         self.lines: dict[int, str] = {}
@@ -113,10 +114,12 @@ class Emission:
         if name == "kernel":
             name = f"kernel{len(self.kernels)}"
             function = function._replace(name=name)
-        if name not in self.functions:
+        number = self._numbers.get(name)
+        if number is None:
+            number = self._numbers[name] = len(self.kernels)
             self.functions[name] = function
             self.kernels.append(name)
-        return self.kernels.index(name)
+        return number
 
     def effects(self, number: int) -> Kernel:
         """What kernel ``number`` does to its buffers."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from croton.graph.variable import Variable
 from croton.kernel.machine import Machine
+from croton.runtime.program import OPERATIONS
 from croton.schedule.counts import Count, Operation
 from croton.schedule.group import Group
 from croton.schedule.product import plan as product_plan
@@ -161,28 +162,44 @@ def extents(node: Any, sizes: Sizes, a: Factor, b: Factor) -> dict[str, Size]:
     }
 
 
+def _size(value: Size | int) -> Size:
+    return Size.of(value) if isinstance(value, int) else value
+
+
+def _number_if_known(size: Size) -> Size | int:
+    return size if size.value is None else size.value
+
+
 def amounts(names: Mapping[str, Size], sizes: Sizes) -> Callable[[Count], Size]:
     """What integer expressions of a plan are as sizes; each is worked out once."""
-    known: dict[int, Size] = {}
+    # Most are numbers, with which Python is quicker.
+    known: dict[int, Size | int] = {}
 
     def amount(value: Count) -> Size:
+        return _size(find(value))
+
+    def find(value: Count) -> Size | int:
         if isinstance(value, int):
-            return Size.of(value)
+            return value
         if isinstance(value, str):
-            return names[value]
+            return _number_if_known(names[value])
         found = known.get(id(value))
         if found is None:
-            found = known[id(value)] = decided(value) or apply(
-                value.name, [amount(a) for a in value.args]
-            )
+            found = known[id(value)] = work_out(value)
         return found
 
-    def decided(value: Operation) -> Size | None:
-        """What the first argument says alone, as most conditions of a plan do: else None."""
-        first = amount(value.args[0]).value if value.name in ("select", "and") else None
-        if first is None or (value.name == "and" and first):
-            return None
-        return ZERO if value.name == "and" else amount(value.args[1 if first else 2])
+    def work_out(value: Operation) -> Size | int:
+        name, args = value
+        if name in ("select", "and"):
+            # Most conditions of a plan are decided by what comes first.
+            first = find(args[0])
+            if isinstance(first, int) and (name == "select" or not first):
+                return find(args[1 if first else 2]) if name == "select" else 0
+        found = [find(a) for a in args]
+        numbers = [a for a in found if isinstance(a, int)]
+        if len(numbers) == len(found):
+            return OPERATIONS[name](*numbers)
+        return _number_if_known(apply(name, [_size(a) for a in found]))
 
     def apply(name: str, args: list[Size]) -> Size:
         if name == "add":

@@ -32,27 +32,26 @@ _LONG, _LONG_OF_PRODUCTS = 4, 64
 
 
 class Size:
-    """An integer that is known up to the values of atoms; compares by value."""
+    """An integer that is known up to the values of atoms; compares by value.
 
-    __slots__ = ("_hash", "terms")
+    ``value`` is the number, if it is known.
+    """
+
+    __slots__ = ("_hash", "terms", "value")
 
     def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
         self.terms = terms
         self._hash = hash(terms)
+        self.value: int | None = None
+        if not terms:
+            self.value = 0
+        elif not terms[0][0] and len(terms) == 1:
+            self.value = terms[0][1]
 
     @staticmethod
     def of(value: int) -> Size:
         """A known size."""
         return _SMALL[value] if 0 <= value < 64 else Size((((), value),) if value else ())
-
-    @property
-    def value(self) -> int | None:
-        """The number, if it is known."""
-        if not self.terms:
-            return 0
-        if len(self.terms) == 1 and self.terms[0][0] == ():
-            return self.terms[0][1]
-        return None
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Size) and self.terms == other.terms)
@@ -65,6 +64,8 @@ class Size:
             return other
         if not other.terms:
             return self
+        if self.value is not None and other.value is not None:
+            return Size.of(self.value + other.value)
         total = dict(self.terms)
         for monomial, c in other.terms:
             total[monomial] = total.get(monomial, 0) + c
@@ -84,15 +85,24 @@ class Size:
         return not isinstance(other, Size) or self.terms > other.terms
 
     def __mul__(self, other: Size) -> Size:
-        a, b = self, other
-        if a.value is None and b.value is None:
-            a, b = a._as_factor(), b._as_factor()
+        if self.value is not None:
+            return other._times(self.value)
+        if other.value is not None:
+            return self._times(other.value)
+        a, b = self._as_factor(), other._as_factor()
         total: dict[Monomial, int] = {}
         for m, c in a.terms:
             for n, d in b.terms:
                 key = tuple(sorted(m + n))
                 total[key] = total.get(key, 0) + c * d
         return _collect(total)
+
+    def _times(self, number: int) -> Size:
+        if self.value is not None:
+            return Size.of(self.value * number)
+        if number in (0, 1):
+            return self if number else ZERO
+        return Size(tuple((m, c * number) for m, c in self.terms))
 
     def _as_factor(self) -> Size:
         """A long sum as one term: a number times the sum divided by it."""
