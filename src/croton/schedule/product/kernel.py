@@ -473,7 +473,7 @@ class _Product:
         pitch = index(width(self.t, height))
         right = right._replace(padded=True)
         left = Left(self.p, ((origin, rows),), pitch)
-        start = strip_start(self.t, s["a_batch"], s["m"], BLOCK)
+        start = strip_start(self.t, s["a_batch"], s["m"], s["rows"], BLOCK)
         return (
             Let(origin, add(start, mul(K0, pitch))),
             *self.block(vectors, left, right, target),

@@ -91,8 +91,7 @@ def plan(
         count("add", 1, count("floordiv", 1 << 14, mul(big, "k"))),
         64,
     )
-    strips = count("add", count("ceildiv", "m", big), SPARE)
-    size = mul(_copies("a_batch"), strips, width(t, big), count("add", "k", t.lanes))
+    size = mul(_copies("a_batch"), way.down, slots, width(t, big), count("add", "k", t.lanes))
     size = count("select", way.strips, size, 0)
     return Plan(dtype, (pack, product), (("strips", size),), (copy, multiply))
 

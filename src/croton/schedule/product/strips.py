@@ -13,7 +13,7 @@ from croton.schedule.product.tiling import Tiling
 
 ZERO, ONE = index(0), index(1)
 
-#: Strips that a matrix may have beyond its rows over the largest height.
+#: Strips that an item may have beyond its rows over the largest height.
 SPARE = 2
 
 #: Sizes of the kernel: its source has ``m`` rows, which items take ``rows`` at a time;
@@ -69,16 +69,17 @@ def strip_depth(t: Tiling, k: Expr) -> Expr:
     return add(k, index(t.lanes))
 
 
-def strip_start(t: Tiling, batch: Expr, rows: Expr, slot: Expr) -> Expr:
+def strip_start(t: Tiling, batch: Expr, m: Expr, rows: Expr, slot: Expr) -> Expr:
     """Where strip ``slot`` begins of the item that starts at row ``M0`` of the left factor.
 
     ``batch`` is what its batch index is multiplied with in the source: a matrix that
-    is the same for the whole batch is copied once.
+    is the same for the whole batch is copied once.  Of its ``m`` rows an item has ``rows``.
     """
     big = index(t.strips[0])
     slots = add(ceildiv(rows, big), index(SPARE))
     matrix = select(op("eq", batch, ZERO), ZERO, BATCH)
-    place = add(mul(matrix, slots), add(op("floordiv", M0, big), slot))
+    number = add(mul(matrix, ceildiv(m, rows)), op("floordiv", M0, rows))
+    place = add(mul(number, slots), slot)
     return mul(place, mul(strip_depth(t, Var("k")), index(width(t, t.strips[0]))))
 
 
@@ -106,7 +107,7 @@ def pack_kernel(t: Tiling) -> Function:
         Let(wide, select(early, index(width(t, big)), index(width(t, middle)))),
         Let(first, add(M0, sub(mul(slot, index(big)), later))),
         Let(present, op("minimum", lines, sub(size["m"], first))),
-        Let(start, strip_start(t, size["batch_pitch"], size["m"], slot)),
+        Let(start, strip_start(t, size["batch_pitch"], size["m"], size["rows"], slot)),
         *pack_apart(t, source, Copy(p, start, wide, wide)),
     )
     body: Body = (

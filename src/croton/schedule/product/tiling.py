@@ -69,7 +69,9 @@ def tiling(dtype: str, machine: Machine) -> Tiling:
     few = machine.registers < 32
     strips, blocks, dots = ((6, 4), (6, 2), 2) if few else ((14, 8), (8, 4), 4)
     panel = 2 * lanes
-    depth = min(512, machine.l1 * 4 // 3 // (panel * size) // lanes * lanes)
+    # Blocks of many sums read a panel from the second cache as fast as from the first one.
+    near = machine.l1 * 4 // 3 if few else machine.l2 // 8
+    depth = min(512, near // (panel * size) // lanes * lanes)
     masks = machine.vector >= 64
     second, large = machine.l2, machine.l3 // 4
     return Tiling(
