@@ -9,7 +9,7 @@ from croton.kernel.nodes import Body, Buffer, Expr, Let, Prefetch, Var
 from croton.schedule.product.micro import STEP
 from croton.schedule.product.names import (
     AHEAD,
-    BLOCK,
+    EACH,
     FEW,
     K0,
     LINE,
@@ -21,6 +21,7 @@ from croton.schedule.product.names import (
     PIECE,
     SLOWER,
     SOME,
+    THIS,
 )
 from croton.schedule.product.strips import BATCH, ONE, ZERO, total
 from croton.schedule.product.tiling import Tiling
@@ -33,11 +34,22 @@ def panel_ahead(t: Tiling, s: Mapping[str, Var]) -> Body:
     k, column = Var("next_k"), Var("next_column")
     beside, below = add(P0, panel), add(K0, DEPTH)
     last, more = op("ge", beside, N1), op("lt", below, s["k"])
+    shared = op("floordiv", add(MANY, add(SOME, FEW)), index(_lines(t)))
+    slower: Expr = ZERO
+    for shift in range(1, 6):
+        slower = add(slower, select(op("ge", EACH, index(1 << shift)), ONE, ZERO))
     return (
         Let(k, select(last, select(more, below, ZERO), K0)),
         Let(column, select(last, select(more, N0, N1), beside)),
         Let(AHEAD, total((BATCH, s["b_batch"]), (k, s["b_inner"]), (column, s["b_panel"]))),
+        Let(EACH, op("maximum", shared, ONE)),
+        Let(SLOWER, slower),
     )
+
+
+def _lines(t: Tiling) -> int:
+    """Lines that a row of a panel lies in."""
+    return -(-t.panel * t.itemsize // 64) + 1
 
 
 def line_ahead(t: Tiling, s: Mapping[str, Var]) -> Body:
@@ -47,19 +59,17 @@ def line_ahead(t: Tiling, s: Mapping[str, Var]) -> Body:
     for the last line.  Where there are many blocks each asks for few lines, so that no more
     are under way at once than need be.
     """
-    lines = -(-t.panel * t.itemsize // 64) + 1
-    each, line, part = Var("blocks_of_line"), Var("line_number"), Var("part_of_line")
-    shared = op("floordiv", add(MANY, add(SOME, FEW)), index(lines))
-    slower: Expr = ZERO
-    for k in range(1, 6):
-        slower = add(slower, select(op("ge", each, index(1 << k)), ONE, ZERO))
+    lines = _lines(t)
+    line, part = Var("line_number"), Var("part_of_line")
+    # Without a division: it would take as long as some steps of a block.
+    number: Expr = ZERO
+    for k in range(1, lines + 1):
+        number = add(number, select(op("ge", THIS, mul(EACH, index(k))), ONE, ZERO))
     column = op("minimum", mul(line, index(t.panel // (lines - 1))), index(t.panel - 1))
     row = mul(part, op("shr", PIECE, SLOWER))
     return (
-        Let(each, op("maximum", shared, ONE)),
-        Let(line, op("floordiv", BLOCK, each)),
-        Let(part, sub(BLOCK, mul(line, each))),
-        Let(SLOWER, slower),
+        Let(line, number),
+        Let(part, sub(THIS, mul(line, EACH))),
         Let(LINE, add(AHEAD, total((row, s["b_inner"]), (column, s["b_column"])))),
         Let(LINE_PITCH, select(op("lt", line, index(lines)), s["b_inner"], ZERO)),
     )

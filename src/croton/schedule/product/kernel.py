@@ -9,12 +9,11 @@ others; a panel that lies across is copied before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
-from croton.kernel.build import add, index, mul, op, ramp, select, sub
+from croton.kernel.build import add, index, mul, op, select, sub
 from croton.kernel.nodes import (
     Allocate,
-    Assign,
     Body,
     Buffer,
     Call,
@@ -24,8 +23,6 @@ from croton.kernel.nodes import (
     Function,
     If,
     Let,
-    Load,
-    Local,
     Outlined,
     Part,
     Prefetch,
@@ -36,6 +33,8 @@ from croton.kernel.nodes import (
 from croton.schedule.product import tile
 from croton.schedule.product.ahead import line_ahead, panel_ahead, prefetch
 from croton.schedule.product.dot import COLUMNS, Lines, dot_block
+from croton.schedule.product.finish import Finish
+from croton.schedule.product.items import over_items
 from croton.schedule.product.micro import (
     STEP,
     Given,
@@ -54,6 +53,7 @@ from croton.schedule.product.names import (
     ADDED_DOWN,
     ADDED_PITCH,
     ADDS,
+    AGAIN,
     AT,
     BASE,
     BLOCK,
@@ -64,6 +64,7 @@ from croton.schedule.product.names import (
     FRESH,
     GIVEN,
     HANDS,
+    HERE,
     ITEM_BATCH,
     K0,
     KEPT,
@@ -76,10 +77,13 @@ from croton.schedule.product.names import (
     PITCH,
     PRESENT,
     ROW,
+    SHIFT,
     SIZES,
     SOME,
     START,
     STORE_SIZES,
+    THIS,
+    TIMES,
     TURN,
     TURNED,
     WIDE,
@@ -95,6 +99,7 @@ from croton.schedule.product.strips import (
     ZERO,
     ceildiv,
     split,
+    strip_depth,
     strip_start,
     total,
     width,
@@ -127,6 +132,7 @@ class _Product:
         self.added = Buffer("added", t.dtype)
         self.sums = Buffer("sums", t.dtype)
         self.panel = Buffer("panel", t.dtype)
+        self.finish = Finish(t.dtype, self.sums, self.added, self.c)
         self.keep = Keep(FRESH, self.panel, t.panel)
         self.tile = Buffer("tile", t.dtype)
         self.callee = Buffer("epilogue", "int64")
@@ -142,7 +148,7 @@ class _Product:
     def function(self) -> Function:
         """All items of ``[lo, hi)``."""
         a, b, c = (Buffer(name, self.t.dtype) for name in "abc")
-        body = (*self.scratch(), *self.roles(a, b, c), *self.items())
+        body = (*self.scratch(), *self.roles(a, b, c), *over_items(self.size, self.item()))
         buffers = (a, b, self.p, self.callee, self.d, c)
         sizes = tuple(Var(n) for n in SIZES + STORE_SIZES)
         # Products and sums become one instruction where the machine has it.
@@ -171,37 +177,6 @@ class _Product:
             Let(DOWN, select(TURN, ONE, PITCH)),
             Let(ACROSS, select(TURN, PITCH, ONE)),
             *ways(self.t, self.size, CUT, op("not", HANDS)),
-        )
-
-    def items(self) -> Body:
-        """Go over the items: columns first, then rows, then the batch."""
-        s = self.size
-        lo, hi = Var("lo"), Var("hi")
-        across, down, rest = Var("across"), Var("down"), Var("rest")
-        place: Body = (
-            Let(across, ceildiv(s["n"], s["columns"])),
-            Let(down, ceildiv(s["m"], s["rows"])),
-            Let(rest, op("floordiv", lo, across)),
-            Assign(COLUMN, mul(sub(lo, mul(rest, across)), s["columns"])),
-            Assign(ITEM_BATCH, op("floordiv", rest, down)),
-            Assign(ROW, mul(sub(rest, mul(ITEM_BATCH, down)), s["rows"])),
-        )
-        next_batch: Body = (Assign(ROW, ZERO), Assign(ITEM_BATCH, add(ITEM_BATCH, ONE)))
-        next_row: Body = (
-            Assign(COLUMN, ZERO),
-            Assign(ROW, add(ROW, s["rows"])),
-            If(op("ge", ROW, s["m"]), next_batch),
-        )
-        following: Body = (
-            Assign(COLUMN, add(COLUMN, s["columns"])),
-            If(op("ge", COLUMN, s["n"]), next_row),
-        )
-        return (
-            Local(ROW, ZERO),
-            Local(COLUMN, ZERO),
-            Local(ITEM_BATCH, ZERO),
-            If(op("gt", lo, ZERO), place),
-            For(Var("item"), lo, hi, (*self.item(), *following)),
         )
 
     def scratch(self) -> Body:
@@ -343,7 +318,7 @@ class _Product:
         return (
             *self.corner(self.broad * t.lanes),
             *(Let(m, below(WIDE, index(v * t.lanes), t.lanes)) for v, m in enumerate(masks)),
-            Let(AT, ZERO),
+            Let(HERE, ZERO),
             Let(PRESENT, ONE),
             *block(Shape(self.broad, t.lanes, 2), PIECE, left, right, target),
             *self.finish(masks, (BASE, ADDED), self.broad * t.lanes, True),
@@ -391,7 +366,8 @@ class _Product:
         (big, middle), (tall, low) = t.strips, t.blocks
         early, late, wide = Var("early", "bool"), Var("late", "bool"), Var("two", "bool")
         aside, starts = Var("aside", "bool"), Var("starts", "bool")
-        height, number = Var("height"), Var("number")
+        begin, end, before = Var("begin"), Var("end"), Var("blocks_before")
+        height, rows_before = Var("height"), Var("rows_before")
         where, start, pitch = Var("where"), Var("target_start"), Var("target_pitch")
         beside = Var("beside")
         second = mul(MANY, index(big))
@@ -400,7 +376,8 @@ class _Product:
         single = op("and", op("not", op("or", wide, CUT)), op("not", late))
         full = select(single, index(t.lanes), index(t.panel))
         # What does not go straight to the result is brought there in a second step.
-        indirect = op("or", op("lt", PRESENT, height), op("lt", WIDE, full))
+        missing = op("lt", COUNT, add(rows_before, mul(sub(end, before), height)))
+        indirect = op("or", missing, op("lt", WIDE, full))
         indirect = op("or", indirect, TURN)
         # Others than most blocks do not add to the result themselves: it would be more code.
         others = op("and", wide, op("not", op("or", late, CUT)))
@@ -429,14 +406,22 @@ class _Product:
                 ),
             ),
         )
-        body: Body = (
-            Let(FRESH, op("and", KEPT, op("eq", BLOCK, ZERO))),
+        blocks: Body = (
+            Let(AT, add(rows_before, mul(sub(BLOCK, before), height))),
+            Let(PRESENT, op("minimum", height, sub(COUNT, AT))),
+            Let(where, add(BASE, mul(AT, DOWN))),
+            Let(beside, add(ADDED, mul(AT, ADDED_DOWN))),
+            Let(start, select(aside, ZERO, where)),
+            If(CUT, cut, uncut),
+            If(aside, self.finish(self.masks, (where, beside), t.panel, True)),
+        )
+        run: Body = (
+            Let(FRESH, op("and", KEPT, op("eq", begin, ZERO))),
             Choose(right.buffer, FRESH, self.b, later.buffer),
             Let(first, select(FRESH, START, later.start)),
             Let(apart, select(FRESH, self.size["b_inner"], later.pitch)),
-            *line_ahead(self.t, self.size),
-            Let(early, op("lt", BLOCK, MANY)),
-            Let(late, op("ge", BLOCK, add(MANY, SOME))),
+            Let(early, op("lt", begin, MANY)),
+            Let(late, op("ge", begin, add(MANY, SOME))),
             Let(
                 height,
                 select(
@@ -445,42 +430,59 @@ class _Product:
                     select(late, index(low), index(tall)),
                 ),
             ),
-            Let(number, sub(BLOCK, select(late, add(MANY, SOME), select(early, ZERO, MANY)))),
-            Let(
-                AT,
-                add(mul(number, height), select(late, third, select(early, ZERO, second))),
-            ),
-            Let(PRESENT, op("minimum", height, sub(COUNT, AT))),
-            Let(where, add(BASE, mul(AT, DOWN))),
-            Let(beside, add(ADDED, mul(AT, ADDED_DOWN))),
+            Let(before, select(late, add(MANY, SOME), select(early, ZERO, MANY))),
+            Let(rows_before, select(late, third, select(early, ZERO, second))),
             Let(aside, indirect),
             Let(starts, op("and", ADDS, op("not", aside))),
             Choose(target.buffer, aside, self.sums, self.c),
-            Let(start, select(aside, ZERO, where)),
             Let(pitch, select(aside, index(t.panel), DOWN)),
-            If(CUT, cut, uncut),
-            If(aside, self.finish(self.masks, (where, beside), t.panel, True)),
+            # Those whose sums are brought from the same place come one by one.
+            Let(TIMES, select(aside, ONE, sub(end, begin))),
+            For(BLOCK, begin, end, blocks, step=TIMES),
         )
+        # Blocks of a kind follow each other: the one that keeps a copy, those of either height of
+        # strips or of rows that are all there, and those of few rows.
+        kind, kept = Var("kind"), select(KEPT, ONE, ZERO)
+        ends = [
+            kept,
+            op("maximum", MANY, kept),
+            op("maximum", add(MANY, SOME), kept),
+            add(MANY, add(SOME, FEW)),
+        ]
+        until, since = ends[3], ends[2]
+        for k in (2, 1, 0):
+            of_kind = op("eq", kind, index(k))
+            until = select(of_kind, ends[k], until)
+            since = select(of_kind, ends[k - 1] if k else ZERO, since)
+        runs = (Let(begin, since), Let(end, until), If(op("lt", begin, end), run))
         return (
             Let(wide, op("gt", WIDE, index(t.lanes))),
-            For(BLOCK, ZERO, add(MANY, add(SOME, FEW)), body),
+            For(kind, ZERO, index(len(ends)), runs),
         )
 
     def strips(self, height: int, vectors: int, right: Right, target: Target) -> Body:
-        """A block of a strip."""
-        s, origin = self.size, Var("origin")
+        """Blocks of strips."""
+        s, origin, base = self.size, Var("origin"), Var("strip_base")
         rows = tuple(index(r) for r in range(height))
         pitch = index(width(self.t, height))
         right = right._replace(padded=True)
         left = Left(self.p, ((origin, rows),), pitch)
         start = strip_start(self.t, s["a_batch"], s["m"], s["rows"], BLOCK)
+        strip = mul(strip_depth(self.t, s["k"]), index(width(self.t, self.t.strips[0])))
         return (
-            Let(origin, add(start, mul(K0, pitch))),
-            *self.block(vectors, left, right, target),
+            Let(base, add(start, mul(K0, pitch))),
+            *self.run(
+                height,
+                target,
+                lambda to: (
+                    Let(origin, add(base, mul(AGAIN, strip))),
+                    *self.block(vectors, left, right, to),
+                ),
+            ),
         )
 
     def some(self, height: int, vectors: int, right: Right, target: Target) -> Body:
-        """A block of rows that are all there, read where they lie."""
+        """Blocks of rows that are all there, read where they lie."""
         row, triple = self.size["a_row"], Var("triple")
         # Few registers for many rows: multiples of the stride are a part of an access.
         reach = (ZERO, row, mul(row, index(2)), triple)
@@ -491,47 +493,75 @@ class _Product:
         right = right._replace(
             masks=right.masks[vectors - 1 : vectors], padded=vectors == self.t.vectors
         )
-        along = self.size["a_inner"]
-        body = self.block(vectors, Left(self.a, groups, along), right, target)
-        if vectors == self.t.vectors:
+        lets = (
+            Let(triple, mul(row, index(3))),
+            *(Let(start, place) for start, place in zip(starts, places, strict=True)),
+        )
+
+        def apart(to: Target) -> Body:
+            return (*lets, *self.block(vectors, Left(self.a, groups, along), right, to))
+
+        def near(to: Target) -> Body:
             # Elements of a row that are neighbours are reached without a sum of their own.
             rows = [Buffer(f"row{i}", self.t.dtype) for i in range(height)]
             at = [add(start, offset) for start, offsets in groups for offset in offsets]
             parts = [Part(r, self.a, place) for r, place in zip(rows, at, strict=True)]
             # Rows without a gap are asked for step by step while the block before is computed.
             following, pace = Buffer("next_rows", self.t.dtype), Var("pace")
-            near = (
+            asked = Prefetch(following, mul(STEP, pace))
+            return (
+                *lets,
                 *parts,
                 Part(following, self.a, add(places[0], mul(row, index(height)))),
                 Let(pace, select(op("eq", row, PIECE), index(height), ZERO)),
-                *self.block(
-                    vectors, Rows(tuple(rows)), right, target, Prefetch(following, mul(STEP, pace))
-                ),
+                *self.block(vectors, Rows(tuple(rows)), right, to, asked),
             )
-            body = (If(op("eq", along, ONE), near, body),)
-        return (
-            Let(triple, mul(row, index(3))),
-            *(Let(start, place) for start, place in zip(starts, places, strict=True)),
-            *body,
-        )
+
+        along = self.size["a_inner"]
+        body = self.run(height, target, apart)
+        if vectors == self.t.vectors:
+            body = (If(op("eq", along, ONE), self.run(height, target, near), body),)
+        return body
 
     def few(self, height: int, right: Right, target: Target) -> Body:
-        """A block of rows, the last of which may be missing, read where they lie."""
+        """Blocks of rows, the last of which may be missing, read where they lie."""
         row, origin = self.size["a_row"], Var("origin")
         offsets = [Var(f"r{r}") for r in range(1, height)]
         # Rows that are not there are read as the last one that is.
         places = [op("minimum", index(r), sub(PRESENT, ONE)) for r in range(1, height)]
         left = Left(self.a, ((origin, (ZERO, *offsets)),), self.size["a_inner"])
         return (
-            Let(origin, self.origin()),
             *(Let(v, mul(place, row)) for v, place in zip(offsets, places, strict=True)),
-            *self.block(self.t.vectors, left, right, target),
+            *self.run(
+                height,
+                target,
+                lambda to: (
+                    Let(origin, self.origin()),
+                    *self.block(self.t.vectors, left, right, to),
+                ),
+            ),
         )
 
     def origin(self) -> Expr:
         """Where the block's part of the left factor begins."""
         s = self.size
-        return total((BATCH, s["a_batch"]), (add(M0, AT), s["a_row"]), (K0, s["a_inner"]))
+        return total((BATCH, s["a_batch"]), (add(M0, HERE), s["a_row"]), (K0, s["a_inner"]))
+
+    def run(self, height: int, target: Target, make: Callable[[Target], Body]) -> Body:
+        """The blocks that follow each other, of so many rows; ``make`` makes each one."""
+        start, given = Var("block_start"), Var("block_given")
+        to = target._replace(start=start)
+        lets = [
+            Let(SHIFT, mul(AGAIN, index(height))),
+            Let(THIS, add(BLOCK, AGAIN)),
+            Let(HERE, add(AT, SHIFT)),
+            Let(start, add(target.start, mul(SHIFT, target.pitch))),
+        ]
+        if target.add is not None:
+            to = to._replace(add=target.add._replace(start=given))
+            lets.append(Let(given, add(target.add.start, mul(SHIFT, target.add.pitch))))
+        # A function of its own has all registers.
+        return (Outlined((For(AGAIN, ZERO, TIMES, (*lets, *make(to))),)),)
 
     def block(
         self,
@@ -546,52 +576,9 @@ class _Product:
         room = self.t.registers - vectors - 1
         shape = Shape(vectors, self.t.lanes, 2 if sums <= 8 and 2 * sums <= room else 1)
         if vectors < self.t.vectors:
-            body = block(shape, PIECE, left, right, target)
-        else:
-            every_step: Body = (*prefetch(self.b), *asked)
-            body = block(shape, PIECE, left, right, target, self.keep, every_step)
-        # A function of its own has all registers.
-        return (Outlined(body),)
-
-    def finish(
-        self, masks: Sequence[Var], wheres: tuple[Expr, Expr], pitch: int, turns: bool
-    ) -> Body:
-        """Bring the sums of a block, ``pitch`` in a row, to where they belong.
-
-        ``wheres``: where the block begins in the result, and in what may be added.
-        """
-        line = Var("line")
-        straight: list[Stmt] = []
-        turned: list[Stmt] = []
-        for v, there in enumerate(masks):
-            lanes = there.lanes
-            source = add(mul(line, index(pitch)), index(v * lanes))
-            lines, columns = [], []
-            for where, down, across in zip(
-                wheres, (PITCH, ADDED_PITCH), (ACROSS, ADDED_ACROSS), strict=True
-            ):
-                lines.append(add(add(where, mul(line, down)), index(v * lanes)))
-                places = op("mul", ramp(index(v * lanes), lanes), across)
-                columns.append(op("add", places, add(where, line)))
-            # Blocks of one vector have not computed the second one.
-            some = op("lt", index(v * lanes), WIDE)
-            for vectors, found in ((straight, lines), (turned, columns)):
-                vector = self.bring(v, source, found, lanes, there)
-                vectors += [If(some, vector)] if v else vector
-        body: Body = (If(TURN, tuple(turned), tuple(straight)),) if turns else tuple(straight)
-        return (For(line, ZERO, PRESENT, body),)
-
-    def bring(
-        self, number: int, source: Expr, places: Sequence[Expr], lanes: int, mask: Expr | None
-    ) -> Body:
-        """Bring a vector of sums to a place, one or many; and where they are, add what is there."""
-        place, beside = places
-        value = Var(f"value{number}", self.t.dtype, lanes)
-        at = Var(f"place{number}", "int64", place.lanes)
-        present = Load(self.added, beside, lanes, mask)
+            return block(shape, PIECE, left, right, target)
+        every_step: Body = (*prefetch(self.b), *asked)
         return (
-            Let(at, place),
-            Local(value, Load(self.sums, source, lanes)),
-            If(ADDS, (Assign(value, op("add", value, present)),)),
-            Store(self.c, at, value, mask),
+            *line_ahead(self.t, self.size),
+            *block(shape, PIECE, left, right, target, self.keep, every_step),
         )

@@ -42,5 +42,11 @@ ADDED_ACROSS = Var("added_across")
 MANY, SOME, FEW = Var("many"), Var("some"), Var("few")
 #: ... the block of rows, the first of them and how many there are, whether it keeps a copy, ...
 BLOCK, AT, PRESENT, FRESH = Var("block"), Var("at"), Var("present"), Var("fresh", "bool")
-#: ... and where the panel begins that comes next, and the lines of it to ask for.
-AHEAD, LINE, LINE_PITCH, SLOWER = Var("ahead"), Var("line_ahead"), Var("line_pitch"), Var("slower")
+#: ... how many blocks follow that are like it, itself included, and the number of one of those,
+#: its block, its first row and how many rows that is further, ...
+TIMES, AGAIN, THIS = Var("times"), Var("again"), Var("this")
+HERE, SHIFT = Var("here"), Var("shift")
+#: ... and where the panel begins that comes next, how many blocks ask for each line of its rows,
+#: and the lines to ask for.
+AHEAD, EACH = Var("ahead"), Var("blocks_of_line")
+LINE, LINE_PITCH, SLOWER = Var("line_ahead"), Var("line_pitch"), Var("slower")
