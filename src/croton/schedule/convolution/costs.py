@@ -191,7 +191,9 @@ def adjoint(t: Tiling, r: Rates, constant: bool, narrow: bool) -> Count:
     way = tiles.choose(t, of, reach, False, True)
     into = mul(_by_taps(of, reach, r), count("ceildiv", of.channels, t.lanes))
     out = mul(r.forth[reach] + r.some_back[reach], count("ceildiv", of.filters, t.lanes))
-    return _tiles(t, r, of, way, reach, constant, narrow, into, out)
+    cost = _tiles(t, r, of, way, reach, constant, narrow, into, out)
+    # With as many tiles it takes longer, as some places are stored several times.
+    return count("floordiv", mul(21, cost), 20)
 
 
 def _by_taps(of: tiles.Role, reach: int, r: Rates) -> Count:

@@ -129,20 +129,22 @@ def _box(
     ]
     columns: Count = t.leading
     if not epilogue:
-        # Of few places the channels are shared out: then each reads its own filters only.
+        # Of few places the channels are shared out, in eight parts at least: then each reads its
+        # own filters only.
         few = count("le", mul("batch", *places), direct.PLACES)
         # An item copies its part of the source: the narrower panels are, the more use that copy.
         widest = t.panel * (16 if t.few else 4)
-        eighth = mul(t.panel, count("ceildiv", outer, 8 * t.panel))
+        eighth = mul(t.panel, count("floordiv", outer, 8 * t.panel))
         some = count("minimum", count("maximum", eighth, t.panel), widest)
         columns = count("select", few, some, widest)
     chunks = count("ceildiv", outer, columns)
     total = mul("batch", "groups", chunks, *places)
     # Each class of places has taps of its own.
     classes: Count = 1 if forward else mul("stride0", "stride1", "stride2")
-    # So few places that there are about eight items, or sixteen longer ones, but at least two
-    # blocks of each class.
-    several = count("select", count("lt", 1, classes), 16, 8)
+    # So few places that there are about eight items, or sixteen longer ones that are no parts of
+    # the channels, but at least two blocks of each class.
+    longer = count("and", count("lt", 1, classes), count("lt", chunks, 8))
+    several = count("select", longer, 16, 8)
     wanted = count("maximum", div(total, several), 2 * t.blocks[0])
     most = count("minimum", direct.PLACES, wanted)
 
