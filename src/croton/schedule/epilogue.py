@@ -110,6 +110,9 @@ def epilogue_kernel(
             Prefetch(arguments.buffers[memory(v)], elements.flat(v, index_of(v)))
             for v in _read_in_order(group, memory, arguments)
         )
+        for v in (v for v in stored if v not in in_place):
+            target = arguments.buffer(v, v.type.dtype)  # type: ignore[attr-defined]
+            lines += (Prefetch(target, elements.flat(v, index_of(v)), write=True),)
         if lines:
             asked = (For(column, n0, n1, lines, step=build.index(tile.LEADING[dtype] // 4)),)
     loop = For(column, n0, n1, (*inside, *storing), "vector")
