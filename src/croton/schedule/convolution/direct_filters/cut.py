@@ -30,8 +30,9 @@ LEAST = 1 << 20
 TEMPORARY = 1 << 18
 SHARE = 4
 PIECE = 256
-#: Bytes after which addresses share a set of the first cache.
-ALIKE = 4096
+#: Bytes after which addresses share a set of the first cache, which is a page; and of how many
+#: pages a processor knows at once where they are.
+ALIKE, PAGES = 4096, 64
 #: Rows of the result per item, so that reading the gradient is little of the work.
 ROWS = 64
 
@@ -101,12 +102,13 @@ def cut(t: Shape) -> Cut:
     )
     places = mul("batch", "y0", "y1", "y2")
     length = count("select", joined, places, "y2")
-    # Places so far apart are in the same few sets of the first cache: not as many of them stay.
+    # Places so far apart are in the same few sets of the first cache, and in as many pages: not as
+    # many of them stay.
     apart = mul("groups", "channels", "stride2", t.itemsize)
     depth: Count = t.depth
-    for period, fewer in ((ALIKE // 2, 2), (ALIKE, 4)):
-        alike = _all(count("eq", copied, 0), count("eq", count("mod", apart, period), 0))
-        depth = count("select", alike, t.depth // fewer, depth)
+    for several in (2, 1):
+        alike = _all(count("eq", copied, 0), count("eq", count("mod", apart, ALIKE // several), 0))
+        depth = count("select", alike, min(t.depth, PAGES * several), depth)
     each = count("maximum", 1, count("ceildiv", length, depth))
     seg = count("maximum", 1, count("ceildiv", length, each))
     rows = count("select", joined, 1, mul("batch", "y0", "y1"))

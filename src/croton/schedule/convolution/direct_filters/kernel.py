@@ -43,6 +43,7 @@ from croton.schedule.convolution.direct_filters.lines import (
     LINE1,
     ONE,
     PER_ROW,
+    ROW_PITCH,
     SIDES,
     T0,
     T1,
@@ -76,8 +77,8 @@ F0, F1, ALL = Var("f0"), Var("f1"), Var("all_filters")
 PLACE0, PLACES_THERE, ADDS = Var("place0"), Var("places_there"), Var("adds", "bool")
 #: The columns of its blocks: filters, or a run's rows.
 COLUMN0, COLUMN1 = Var("first_column"), Var("end_column")
-#: Whether the gradient's panels are copied.
-PANELS_COPIED = Var("panels_copied", "bool")
+#: Whether the gradient's panels are copied; if not, where rows that are filters begin.
+PANELS_COPIED, ROWS_AT = Var("panels_copied", "bool"), Var("gradient_rows_at")
 #: The line of the filter, the first column of a panel and how many it has.
 TAP, P0, WIDE = Var("tap"), Var("p0"), Var("wide")
 #: Rows of a run, the blocks of each height that cover them, the block, its first row, and the
@@ -226,6 +227,7 @@ class _Filters:
         """One chunk of lines."""
         s, t = self.size, self.t
         copied, start, pitch = PANELS_COPIED, Var("y_start"), Var("y_pitch")
+        near_end = Var("near_end", "bool")
         right, near = Buffer("columns", t.dtype), Buffer("gradient", t.dtype)
         first_line = Var("row_of_line")
         row_last = Var("row_of_last")
@@ -236,6 +238,7 @@ class _Filters:
         whole = op("eq", op("mod", sub(F1, F0), index(t.lanes)), ZERO)
         slot = add(sub(GROUP, GROUP0), op("floordiv", sub(P0, F0), index(t.panel)))
         pays = op("and", many, op("gt", ALL, index(2 * t.panel)))
+        places = mul(mul(mul(s["batch"], s["y0"]), s["y1"]), s["length"])
         end = op("minimum", mul(sub(LINE1, mul(row_last, PER_ROW)), s["seg"]), s["length"])
         panel: Body = (
             Let(WIDE, op("minimum", sub(COLUMN1, P0), index(t.panel))),
@@ -267,7 +270,22 @@ class _Filters:
             ),
             Let(row_last, op("floordiv", sub(LINE1, ONE), PER_ROW)),
             Let(PLACES_THERE, sub(add(mul(row_last, s["length"]), end), PLACE0)),
-            Let(copied, op("or", op("or", pays, s["turned"]), op("not", whole))),
+            # Filters that are rows and fill no vectors, which takes long to copy, are read where
+            # they lie, unless a block would reach beyond the last.
+            Let(
+                near_end,
+                op("lt", mul(sub(places, add(PLACE0, PLACES_THERE)), ALL), index(t.highest)),
+            ),
+            Let(
+                copied,
+                select(
+                    s["turned"],
+                    op("or", near_end, whole),
+                    op("or", pays, op("not", whole)),
+                ),
+            ),
+            Let(ROW_PITCH, select(copied, index(t.panel), ALL)),
+            Let(ROWS_AT, select(copied, ZERO, total((PLACE0, ALL), (GROUP0, s["filters"])))),
             If(copied, self.copy_panels()),
             Choose(near, copied, self.panels, self.y),
             Choose(right, s["turned"], self.band, near),
@@ -354,6 +372,7 @@ class _Filters:
         corner, where, start, pitch = Var("corner"), Var("where"), Var("to_start"), Var("to_pitch")
         blocks, row_pitch = Var("blocks"), Var("row_pitch")
         goal_of_all, rows_near = Buffer("goal", t.dtype), Buffer("image_near", t.dtype)
+        turned_rows = Buffer("gradient_rows", t.dtype)
         present, adds = Var("present"), Var("block_adds", "bool")
         first = select(
             late,
@@ -447,10 +466,18 @@ class _Filters:
                     (big, middle, low), t.heights_of(2), t.heights_of(1), strict=True
                 )
             ),
-            Let(channel0, select(s["copied"], ZERO, mul(GROUP, s["channels"]))),
-            Let(x_pitch, select(s["turned"], index(t.panel), X_PITCH)),
+            Let(
+                channel0,
+                select(
+                    s["turned"],
+                    ROWS_AT,
+                    select(s["copied"], ZERO, mul(GROUP, s["channels"])),
+                ),
+            ),
+            Let(x_pitch, select(s["turned"], ROW_PITCH, X_PITCH)),
             Choose(rows_near, s["copied"], self.band, self.x),
-            Choose(x_buffer, s["turned"], self.panels, rows_near),
+            Choose(turned_rows, PANELS_COPIED, self.panels, self.y),
+            Choose(x_buffer, s["turned"], turned_rows, rows_near),
             Let(
                 corner,
                 select(
@@ -471,7 +498,7 @@ class _Filters:
             # What is read for the first time is asked for ahead.
             Let(fresh, _all(op("eq", TAP, TAP0), op("eq", T2, ZERO))),
             Let(later, op("or", s["copied"], _all(fresh, op("gt", P0, F0)))),
-            Let(walks, op("and", later, PANELS_COPIED)),
+            Let(walks, op("and", later, op("or", PANELS_COPIED, s["turned"]))),
             Choose(asks.buffer, later, self.y, self.x),
             For(BLOCK, ZERO, blocks, body),
         )

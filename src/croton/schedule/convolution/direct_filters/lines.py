@@ -43,6 +43,8 @@ GROUP0, GROUP1 = Var("group0"), Var("group1")
 SHORT = 4
 #: Lines of the image that are copied side by side, and elements from place to place.
 SIDES, X_PITCH = Var("sides"), Var("x_pitch")
+#: Elements from place to place of the gradient, where its filters are rows.
+ROW_PITCH = Var("gradient_pitch")
 #: How many lines the table has.
 COUNT = Var("lines_there")
 
@@ -123,7 +125,7 @@ class Table:
             Store(
                 self.table,
                 entry,
-                select(s["turned"], mul(in_result, index(self.t.panel)), in_image),
+                select(s["turned"], mul(in_result, ROW_PITCH), in_image),
             ),
             Store(
                 self.table,
