@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from schedule.convolutions import MACHINES
+from schedule.filter_gradients import at_the_edge
 from schedule.tiles import LAYOUTS, SPARE, Case, add_row
 
 from croton.codegen.llvm import render
@@ -95,6 +96,17 @@ def test_results_do_not_depend_on_how_items_are_shared(compiled):
         for cuts in (None, lambda n: [(k, k + 1) for k in reversed(range(n))])
     )
     assert np.array_equal(one, two)
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_nothing_is_read_or_written_behind_the_arrays(compiled, number):
+    t, (plan, _), library = compiled
+    *shape, taps = SHAPES[number]
+    case = Case("inputs", t.dtype, *shape, "last", taps=taps)
+    image, w = at_the_edge(case.image), at_the_edge(case.w)
+    out = at_the_edge(np.zeros(case.shape, t.dtype))
+    got = run_convolution("inputs", plan, library.address, case.names, image, w, out)
+    case.close(got, 6)
 
 
 def test_what_it_is_for(compiled):

@@ -10,6 +10,7 @@ from schedule.convolutions import (
     random_arrays,
     random_problem,
 )
+from schedule.filter_gradients import at_the_edge
 
 from croton.codegen.llvm import render
 from croton.codegen.targets.cpu import host
@@ -101,6 +102,24 @@ def test_results_do_not_depend_on_how_items_are_shared(compiled):
             for c in (None, lambda n: [(k, k + 1) for k in reversed(range(n))])
         )
         assert np.array_equal(one, two)
+
+
+@pytest.mark.parametrize("filters", [5, 33])
+@pytest.mark.parametrize("taps", [(3, 3), (1, 1), (1, 2)])
+def test_nothing_is_read_or_written_behind_the_arrays(compiled, taps, filters):
+    rng = np.random.default_rng(2)
+    p = Problem((2, 4, 5, 19), (*taps, 19, filters), (2, 4, 5, filters), (1, 1), (0, 0), (1, 1))
+    x, w, y = (at_the_edge(rng.standard_normal(s).astype(compiled.dtype)) for s in (p.x, p.w, p.y))
+    by_filter = at_the_edge(np.ascontiguousarray(w.transpose(3, 2, 0, 1)))
+    for at in (w, by_filter.transpose(2, 3, 1, 0)):
+        names, given = compiled.names(p, at), at if at is w else by_filter
+        for kind, a, shape in (("forward", x, p.y), ("inputs", y, p.x)):
+            for plans in (compiled.plans, compiled.copying):
+                out = at_the_edge(np.zeros(shape, compiled.dtype))
+                address = compiled.library.address
+                run_convolution(kind, plans[kind], address, names, a, given, out)
+                want, size = getattr(p, kind)(a, at), getattr(p, kind)(np.abs(a), np.abs(at))
+                assert_close(out, want, size, 200 * taps[1])
 
 
 @pytest.mark.parametrize("empty", ["batch", "channels", "filters"])
