@@ -53,7 +53,7 @@ class Target(NamedTuple):
 
 
 class Ahead(NamedTuple):
-    """What is asked for in the meantime: ``buffer[start + step * pace]`` with each step."""
+    """What is asked for meanwhile: from ``buffer[start]``, ``pace`` further with each step."""
 
     buffer: Buffer
     start: Expr
@@ -81,6 +81,7 @@ def block(
         for line, row in zip(target.lines, sums, strict=True)
         for v, s in enumerate(row)
     ]
+    first_at = index(0) if ahead is None else mul(steps[0], ahead.pace)
     body: list[Stmt] = [Local(s, const(0.0, dtype, lanes)) for row in sums for s in row]
     body.append(
         If(target.add, tuple(Assign(s, Load(target.buffer, at, lanes)) for s, at in places))
@@ -94,8 +95,10 @@ def block(
     step: list[Stmt] = [
         Let(y, Load(near, add(y_at, index(v * lanes)), lanes)) for v, y in enumerate(columns)
     ]
+    asked, pace = Var("asked"), Var("pace")
     if ahead is not None:
-        step.append(Prefetch(later, mul(STEP, ahead.pace), level=2))
+        body.append(Let(pace, ahead.pace))
+        step += [Prefetch(later, asked, level=2), Assign(asked, add(asked, pace))]
     for row, row_sums in zip(rows, sums, strict=True):
         x = broadcast(Load(source.buffer, add(row, STEP)), lanes)
         step += [
@@ -106,7 +109,11 @@ def block(
         Let(first, Load(panel.taps, TAP)),
         *(Let(row, add(start, offset)) for row, start in zip(rows, source.starts, strict=True)),
         Part(near, panel.buffer, begin),
-        *(() if ahead is None else (Part(later, ahead.buffer, ahead.start),)),
+        *(
+            ()
+            if ahead is None
+            else (Part(later, ahead.buffer, ahead.start), Local(asked, first_at))
+        ),
         Local(y_at, index(0)),
         For(STEP, *steps, (*step, Assign(y_at, add(y_at, index(panel.pitch))))),
     )
