@@ -106,6 +106,23 @@ def test_memory_of_a_loop():
         p.Allocate(3, N),
         launch(2, 3),
     ]
-    slots = [b.slot for b in share_slots(buffers, instructions)[:4]]
+    slots = [b.slot for b in share_slots(buffers, instructions, {})[:4]]
     assert len(set(slots[:3])) == 3
     assert slots[3] in slots[:3]
+
+
+def test_a_large_slot_is_left_to_what_is_as_large():
+    large, small = 2, 3
+    buffers = [p.Buffer("temporary", "float32") for _ in range(4)]
+    instructions = [
+        p.Allocate(0, large),
+        launch(0),
+        p.Allocate(1, small),
+        p.Allocate(2, large),
+        launch(1, 2),
+        p.Allocate(3, small),
+        launch(3),
+    ]
+    slots = [b.slot for b in share_slots(buffers, instructions, {large: 1 << 20, small: 64})]
+    assert slots[2] == slots[0]
+    assert slots[3] == slots[1] != slots[0]

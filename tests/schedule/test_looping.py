@@ -8,9 +8,10 @@ import croton.tensor as T
 from croton.gradient.numeric import evaluate
 from croton.graph.apply import Apply
 from croton.graph.op import Op
+from croton.graph.traversal import ancestors, toposort
 from croton.loop import Inner, Layout, Scan
 from croton.loop.layout import Sequence, State
-from croton.runtime.program import Host, Loop
+from croton.runtime.program import Host, Launch, Loop, Next
 from croton.runtime.threads import use_threads
 
 RNG = np.random.default_rng(0)
@@ -166,3 +167,61 @@ def test_the_same_for_every_number_of_threads():
     finally:
         use_threads(croton.config.threads)
     assert all(np.array_equal(found[0], r) for r in found[1:])
+
+
+def recurrent(steps, width=40):
+    """A function of a network's gradients, and values for it."""
+    x, w = T.ftensor3("x"), croton.shared(rows(width, width, dtype="float32") / 10)
+    start = T.zeros((x.shape[1], width), dtype="float32")
+    hs, _ = croton.scan(lambda r, h, w: T.tanh(r + T.dot(h, w)), [x], [start], [w])
+    f = croton.function([x], T.grad((hs**2).sum(), [w, x]))
+    return f, rows(steps, 24, width, dtype="float32")
+
+
+def in_loops(f):
+    """The kernels that steps of loops launch, and whether each hands on what it computes."""
+    found, depth = [], 0
+    for i in f.program.instructions:
+        depth += isinstance(i, Loop) - isinstance(i, Next)
+        if isinstance(i, Launch) and depth:
+            found.append((f.program.kernels[i.kernel], bool(i.calls)))
+    return found
+
+
+def test_a_matrix_of_all_steps_is_copied_before_them():
+    f, _ = recurrent(3)
+    names = {f.program.kernels[i.kernel] for i in f.program.instructions if isinstance(i, Launch)}
+    assert "product_float32_panels" in names
+    assert "product_float32_panels" not in dict(in_loops(f))
+
+
+def lstm(steps=6, batch=4, width=8):
+    """A function of the gradients of a network of that kind."""
+    x = T.TensorType("float32", (steps, batch, width))("x")
+    of_input, of_state = (
+        croton.shared(rows(width, 4 * width, dtype="float32") / 10) for _ in range(2)
+    )
+
+    def step(gates, h, c, w):
+        gates = gates + T.dot(h, w)
+        i, f, g, o = (gates[:, k * width : (k + 1) * width] for k in range(4))
+        c = T.nnet.sigmoid(f) * c + T.nnet.sigmoid(i) * T.tanh(g)
+        return T.nnet.sigmoid(o) * T.tanh(c), c
+
+    gates = T.dot(x.reshape((steps * batch, -1)), of_input).reshape((steps, batch, -1))
+    start = T.zeros((batch, width), dtype="float32")
+    (hs, _), _ = croton.scan(step, [gates], [start, start], [of_state])
+    return croton.function([x], T.grad((hs**2).sum(), [of_input, of_state]))
+
+
+def test_what_is_added_to_a_product_takes_no_kernel_of_its_own():
+    launched = in_loops(lstm())
+    assert launched.count(("product_float32", False)) == 2
+    assert ("product_float32", True) not in launched
+
+
+def test_rows_that_a_simplified_step_does_not_read_are_not_kept():
+    scans = [n for n in toposort(lstm().maker.fgraph.outputs) if isinstance(n.op, Scan)]
+    assert len(scans) == 2
+    for node in scans:
+        assert set(node.op.inner.inputs) <= set(ancestors(node.op.inner.outputs))

@@ -2,43 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from croton.runtime import program as p
 
+#: A slot of so many times the bytes is left to what fills it better.
+_LARGER = 8
+
+
+class _Slot(NamedTuple):
+    """A slot that nobody uses: what was in it last, its register of elements and their size."""
+
+    number: int
+    count: int  # type: ignore[assignment]
+    itemsize: int
+    size: int | None  # in bytes, if it is known
+
 
 def share_slots(
-    buffers: Sequence[p.Buffer], instructions: Sequence[p.Instruction]
+    buffers: Sequence[p.Buffer],
+    instructions: Sequence[p.Instruction],
+    known: Mapping[int, int],
 ) -> list[p.Buffer]:
-    """Give temporaries whose lives do not overlap the same slot of the arena."""
+    """Give temporaries whose lives do not overlap the same slot of the arena.
+
+    ``known`` are the values of registers.
+    """
     found = list(buffers)
     lives = _lives(instructions)
     counts = {i.buffer: i.count for i in instructions if isinstance(i, p.Allocate)}
-    free: list[tuple[int, int]] = []
+    free: list[_Slot] = []
     slots = 0
-    ends: list[tuple[int, int, int]] = []
+    ends: list[tuple[int, _Slot]] = []
     for b in sorted(
         (b for b, buffer in enumerate(found) if buffer.kind == "temporary"),
         key=lambda b: lives.get(b, (0, 0)),
     ):
         start, end = lives.get(b, (0, 0))
-        itemsize = np.dtype(found[b].dtype).itemsize
         for e in [e for e in ends if e[0] < start]:
             ends.remove(e)
-            free.append((e[1], e[2]))
-        wanted = (counts.get(b, -1), itemsize)
-        match = next((f for f in free if f[1] == hash(wanted)), None) or (free[0] if free else None)
+            free.append(e[1])
+        count, itemsize = counts.get(b, -1), np.dtype(found[b].dtype).itemsize
+        size = known[count] * itemsize if count in known else None
+        match = _match(free, _Slot(-1, count, itemsize, size))
         if match is not None:
             free.remove(match)
-            slot = match[0]
+            number = match.number
+            if size is not None and match.size is not None:
+                size = max(size, match.size)
         else:
-            slot = slots
+            number = slots
             slots += 1
-        ends.append((end, slot, hash(wanted)))
-        found[b] = found[b]._replace(slot=slot)
+        ends.append((end, _Slot(number, count, itemsize, size)))
+        found[b] = found[b]._replace(slot=number)
     return found
+
+
+def _match(free: Sequence[_Slot], wanted: _Slot) -> _Slot | None:
+    """The slot that is best for what is ``wanted``: one of its size, or not much larger."""
+    for slot in free:
+        if (slot.count, slot.itemsize) == (wanted.count, wanted.itemsize):
+            return slot
+    if wanted.size is None:
+        return free[0] if free else None
+    unknown = [s for s in free if s.size is None]
+    fits = [s for s in free if s.size and wanted.size <= s.size <= _LARGER * wanted.size]
+    return min(fits, key=lambda s: s.size or 0, default=unknown[0] if unknown else None)
 
 
 def _lives(instructions: Sequence[p.Instruction]) -> dict[int, tuple[int, int]]:

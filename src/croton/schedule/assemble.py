@@ -72,7 +72,7 @@ def schedule(
     program = p.Program(
         name,
         tuple(emission.arguments),
-        tuple(share_slots(emission.buffers, instructions)),
+        tuple(share_slots(emission.buffers, instructions, emission.registers.constants)),
         emission.registers.count,
         tuple(emission.registers.constants.items()),
         tuple(instructions),

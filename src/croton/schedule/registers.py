@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from croton.graph.variable import Variable
-from croton.runtime.program import Ask, Compute, Instruction, Item, Question
+from croton.runtime.program import OPERATIONS, Ask, Compute, Instruction, Item, Question
 from croton.schedule.sizes import Atom, Size, Sizes
+
+#: What lies beyond is too large, which a call tells.
+_LIMIT = 1 << 63
 
 
 class Registers:
@@ -36,7 +39,16 @@ class Registers:
         return found
 
     def compute(self, operation: str, *args: int) -> int:
-        """A register with the result of an operation on registers."""
+        """A register with the result of an operation on registers.
+
+        What follows from numbers that are known is a known number, so that equal amounts of memory
+        have one register.  Items of alternatives are told by the operation that chooses them.
+        """
+        values = [self.constants.get(a) for a in args]
+        if operation != "select" and None not in values:
+            found = OPERATIONS[operation](*values)
+            if -_LIMIT <= found < _LIMIT:
+                return self.number(found)
         target = self.new()
         made = Compute(operation, target, *args)
         self.instructions.append(made)

@@ -24,4 +24,4 @@ LOOP_RULES = (
     TOGETHER,
 )
 
-__all__ = ["LOOP_RULES", "Graph", "LoopRule", "Loops"]
+__all__ = ["LOOP_RULES", "TRIM", "Graph", "LoopRule", "Loops"]
