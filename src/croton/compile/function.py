@@ -16,7 +16,6 @@ from croton.compile.caching import build_id, object_cache
 from croton.compile.errors import MissingInputError, UnusedInputError
 from croton.compile.fingerprint import fingerprint
 from croton.compile.fitting import fit_given, fit_update
-from croton.compile.garbage import collected_later
 from croton.compile.io import In, Out
 from croton.compile.made import Function
 from croton.compile.mode import Mode, get_mode
@@ -25,6 +24,7 @@ from croton.compile.reference import ReferenceCallable
 from croton.compile.shared import shared
 from croton.config import config
 from croton.graph import trace
+from croton.graph.garbage import collected_later
 from croton.graph.shared import SharedVariable
 from croton.graph.traversal import graph_inputs, replace
 from croton.graph.variable import Constant, Variable

@@ -12,6 +12,7 @@ from croton.gradient.gates import Flow, common, total
 from croton.graph import trace
 from croton.graph.apply import Apply
 from croton.graph.disconnected import NullType, disconnected, is_disconnected
+from croton.graph.garbage import collected_later
 from croton.graph.traversal import toposort
 from croton.graph.variable import Variable
 from croton.tensor import dtypes
@@ -88,7 +89,8 @@ def grad(
         known = (*dtypes.FLOATS, *dtypes.DISCRETE)
         if isinstance(v.type, TensorType) and v.type.dtype not in known:
             raise TypeError(f"cannot differentiate by {v} of type {v.type}")
-    gradients = _flow(starts, targets, list(constants), set(known_grads or ()))
+    with collected_later():
+        gradients = _flow(starts, targets, list(constants), set(known_grads or ()))
     results = [
         _finish(v, gradients.get(v), cost, disconnected_inputs, return_disconnected, null_gradients)
         for v in targets

@@ -71,19 +71,26 @@ def op(name: str, *args: Expr) -> Expr:
     info = OPS[name]
     if len(args) != info.arity:
         raise ValueError(f"{name} takes {info.arity} arguments, got {len(args)}")
-    lanes = max(a.lanes for a in args)
+    lanes = max([a.lanes for a in args])
     if lanes > 1:
-        args = tuple(broadcast(a, lanes) for a in args)
+        args = tuple([broadcast(a, lanes) for a in args])
     first = args[0].dtype
     if name == "select":
         if first != "bool" or args[1].dtype != args[2].dtype:
             raise TypeError(f"select of {[a.dtype for a in args]}")
-    elif name != "ldexp" and any(a.dtype != first for a in args):
-        raise TypeError(f"{name} of {[a.dtype for a in args]}")
-    folded = _fold(name, args)
-    if folded is not None:
-        return folded
-    dtype = {"same": first, "second": args[-1].dtype}.get(info.result, info.result)
+    elif name != "ldexp":
+        for a in args:
+            if a.dtype != first:
+                raise TypeError(f"{name} of {[a.dtype for a in args]}")
+    if name in _FOLD:
+        folded = _fold(name, args)
+        if folded is not None:
+            return folded
+    dtype = info.result
+    if dtype == "same":
+        dtype = first
+    elif dtype == "second":
+        dtype = args[-1].dtype
     return Op(name, args, dtype, lanes)
 
 
@@ -136,7 +143,7 @@ def best_assignments(best: Best, mask: Expr | None = None) -> tuple[Assign, Assi
 
 def _fold(name: str, args: tuple[Expr, ...]) -> Expr | None:
     """Integer index arithmetic on constants, and the identities of +, * and //."""
-    if not args[0].dtype.startswith("int") or name not in _FOLD:
+    if not args[0].dtype.startswith("int"):
         return None
     a, b = args
     if isinstance(a, Const) and isinstance(b, Const):

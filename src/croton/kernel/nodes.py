@@ -398,10 +398,15 @@ class Function(NamedTuple):
 
 def walk_statements(body: Body) -> Iterator[Stmt]:
     """Every statement of ``body``, outermost first, in program order."""
-    for statement in body:
+    left = [*reversed(body)]
+    while left:
+        statement = left.pop()
         yield statement
-        if isinstance(statement, For | While | Outlined):
-            yield from walk_statements(statement.body)
-        elif isinstance(statement, If):
-            yield from walk_statements(statement.body)
-            yield from walk_statements(statement.orelse)
+        if isinstance(statement, If):
+            left.extend(reversed(statement.orelse))
+            left.extend(reversed(statement.body))
+        elif isinstance(statement, _WITH_BODY):
+            left.extend(reversed(statement.body))
+
+
+_WITH_BODY = (For, While, Outlined)

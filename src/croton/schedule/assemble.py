@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from croton.graph import trace
 from croton.graph.shared import SharedVariable
-from croton.graph.traversal import graph_inputs
+from croton.graph.traversal import graph_inputs, toposort
 from croton.graph.variable import Constant, Variable
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
@@ -15,8 +15,10 @@ from croton.runtime import program as p
 from croton.schedule.arena import share_slots
 from croton.schedule.assembly import Assembly, Emitter
 from croton.schedule.emission import Emission
+from croton.schedule.group import TILED_DTYPES
 from croton.schedule.hoisting import hoist
 from croton.schedule.looping import emit_scan
+from croton.schedule.product import main_kernel
 from croton.schedule.tailored import Tailored
 from croton.tensor.type import TensorType
 
@@ -61,6 +63,9 @@ def schedule(
     with trace.made_by(()):
         emission = Emission(machine, [s for s, _ in updates], launched)
         wanted = [*outputs, *(v for _, v in updates)]
+        if launched is not None:
+            for function in _sure_kernels(wanted, machine):
+                launched(function)
         leaves = [*graph_inputs(wanted), *(s for s, _ in updates)]
         assembly = Assembly(emission, outputs, updates, _assumed_sizes(leaves), EMITTERS)
         _bind(assembly, inputs, [*leaves, *assumed])
@@ -91,6 +96,16 @@ def schedule(
         tuple(emission.lines.get(k, "") for k in order),
         tuple(emission.tailored),
     )
+
+
+def _sure_kernels(wanted: Sequence[Variable], machine: Machine) -> list[Function]:
+    """Large kernels of which the graph alone tells that they will be launched."""
+    dtypes: set[Any] = {
+        getattr(node.outputs[0].type, "dtype", None)
+        for node in toposort(wanted)
+        if getattr(node.op, "loop", None) == "product"
+    }
+    return [main_kernel(dtype, machine) for dtype in sorted(dtypes & TILED_DTYPES)]
 
 
 def _assumed_sizes(leaves: Sequence[Variable]) -> dict[tuple[Variable, int], int]:

@@ -12,7 +12,7 @@ from croton.runtime import program as p
 from croton.schedule.convolutions import convolution_steps
 from croton.schedule.emission import Emission, tensor_type
 from croton.schedule.epilogue import epilogue_kernel, is_plain
-from croton.schedule.group import TILED, Group
+from croton.schedule.group import TILED, TILED_DTYPES, Group
 from croton.schedule.groups import Grouping
 from croton.schedule.host import host_function
 from croton.schedule.inplace import plan_in_place, plan_reuse
@@ -71,8 +71,7 @@ class Assembly:
         self.sizes.equal = unify(checks, raw, known)
         self.sizes.take(numbers(checks))
         self.read = sizes_read_from_memory(self.wanted, (raw, self.sizes))
-        tiled = frozenset(("float32", "float64"))
-        self.grouping = Grouping(self.wanted, self.sizes, tiled, self.read)
+        self.grouping = Grouping(self.wanted, self.sizes, TILED_DTYPES, self.read)
         merge_groups(self.grouping)
         pool_convolutions(self.grouping, emission.machine, self.wanted)
         self.storage = Storage(self.grouping, self.wanted)

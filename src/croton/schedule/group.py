@@ -24,6 +24,8 @@ Alignment = tuple[int | None, ...]
 
 #: Kinds whose kernels hand blocks of the result on to what is computed from it.
 TILED = ("product", "convolution")
+#: The dtypes that they have kernels for.
+TILED_DTYPES = frozenset(("float32", "float64"))
 
 
 class Order(NamedTuple):

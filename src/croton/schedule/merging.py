@@ -15,6 +15,7 @@ def merge_groups(grouping: Grouping) -> None:
     """Merge loop groups of the same domain where that makes no cycle and nothing moves."""
     position = {v: k for k, node in enumerate(grouping.order) for v in node.outputs}
     ways = Ways(grouping.groups)
+    apart: dict[Group, set[Group]] = {}
     changed = True
     while changed:
         changed = False
@@ -23,22 +24,34 @@ def merge_groups(grouping: Grouping) -> None:
             if g.kind in ("loop", *TILED) and g.rank and not g.alone:
                 by_domain.setdefault(tuple(g.domain), []).append(g)
         for groups in by_domain.values():
-            changed = _merge_within(grouping, groups, position, ways) or changed
+            changed = _merge_within(grouping, groups, position, ways, apart) or changed
 
 
 def _merge_within(
-    grouping: Grouping, groups: list[Group], position: dict[Variable, int], ways: Ways
+    grouping: Grouping,
+    groups: list[Group],
+    position: dict[Variable, int],
+    ways: Ways,
+    apart: dict[Group, set[Group]],
 ) -> bool:
-    """Merge what can be of ``groups``, which have one domain; whether any two were."""
+    """Merge what can be of ``groups``, which have one domain; whether any two were.
+
+    ``apart`` are pairs that were found to stay apart whatever becomes of others.
+    """
     changed = False
     k = 1
     while k < len(groups):
         later = groups[k]
+        known = apart.setdefault(later, set())
         for earlier in groups[:k]:
-            if not _related(earlier, later):
+            if earlier in known:
+                continue
+            if not _related(earlier, later) or not _fits(earlier, later):
+                known.add(earlier)
                 continue
             merged = _merge(grouping, earlier, later, position, ways)
             if merged is not None:
+                del apart[later]
                 groups[k] = merged
                 groups.remove(earlier)
                 changed, k = True, 0
@@ -102,8 +115,6 @@ def _related(a: Group, b: Group) -> bool:
 def _merge(
     grouping: Grouping, a: Group, b: Group, position: dict[Variable, int], ways: Ways
 ) -> Group | None:
-    if not _fits(a, b):
-        return None
     # A way from one to the other through a third group would become a circle.
     if ways.leads_around(b, a) or ways.leads_around(a, b):
         return None

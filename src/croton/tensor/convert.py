@@ -33,11 +33,9 @@ def constant(
         if data.ndim > ndim:
             raise ValueError(f"expected at most {ndim} dimensions, got an array of {data.ndim}")
         data = data.reshape((1,) * (ndim - data.ndim) + data.shape)
-    dtypes.check(data.dtype)
+    kind = TensorType(data.dtype, data.shape)
     data.setflags(write=False)
-    return TensorType(data.dtype, data.shape).constant_class(
-        TensorType(data.dtype, data.shape), data, name=name
-    )
+    return kind.constant_class(kind, data, name=name)
 
 
 def is_tensor(x: Any) -> bool:

@@ -17,18 +17,21 @@ DISCRETE = BOOL + INTEGERS
 FLOATS = ("float16", "float32", "float64")
 COMPLEX = ("complex64", "complex128")
 REAL = DISCRETE + FLOATS
+_REAL = frozenset(REAL)
 _NAMES: dict[Any, str] = {np.dtype(name): name for name in REAL}
 
 
 def check(dtype: Any) -> str:
     """The name of a dtype; ``"floatX"`` is looked up.  TypeError if it is not a number's."""
-    if dtype == "floatX":
-        return str(config.floatX)
-    if isinstance(dtype, str) and dtype in REAL:
-        return dtype
-    known = _NAMES.get(dtype) if isinstance(dtype, np.dtype) else None
-    if known is not None:
-        return known
+    if isinstance(dtype, str):
+        if dtype in _REAL:
+            return dtype
+        if dtype == "floatX":
+            return str(config.floatX)
+    elif isinstance(dtype, np.dtype):
+        known = _NAMES.get(dtype)
+        if known is not None:
+            return known
     try:
         name = str(np.dtype(dtype).name)
     except TypeError as error:

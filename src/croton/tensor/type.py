@@ -44,7 +44,9 @@ class TensorType(Type):
         dimensions: list[int | None] = []
         d: Any
         for d in shape:
-            if d is None or d is False or d is np.False_:
+            if d is None or (type(d) is int and d >= 0):
+                dimensions.append(d)
+            elif d is False or d is np.False_:
                 dimensions.append(None)
             elif d is True or d is np.True_:
                 dimensions.append(1)

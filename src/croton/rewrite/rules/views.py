@@ -26,9 +26,12 @@ def _useless_dimshuffle(m: Match) -> Any:
 def _changes_nothing(order: Sequence[int | str], v: Any) -> bool:
     # A dimension of 1 may be dropped and put back in its place.
     shape = v.type.shape
-    return len(order) == len(shape) and all(
-        d == k or (d == "x" and shape[k] == 1) for k, d in enumerate(order)
-    )
+    if len(order) != len(shape):
+        return False
+    for k, d in enumerate(order):  # noqa: SIM110 (asked of every dimshuffle again and again)
+        if d != k and (d != "x" or shape[k] != 1):
+            return False
+    return True
 
 
 def _dimshuffles(m: Match) -> Any:

@@ -16,7 +16,17 @@ Where the result has one column, pass the transposed product instead (a row):
 """
 
 from croton.schedule.counts import Count, Operation, evaluate
-from croton.schedule.product.plan import EXTENTS, STRIDES, plan
+from croton.schedule.product.plan import EXTENTS, STRIDES, main_kernel, plan
 from croton.schedule.steps import Plan, Step
 
-__all__ = ["EXTENTS", "STRIDES", "Count", "Operation", "Plan", "Step", "evaluate", "plan"]
+__all__ = [
+    "EXTENTS",
+    "STRIDES",
+    "Count",
+    "Operation",
+    "Plan",
+    "Step",
+    "evaluate",
+    "main_kernel",
+    "plan",
+]

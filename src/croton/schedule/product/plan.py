@@ -101,6 +101,11 @@ def _copies(batch: str) -> Count:
     return count("select", count("eq", batch, 0), 1, "batch")
 
 
+def main_kernel(dtype: str, machine: Machine) -> Function:
+    """The kernel that every plan launches."""
+    return _functions(tiling(dtype, machine))[-1]
+
+
 @from_parameters
 def _functions(t: Tiling) -> tuple[Function, Function, Function]:
     return pack_kernel(t), panel_kernel(t), kernel(t)

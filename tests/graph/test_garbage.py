@@ -7,8 +7,8 @@ import pytest
 
 import croton
 import croton.tensor as T
-from croton.compile import garbage
-from croton.compile.garbage import collected_later
+from croton.graph import garbage
+from croton.graph.garbage import collected_later
 
 
 @pytest.fixture(params=[True, False])
@@ -44,7 +44,8 @@ class Cycle:
         self.itself = self
 
 
-def test_what_is_new_is_not_looked_at_at_once():
+def test_what_is_new_is_not_looked_at_at_once(monkeypatch):
+    monkeypatch.setattr(garbage, "FEW", 1000)
     gc.collect()
     with collected_later():
         there = weakref.ref(Cycle())
@@ -59,6 +60,7 @@ def test_what_is_new_is_not_looked_at_at_once():
 
 def test_not_too_many_objects_wait(monkeypatch):
     monkeypatch.setattr(garbage, "MOST", 10_000)
+    monkeypatch.setattr(garbage, "FEW", 1000)
     gc.collect()
     alive = []
     for _ in range(5):
@@ -71,7 +73,33 @@ def test_not_too_many_objects_wait(monkeypatch):
     assert alive == [True, True, True, False, True]
 
 
-def test_what_somebody_froze_stays_frozen():
+def test_few_objects_are_looked_at_as_always():
+    gc.collect()
+    with collected_later():
+        there = weakref.ref(Cycle())
+        kept = [[] for _ in range(5000)]
+    kept.append([[]])
+    assert there() is None
+
+
+def test_gradients_and_their_errors(enabled):
+    x = T.dscalar("x")
+    assert T.grad(x**2, x).eval({x: 3.0}) == 6
+
+    class Broken(croton.Op):
+        def make_node(self, x):
+            return croton.Apply(self, [x], [x.type()])
+
+        def L_op(self, inputs, outputs, gradients):
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        T.grad(Broken()(x), x)
+    assert gc.isenabled() == enabled
+
+
+def test_what_somebody_froze_stays_frozen(monkeypatch):
+    monkeypatch.setattr(garbage, "FEW", 0)
     gc.collect()
     gc.freeze()
     try:

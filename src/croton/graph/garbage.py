@@ -1,4 +1,4 @@
-"""Compiling without looking for garbage in between."""
+"""Making many nodes without looking for garbage in between."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: Objects that may wait until Python next looks for garbage among all that there is.
-MOST = 1 << 20
+#: Objects that may wait until Python next looks for garbage among all that there is; fewer
+#: new ones than ``FEW`` are looked at as always, which takes some milliseconds.
+MOST, FEW = 1 << 20, 1 << 15
 
 
 @contextmanager
@@ -36,9 +37,9 @@ class _Waiting:
         self._looks = 0
 
     def grow_old(self) -> None:
-        """Let all objects count as old ones, unless they are too many by now."""
-        if gc.get_freeze_count():
-            return  # somebody keeps objects apart, and they would not be any more
+        """Let all objects count as old ones, unless they are too many by now, or few are new."""
+        if gc.get_count()[0] < FEW or gc.get_freeze_count():
+            return  # what somebody keeps apart would not be any more
         looks = gc.get_stats()[-1]["collections"]
         if looks != self._looks:
             self._objects, self._looks = 0, looks
