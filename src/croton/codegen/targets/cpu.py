@@ -42,8 +42,9 @@ class CpuTarget(Target):
             f'"prefer-vector-width"="{8 * width}" "min-legal-vector-width"="{8 * width}"'
         )
         self.features = _lowering(triple, instructions)
+        # More effort schedules instructions once more, which such code does not gain from.
         self.settings = native.Settings(
-            triple, cpu, ",".join(sorted(f"+{name}" for name in instructions)), effort=2
+            triple, cpu, ",".join(sorted(f"+{name}" for name in instructions)), effort=1
         )
 
     def compile(self, text: str) -> bytes:
