@@ -454,10 +454,13 @@ class _Product:
             of_kind = op("eq", kind, index(k))
             until = select(of_kind, ends[k], until)
             since = select(of_kind, ends[k - 1] if k else ZERO, since)
+        # Kinds of which there are none are not even looked at.
+        lowest = select(KEPT, ZERO, select(op("gt", MANY, ZERO), ONE, index(2)))
+        highest = select(op("gt", FEW, ZERO), index(4), index(3))
         runs = (Let(begin, since), Let(end, until), If(op("lt", begin, end), run))
         return (
             Let(wide, op("gt", WIDE, index(t.lanes))),
-            For(kind, ZERO, index(len(ends)), runs),
+            For(kind, lowest, highest, runs),
         )
 
     def strips(self, height: int, vectors: int, right: Right, target: Target) -> Body:
