@@ -159,7 +159,7 @@ def convolution_steps(
         backwards=group.order is not None and group.order.backwards,
         pooled=group.pool is not None,
     )
-    amount = amounts(given, sizes)
+    amount = amounts(given, sizes, plan)
     question = Question("convolution", (("kind", kind), ("dtype", dtype), *options.items()))
     about = [given[name] for name in size_names(kind)]
     given[ANSWER] = sizes.answer(question, amount(plan.unsure), about)

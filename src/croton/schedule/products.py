@@ -170,10 +170,20 @@ def _number_if_known(size: Size) -> Size | int:
     return size if size.value is None else size.value
 
 
-def amounts(names: Mapping[str, Size], sizes: Sizes) -> Callable[[Count], Size]:
-    """What integer expressions of a plan are as sizes; each is worked out once."""
+def amounts(
+    names: Mapping[str, Size], sizes: Sizes, plan: Plan | None = None
+) -> Callable[[Count], Size]:
+    """What integer expressions of a plan are as sizes; each is worked out once.
+
+    Layers of a network are often alike: of a ``plan`` that is told, what is known for the same
+    sizes holds for all.  What is added to ``names`` later follows from these and the plan.
+    """
     # Most are numbers, with which Python is quicker.
     known: dict[int, Size | int] = {}
+    if plan is not None:
+        # The plan is kept, so that another one's expressions are not taken for its own.
+        key = id(plan), *names.items()
+        _, known = sizes.amounts.setdefault(key, (plan, known))
 
     def amount(value: Count) -> Size:
         return _size(find(value))

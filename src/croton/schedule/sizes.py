@@ -208,6 +208,8 @@ class Sizes:
         self._hosts: dict[Variable, bool] = {}
         #: Dimensions that another one, or a number, stands for (see ``unify``).
         self.equal: dict[tuple[Variable, int], Any] = {}
+        #: Plans, and what their amounts are for some sizes (see ``products.amounts``).
+        self.amounts: dict[Any, tuple[Any, dict[int, Size | int]]] = {}
         #: What is a number, though it is not seen to be one (see ``take``).
         self._numbers: dict[Size, Size] = {}
 
