@@ -1,5 +1,7 @@
 """Scans whose rows never meet: all steps for some rows at a time, by several threads."""
 
+import math
+
 import hypothesis
 import numpy as np
 import pytest
@@ -8,9 +10,10 @@ from hypothesis import strategies as st
 
 import croton
 import croton.tensor as T
+from croton.codegen.targets import cpu
 from croton.gradient.numeric import evaluate
 from croton.runtime.program import Loop, Split
-from croton.runtime.threads import use_threads
+from croton.runtime.threads import pool_statistics, use_threads
 from croton.schedule import looping
 from croton.schedule.apart import rows_apart
 
@@ -284,3 +287,20 @@ def test_random_steps_of_a_batch(data):
         steps = count_of(0, 3)
         call = [rows(steps, batch, 4), rows(steps, batch), rows(batch, 4), rows(4, 4) / 2]
         agree(f, call, wanted, given_inputs)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_matrices_that_fill_a_cache_are_shared_out_by_columns(large):
+    """Every part would read all of them in each step, from where the threads contend for it."""
+    fitting = math.isqrt(cpu.host().machine.l2 // 2 // 8)
+    size = fitting + 1 if large else fitting // 2
+    h, w = T.dmatrix("h"), T.dmatrix("w")
+    hs, _ = croton.scan(lambda h, w: T.dot(h, w), outputs_info=h, non_sequences=w, n_steps=20)
+    f = croton.function([h, w], [hs[-1]])
+    assert count(f, Split) == 1
+    use_threads(2)
+    call = [rows(32, size), rows(size, size) / size]
+    agree(f, call, [hs[-1]], [h, w])
+    before = pool_statistics()["spread"]
+    f(*call)
+    assert (pool_statistics()["spread"] - before >= 20) == large

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from croton.graph import trace
 from croton.graph.printing import details
 from croton.graph.variable import Variable
@@ -277,7 +279,24 @@ class _Steps:
         for k in _PARTS:
             fits = compute("le", compute("mul", number(k), least), total)
             parts = compute("select", fits, number(k), parts)
+        if products:
+            # Each part reads all of the matrices in every step.  Without parts a thread reads only
+            # its columns of them, which stay in its own cache.
+            few = compute(
+                "le", size.of(self._bytes_of_matrices()), number(self.emission.machine.l2 // 2)
+            )
+            parts = compute("select", few, parts, number(1))
         return compute("maximum", compute("ceildiv", total, parts), number(1))
+
+    def _bytes_of_matrices(self) -> Size:
+        """How large what all rows of a batch have in common is, vectors and numbers apart."""
+        total = ZERO
+        for k in range(-self.layout.non_sequences, 0):
+            v = self.node.inputs[k]
+            if v.type.ndim > 1 and len(self.graph.inputs) + k not in self.batched:
+                each = Size.of(np.dtype(v.type.dtype).itemsize)
+                total += product(self.outer.sizes.shape(v)) * each
+        return total
 
     def _emit_loop(self, told: tuple[Tailored, int] | None, unit: int | None) -> None:
         """The loop; its steps are done for ``unit`` rows of a batch at a time, if that is given.
