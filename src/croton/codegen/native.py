@@ -51,32 +51,39 @@ llvm.initialize_native_asmprinter()
 
 
 class Settings:
-    """What code is generated for: an LLVM triple, a CPU, its features and the effort (0 to 3)."""
+    """What code is generated for: an LLVM triple, a CPU, its features and the effort (0 to 3).
 
-    def __init__(self, triple: str, cpu: str, features: str, effort: int) -> None:
+    Less effort may be enough for code that is ``long``.
+    """
+
+    def __init__(
+        self, triple: str, cpu: str, features: str, effort: int, long: int | None = None
+    ) -> None:
         self.triple = triple
         self.cpu = cpu
         self.features = features
-        self.effort = effort
+        self._efforts = effort, effort if long is None else long
         if triple.split("-")[0] != llvm.get_process_triple().split("-")[0]:
             llvm.initialize_all_targets()
             llvm.initialize_all_asmprinters()
         self._target = llvm.Target.from_triple(triple)
         self._local = threading.local()
 
-    def own_machine(self) -> Any:
+    def own_machine(self, *, long: bool) -> Any:
         """This thread's target machine; making one costs as much as a small kernel."""
-        machine = getattr(self._local, "machine", None)
+        name = "for_long" if long else "for_short"
+        machine = getattr(self._local, name, None)
         if machine is None:
-            machine = self._local.machine = self.machine()
+            machine = self.machine(long=long)
+            setattr(self._local, name, machine)
         return machine
 
-    def machine(self) -> Any:
+    def machine(self, *, long: bool = False) -> Any:
         """A new target machine."""
         return self._target.create_target_machine(
             cpu=self.cpu,
             features=self.features,
-            opt=self.effort,
+            opt=self._efforts[long],
             reloc="pic",
             codemodel="small",
         )
@@ -84,12 +91,13 @@ class Settings:
 
 def generate(text: str, settings: Settings, *, assembly: bool = False) -> bytes:
     """Object code (or the assembly) of the LLVM IR ``text``."""
-    machine = settings.own_machine()
+    long = len(text) > _LONG_TEXT
+    machine = settings.own_machine(long=long)
     message = ctypes.c_char_p()
     context = _new_context()
     module = memory = None
     try:
-        parse = _parse if len(text) > _LONG_TEXT else _parse_short
+        parse = _parse if long else _parse_short
         module = parse(context, text.encode(), ctypes.byref(message))
         if message:
             raise KernelError(f"LLVM cannot read the code of a kernel: {_shown(message)}")
