@@ -6,11 +6,13 @@ which one it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from croton.kernel.machine import Machine
 from croton.schedule.convolution import columns, costs, planes, pointwise, region
+from croton.schedule.convolution.direct_filters import handed
+from croton.schedule.convolution.direct_filters.shape import shape
 from croton.schedule.convolution.names import ANSWER
 from croton.schedule.convolution.winograd import choice as winograd
 from croton.schedule.counts import Count, add, all_of, count, mul
@@ -142,6 +144,31 @@ def candidates(
             cost = costs.winograd(kind, t, rates, reach, constant, is_narrow(t, outer))
             found[f"winograd{reach}"] = _tiles(reach, pooled), cost
     return found
+
+
+def hands_over(dtype: str, machine: Machine, accurate: bool, when: Mapping[str, Count]) -> Count:
+    """Whether a gradient by filters that are turned is summed up block by block.
+
+    See :mod:`croton.schedule.convolution.direct_filters.handed`; it is where that costs less than
+    what is chosen otherwise, ``when`` which holds, and what becomes of the sums in memory then.
+    """
+    t, rates = tiling(dtype, machine), costs.rates(machine)
+    possible = candidates(
+        "filters",
+        dtype,
+        machine,
+        epilogue=True,
+        accurate=accurate,
+        constant=False,
+        outer=None,
+        settled=True,
+    )
+    others: Count = 0
+    for name, (_, cost) in possible.items():
+        whole = add(cost, costs.returned(machine, t, rates, name))
+        others = add(others, count("select", when[name], whole, 0))
+    here = handed.way(shape(dtype, machine), machine)
+    return all_of(here.fits, count("lt", costs.handed(t, rates, here), others))
 
 
 def _tiles(reach: int, pooled: bool) -> Count:

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from croton.kernel.machine import Machine
 from croton.schedule.convolution import planes as with_planes
+from croton.schedule.convolution.direct_filters.cut import cut as direct_cut
+from croton.schedule.convolution.direct_filters.handed import Way
 from croton.schedule.convolution.direct_filters.shape import shape
 from croton.schedule.convolution.winograd import choice as tiles
 from croton.schedule.convolution.winograd.matrices import TAPS
@@ -238,6 +240,22 @@ def sums(t: Tiling, r: Rates) -> Count:
     of = _sizes("filters")
     each = _vectors(of.outer, t.lanes, r.sums, r)
     return mul("groups", of.places, of.taps, of.inner, each)
+
+
+def handed(t: Tiling, r: Rates, way: Way) -> Count:
+    """The gradient by the filters, block by block: each item reads all places."""
+    numbers = add(mul("channels", way.cut.panel_groups), mul("filters", way.blocks))
+    read = mul(r.far * t.itemsize, _sizes("filters").places, numbers)
+    return add(sums(t, r), read)
+
+
+def returned(machine: Machine, t: Tiling, r: Rates, algorithm: str) -> Count:
+    """What it takes to write sums, all pieces of them, and to read them again."""
+    s = shape(t.dtype, machine)
+    pieces = direct_cut(s).pieces
+    if algorithm != "direct":
+        pieces = cut(s, 6, points(6), machine.l2).pieces
+    return mul(2 * r.far * t.itemsize, _sizes("filters").taps, "channels", "filters", pieces)
 
 
 def tile_sums(machine: Machine, t: Tiling, r: Rates, reach: int) -> Count:

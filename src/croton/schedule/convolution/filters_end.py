@@ -71,10 +71,25 @@ class Sums(NamedTuple):
     pieces: Count
 
 
+class Whole(NamedTuple):
+    """A kernel and its step that hand over blocks by themselves, ``when`` that is chosen."""
+
+    when: Count
+    function: Function
+    step: Step
+
+
 def plan(
-    machine: Machine, dtype: str, algorithms: Sequence[Sums], turned: bool, backwards: bool
+    machine: Machine,
+    dtype: str,
+    algorithms: Sequence[Sums],
+    turned: bool,
+    backwards: bool,
+    whole: Whole | None = None,
 ) -> Plan:
     """The steps of all ``algorithms``, of which one is chosen, and the last one.
+
+    Where that is ``whole``, there is no last one.
 
     >>> plan(Machine("some", 32, 16, 32 << 10, 1 << 20, 8 << 20), "float32", (), True, False).steps
     (Step(kernel='convolution_filters_float32_turned', ...
@@ -97,31 +112,40 @@ def plan(
     if turned:
         rows, columns = filters, counts.mul(places, "channels")
     down, across = count("ceildiv", rows, ROWS), count("ceildiv", columns, tile.LEADING[dtype])
+    blocks = counts.mul(down, across)
     end = Step(
         function.name,
         (SUMS, "epilogue"),
         tuple(values.get(name, name) for name in SIZES),
-        counts.mul(down, across),
+        count("select", whole.when, 0, blocks) if whole else blocks,
         1,
-        64 + tile.FREE + 8 * tile.LEADING[dtype],
+        scratch_bytes(dtype),
     )
     # Whole vectors are read, some of them beyond the last filter.
     size = count("add", counts.mul(pieces, result), VECTORS * lanes)
+    parts: list[Sums | Whole] = [*algorithms, *([whole] if whole else [])]
     return Plan(
         dtype,
-        (*(sums.function for sums in algorithms), function),
+        (*(part.function for part in parts), function),
         ((SUMS, size),),
-        (*(sums.step for sums in algorithms), end),
+        (*(part.step for part in parts), end),
     )
+
+
+def scratch_bytes(dtype: str) -> int:
+    """Bytes of scratch, with what an epilogue is given."""
+    return 64 + tile.FREE + 8 * tile.LEADING[dtype]
 
 
 @from_parameters
 def kernel(dtype: str, lanes: int, turned: bool) -> Function:
     """The kernel, for any sizes; an item is a block of the result."""
-    return _End(dtype, lanes, turned).function()
+    return End(dtype, lanes, turned).function()
 
 
-class _End:
+class End:
+    """The statements of the kernel, some of which other kernels have as well."""
+
     def __init__(self, dtype: str, lanes: int, turned: bool) -> None:
         self.dtype, self.lanes, self.turned = dtype, lanes, turned
         self.size = {name: Var(name) for name in SIZES}
@@ -137,7 +161,6 @@ class _End:
         rows, columns = (s["filters"], lines) if self.turned else (lines, s["filters"])
         across, down, item = Var("across"), Var("down"), Var("item")
         wide = index(self.leading)
-        header = tile.HEADER // 8
         block: Body = (
             Let(down, op("floordiv", item, across)),
             Let(M0, mul(down, index(ROWS))),
@@ -145,21 +168,34 @@ class _End:
             Let(N0, mul(sub(item, mul(down, across)), wide)),
             Let(N1, op("minimum", add(N0, wide), columns)),
             *(self.turn() if self.turned else self.copy()),
-            Store(self.below, index(header + tile.N0), N0),
-            Store(self.below, index(header + tile.N1), N1),
-            Store(self.below, index(header + tile.BATCH), ZERO),
-            Call(self.callee, M0, M1, self.below),
+            *self.hand_over(),
         )
         body: Body = (
-            Allocate(self.below, index(64)),
-            Allocate(self.tile, index(64 + tile.TILE)),
-            Allocate(self.starts, index(64 + tile.FREE)),
+            *self.scratch(),
             Let(PITCH, mul(lines, s["filters"])),
             Let(across, op("floordiv", add(columns, index(self.leading - 1)), wide)),
             For(item, Var("lo"), Var("hi"), block),
         )
         name = f"convolution_filters_{self.dtype}_" + ("turned" if self.turned else "end")
         return Function(name, (self.parts, self.callee), tuple(s.values()), body)
+
+    def scratch(self) -> Body:
+        """The parts of the scratch memory, in ``scratch_bytes``."""
+        return (
+            Allocate(self.below, index(64)),
+            Allocate(self.tile, index(64 + tile.TILE)),
+            Allocate(self.starts, index(64 + tile.FREE)),
+        )
+
+    def hand_over(self) -> Body:
+        """Call the epilogue for the block."""
+        header = tile.HEADER // 8
+        return (
+            Store(self.below, index(header + tile.N0), N0),
+            Store(self.below, index(header + tile.N1), N1),
+            Store(self.below, index(header + tile.BATCH), ZERO),
+            Call(self.callee, M0, M1, self.below),
+        )
 
     def start(self, tap: Expr, channel: Expr) -> Expr:
         """Where the sums of a place in the filter and a channel begin."""

@@ -17,10 +17,11 @@ from croton.schedule.convolution import (
     pointwise,
     winograd_filters,
 )
-from croton.schedule.convolution.choice import SHARED_LANES, choose, is_narrow
+from croton.schedule.convolution.choice import SHARED_LANES, choose, hands_over, is_narrow
+from croton.schedule.convolution.direct_filters import handed as handing
 from croton.schedule.convolution.winograd.matrices import TAPS
 from croton.schedule.convolution.winograd.plan import steps as winograd_steps
-from croton.schedule.counts import Count
+from croton.schedule.counts import Count, count
 from croton.schedule.product.tiling import tiling
 from croton.schedule.steps import Plan, Step
 
@@ -73,7 +74,15 @@ def plan(
     )
     when = choice.when if only is None else {only: 1}
     if kind == "filters" and epilogue:
-        end = filters_end.plan(machine, dtype, _sums(when, machine, dtype, taps), turned, backwards)
+        whole = None
+        if turned and only is None:
+            handed = hands_over(dtype, machine, accurate, when)
+            unsure = count("select", handed, 0, choice.unsure)
+            choice = choice._replace(unsure=unsure)
+            when = {name: count("select", handed, 0, n) for name, n in when.items()}
+            whole = handing.whole(machine, dtype, handed, backwards)
+        sums = _sums(when, machine, dtype, taps)
+        end = filters_end.plan(machine, dtype, sums, turned, backwards, whole)
         return end._replace(unsure=choice.unsure)
     plans: dict[str, Plan] = {}
     for name, condition in when.items():

@@ -91,10 +91,10 @@ BLOCK, ROW, DONE = Var("block"), Var("block_row"), Var("done")
 
 def scratch_bytes(t: Shape) -> int:
     """Bytes of scratch, but for what an item keeps and the copied lines, which follow."""
-    return _offsets(t)[-1]
+    return offsets(t)[-1]
 
 
-def _offsets(t: Shape) -> tuple[int, int, int, int]:
+def offsets(t: Shape) -> tuple[int, int, int, int]:
     """Where the table, the sums of a block, the panels and what is kept begin."""
     table = 64
     sums = table + 8 * ENTRY * t.depth
@@ -106,10 +106,12 @@ def _offsets(t: Shape) -> tuple[int, int, int, int]:
 
 def kernel(t: Shape) -> Function:
     """The kernel, for any sizes."""
-    return _Filters(t).function()
+    return Filters(t).function()
 
 
-class _Filters:
+class Filters:
+    """The statements of the kernel, some of which other kernels have as well."""
+
     def __init__(self, t: Shape) -> None:
         self.t = t
         self.size: dict[str, Var] = {name: Var(name) for name in SIZES}
@@ -133,29 +135,15 @@ class _Filters:
         item, parts = Var("item"), (self.table, self.sums, self.panels, self.kept)
         s = self.size
         body = (
-            *(Allocate(b, index(at)) for b, at in zip(parts, _offsets(self.t), strict=True)),
+            *(Allocate(b, index(at)) for b, at in zip(parts, offsets(self.t), strict=True)),
             Allocate(self.band, add(index(scratch_bytes(self.t)), Var("kept_bytes"))),
             *(Let(s[name], op("ne", Var(name), ZERO)) for name in CONDITIONS),
-            *(
-                Let(s[name], select(s["joined"], joined, Var(name)))
-                for name, joined in (("x2", s["length"]), ("y0", ONE), ("y1", ONE))
-            ),
-            Let(s["own_k1"], select(s["stacked"], ONE, s["k1"])),
             Let(self.all_kept, op("or", s["stacked"], s["turned"])),
-            Let(SIDES, select(s["stacked"], s["k1"], ONE)),
-            Let(PER_ROW, ceildiv(s["length"], s["seg"])),
-            Let(ALL, mul(s["groups"], s["filters"])),
+            *self.names(),
             Let(RUN, mul(mul(s["channels"], select(s["merged"], s["k2"], ONE)), SIDES)),
             Let(ROWS, select(s["turned"], s["filters"], RUN)),
             *self.cover(1),
             *self.cover(2),
-            Let(
-                X_PITCH,
-                mul(
-                    s["stride2"],
-                    select(s["copied"], mul(s["channels"], SIDES), self.lines.wide),
-                ),
-            ),
             For(item, Var("lo"), Var("hi"), self.item(item)),
         )
         return Function(
@@ -164,6 +152,27 @@ class _Filters:
             tuple(Var(name) for name in SIZES),
             body,
             contract=True,
+        )
+
+    def names(self) -> Body:
+        """What follows from the sizes and conditions."""
+        s = self.size
+        return (
+            *(
+                Let(s[name], select(s["joined"], joined, Var(name)))
+                for name, joined in (("x2", s["length"]), ("y0", ONE), ("y1", ONE))
+            ),
+            Let(s["own_k1"], select(s["stacked"], ONE, s["k1"])),
+            Let(SIDES, select(s["stacked"], s["k1"], ONE)),
+            Let(PER_ROW, ceildiv(s["length"], s["seg"])),
+            Let(ALL, mul(s["groups"], s["filters"])),
+            Let(
+                X_PITCH,
+                mul(
+                    s["stride2"],
+                    select(s["copied"], mul(s["channels"], SIDES), self.lines.wide),
+                ),
+            ),
         )
 
     def cover(self, vectors: int) -> Body:
@@ -429,17 +438,7 @@ class _Filters:
             ),
             Let(DONE, sub(natural, ROW)),
             Let(present, op("minimum", height, sub(ROWS, ROW))),
-            Let(
-                aside,
-                _all(
-                    op("not", self.all_kept),
-                    op(
-                        "or",
-                        op("or", op("lt", present, height), op("gt", DONE, ZERO)),
-                        op("lt", WIDE, full),
-                    ),
-                ),
-            ),
+            Let(aside, self.aside(op("or", op("lt", present, height), op("lt", WIDE, full)))),
             Let(row_pitch, select(self.all_kept, s["sums_pitch"], ALL)),
             Let(where, add(corner, mul(ROW, row_pitch))),
             Choose(goal_of_all, self.all_kept, self.kept, self.out),
@@ -454,9 +453,8 @@ class _Filters:
                 (If(early, some(2, 0), (If(late, some(2, 2), some(2, 1)),)),),
                 (If(early, some(1, 0), some(1, 1)),),
             ),
-            If(aside, self.finish(where, present)),
+            If(aside, self.finish(where, present, row_pitch)),
         )
-        tap = add(mul(add(mul(T0, s["k1"]), T1), s["k2"]), T2)
         return (
             Let(two, op("gt", WIDE, index(t.lanes))),
             *(Let(v, select(two, Var(f"{v.name}2"), Var(f"{v.name}1"))) for v in (MANY, SOME, FEW)),
@@ -466,34 +464,12 @@ class _Filters:
                     (big, middle, low), t.heights_of(2), t.heights_of(1), strict=True
                 )
             ),
-            Let(
-                channel0,
-                select(
-                    s["turned"],
-                    ROWS_AT,
-                    select(s["copied"], ZERO, mul(GROUP, s["channels"])),
-                ),
-            ),
+            Let(channel0, self.first_row()),
             Let(x_pitch, select(s["turned"], ROW_PITCH, X_PITCH)),
             Choose(rows_near, s["copied"], self.band, self.x),
             Choose(turned_rows, PANELS_COPIED, self.panels, self.y),
             Choose(x_buffer, s["turned"], turned_rows, rows_near),
-            Let(
-                corner,
-                select(
-                    self.all_kept,
-                    add(
-                        mul(sub(TAP, TAP0), mul(s["sums_rows"], s["sums_pitch"])),
-                        sub(P0, COLUMN0),
-                    ),
-                    total(
-                        (mul(tap, s["channels"]), ALL),
-                        (base, ONE),
-                        (GROUP, s["filters"]),
-                        (P0, ONE),
-                    ),
-                ),
-            ),
+            Let(corner, self.corner(base)),
             Let(blocks, add(MANY, add(SOME, FEW))),
             # What is read for the first time is asked for ahead.
             Let(fresh, _all(op("eq", TAP, TAP0), op("eq", T2, ZERO))),
@@ -503,7 +479,26 @@ class _Filters:
             For(BLOCK, ZERO, blocks, body),
         )
 
-    def finish(self, where: Expr, present: Expr) -> Body:
+    def first_row(self) -> Expr:
+        """The first row of a run, in what is read for rows."""
+        s = self.size
+        return select(s["turned"], ROWS_AT, select(s["copied"], ZERO, mul(GROUP, s["channels"])))
+
+    def corner(self, base: Expr) -> Expr:
+        """Where the sums of a run and a panel begin."""
+        s = self.size
+        tap = add(mul(add(mul(T0, s["k1"]), T1), s["k2"]), T2)
+        return select(
+            self.all_kept,
+            add(mul(sub(TAP, TAP0), mul(s["sums_rows"], s["sums_pitch"])), sub(P0, COLUMN0)),
+            total((mul(tap, s["channels"]), ALL), (base, ONE), (GROUP, s["filters"]), (P0, ONE)),
+        )
+
+    def aside(self, small: Expr) -> Expr:
+        """Whether a block's sums cannot be stored at once; ``small``: some of them mean nothing."""
+        return _all(op("not", self.all_kept), op("or", small, op("gt", DONE, ZERO)))
+
+    def finish(self, where: Expr, present: Expr, pitch: Expr) -> Body:
         """Bring the sums of a block that has less than its rows or columns to the result."""
         t, row = self.t, Var("sums_row")
         body: list[Stmt] = []
@@ -512,7 +507,7 @@ class _Filters:
             source = add(mul(row, index(t.panel)), index(v * t.lanes))
             more = op("add", value, Load(self.out, at, t.lanes, mask))
             bring: Body = (
-                Let(at, add(add(where, mul(row, ALL)), index(v * t.lanes))),
+                Let(at, add(add(where, mul(row, pitch)), index(v * t.lanes))),
                 Local(value, Load(self.sums, source, t.lanes)),
                 If(ADDS, (Assign(value, more),)),
                 Store(self.out, at, value, mask),
