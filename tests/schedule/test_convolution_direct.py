@@ -17,6 +17,7 @@ from croton.codegen.targets.cpu import host
 from croton.kernel.verify import verify
 from croton.schedule.convolution import direct
 from croton.schedule.convolution.run import run_convolution, sizes_of
+from croton.schedule.counts import evaluate
 from croton.schedule.product.tiling import tiling
 
 
@@ -120,6 +121,23 @@ def test_nothing_is_read_or_written_behind_the_arrays(compiled, taps, filters):
                 run_convolution(kind, plans[kind], address, names, a, given, out)
                 want, size = getattr(p, kind)(a, at), getattr(p, kind)(np.abs(a), np.abs(at))
                 assert_close(out, want, size, 200 * taps[1])
+
+
+def test_few_places_that_fill_a_cache_have_filters_that_are_read_once(compiled):
+    t, rng = compiled.t, np.random.default_rng(3)
+    # Three quarters of the second cache, with the border.
+    channels = 3 * t.second // (4 * 4 * 7 * 7 * t.itemsize)
+    filters, how = 8 * t.panel, ((2, 2), (1, 1), (1, 1))
+    p = Problem((4, 6, 6, channels), (3, 3, channels, filters), (4, 3, 3, filters), *how)
+    x, w = (rng.standard_normal(s).astype(compiled.dtype) for s in (p.x, p.w))
+    by_filter = np.ascontiguousarray(w.transpose(3, 2, 0, 1))
+    w, plan = by_filter.transpose(2, 3, 1, 0), compiled.plans["forward"]
+    names = compiled.names(p, w)
+    copy, _ = plan.steps
+    assert evaluate(copy.items, names) == 0
+    out = np.empty(p.y, compiled.dtype)
+    run_convolution("forward", plan, compiled.library.address, names, x, by_filter, out)
+    assert_close(out, p.forward(x, w), p.forward(np.abs(x), np.abs(w)), 9 * channels)
 
 
 @pytest.mark.parametrize("empty", ["batch", "channels", "filters"])

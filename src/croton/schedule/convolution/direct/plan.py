@@ -114,11 +114,11 @@ def _box(
     """How many images, places along each dimension, and channels an item has.
 
     As many as a table holds, as long as their part of the source stays in half of the second
-    cache, and as there are some items for each of a few threads.  What one tap meets may be
-    more: it is read for a few panels only, line by line; filters would be read more often.
+    cache, or all of it in the whole one, and as there are some items for each of a few threads.
+    What one tap meets may be more: it is read for a few panels only, line by line; filters would
+    be read more often.
     """
     half = t.second // (2 * t.itemsize)
-    budget = count("select", count("eq", mul("k0", "k1", "k2"), 1), 4 * half, half)
     places = [
         f"{result}{d}" if forward else count("ceildiv", f"{result}{d}", f"stride{d}")
         for d in range(3)
@@ -127,11 +127,19 @@ def _box(
     reaches = [
         count("add", count("mul", count("sub", f"k{d}", 1), f"dilation{d}"), 1) for d in range(3)
     ]
+    few = count("le", mul("batch", *places), direct.PLACES)
+    # Each class of places has taps of its own.
+    classes: Count = 1 if forward else mul("stride0", "stride1", "stride2")
+    extents = [_extent(p, s, r) for p, s, r in zip(places, strides, reaches, strict=True)]
+    near = count("le", mul("batch", inner, *extents), 2 * half)
+    # An item that has all places reads its filters once, and nobody copies them to memory.
+    near = all_of(few, count("eq", classes, 1), near)
+    single = count("eq", mul("k0", "k1", "k2"), 1)
+    budget = count("select", single, 4 * half, count("select", near, 2 * half, half))
     columns: Count = t.leading
     if not epilogue:
         # Of few places the channels are shared out, in eight parts at least: then each reads its
         # own filters only.
-        few = count("le", mul("batch", *places), direct.PLACES)
         # An item copies its part of the source: the narrower panels are, the more use that copy.
         widest = t.panel * (16 if t.few else 4)
         eighth = mul(t.panel, count("floordiv", outer, 8 * t.panel))
@@ -139,8 +147,6 @@ def _box(
         columns = count("select", few, some, widest)
     chunks = count("ceildiv", outer, columns)
     total = mul("batch", "groups", chunks, *places)
-    # Each class of places has taps of its own.
-    classes: Count = 1 if forward else mul("stride0", "stride1", "stride2")
     # So few places that there are about eight items, or sixteen longer ones that are no parts of
     # the channels, but at least two blocks of each class.
     longer = count("and", count("lt", 1, classes), count("lt", chunks, 8))
