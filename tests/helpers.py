@@ -19,11 +19,12 @@ from croton.gradient.numeric import evaluate
 WAYS = os.environ.get("CROTON_TEST_WAYS", "reference,native").split(",")
 
 
-def compute(outputs: Any, inputs: Any = None, *, ulp: float = 4) -> Any:
+def compute(outputs: Any, inputs: Any = None, *, ulp: float = 4, terms: float = 0.0) -> Any:
     """The values of ``outputs`` (one, or a list) where ``inputs`` maps variables to values.
 
     Each op's NumPy definition gives them; a compiled function must give the same
-    (floats up to ``ulp`` units of the largest of an expression's intermediate values).
+    (floats up to ``ulp`` units of the largest of an expression's values, or of ``terms``: how
+    large numbers are whose sum may come to hardly anything).
     """
     many = isinstance(outputs, list | tuple)
     wanted = list(outputs) if many else [outputs]
@@ -34,11 +35,17 @@ def compute(outputs: Any, inputs: Any = None, *, ulp: float = 4) -> Any:
         assert x.ndim == v.type.ndim, f"{v.type} came out with shape {x.shape}"
         assert all(d in (None, n) for d, n in zip(v.type.shape, x.shape, strict=True))
     if "native" in WAYS:
-        compare(wanted, given, found, ulp)
+        compare(wanted, given, found, ulp, terms)
     return found if many else found[0]
 
 
-def compare(outputs: list[Any], given: dict[Any, Any], found: list[Any], ulp: float = 4) -> None:
+def compare(
+    outputs: list[Any],
+    given: dict[Any, Any],
+    found: list[Any],
+    ulp: float = 4,
+    terms: float = 0.0,
+) -> None:
     """Compile and run; AssertionError where the values are not those of ``found``."""
     f = croton.function(list(given), outputs, on_unused_input="ignore", no_default_updates=True)
     for v, want, got in zip(outputs, found, f(*given.values()), strict=True):
@@ -48,7 +55,7 @@ def compare(outputs: list[Any], given: dict[Any, Any], found: list[Any], ulp: fl
         if want.dtype.kind == "f":
             epsilon = float(np.finfo(want.dtype).eps)
             finite = want[np.isfinite(want)].astype(np.float64)
-            size = float(np.abs(finite).max()) if finite.size else 0.0
+            size = max(terms, float(np.abs(finite).max()) if finite.size else 0.0)
             size = min(size, 1e3) if size > 1e6 else size
             np.testing.assert_allclose(
                 got, want, rtol=ulp * epsilon, atol=ulp * epsilon * size, err_msg=str(v)
