@@ -23,7 +23,6 @@ from croton.kernel.nodes import (
     Let,
     Load,
     Local,
-    Stmt,
     Store,
     Var,
 )
@@ -36,7 +35,6 @@ from croton.schedule.convolution.winograd.geometry import (
     SIZE,
     TOP,
     counts,
-    in_vectors,
     line,
     offsets,
 )
@@ -44,7 +42,18 @@ from croton.schedule.convolution.winograd.image import transform_line
 from croton.schedule.convolution.winograd.kernel import HELD, LINE0, Winograd
 from croton.schedule.convolution.winograd.matrices import Matrix, matrices
 from croton.schedule.convolution.winograd.products import N0, N1, WIDE
-from croton.schedule.convolution.winograd.result import Places, Products
+from croton.schedule.convolution.winograd.result import (
+    FROM,
+    LEFT,
+    STEP,
+    TILE,
+    TO,
+    VECTOR,
+    Places,
+    Products,
+    lines_back,
+    over_vectors,
+)
 from croton.schedule.convolution.winograd.transforms import transform
 from croton.schedule.product import tile
 from croton.schedule.product.strips import ZERO
@@ -133,12 +142,9 @@ def _spread(t: Tiling, reach: int, taps: int, products: Products, places: Places
     What tiles before have not reached is stored.
     """
     matrix, shared = _turned(matrices(reach, taps).image), taps - 1
-    tile_number, vector_at = Var("back_tile"), Var("back_vector")
-    origin, to, left = Var("back_from"), Var("back_to"), Var("back_left")
     points, point = offsets("m_off", products.pitch, reach)
     across, column = offsets("x_off", places.pitch, reach)
     downs, down = offsets("x_down", places.row_pitch, reach)
-    step, width = Var("m_down"), index(products.width)
     rows = [Var(f"row_met{r}", "bool") for r in range(reach)]
     columns = [Var(f"column_met{q}", "bool") for q in range(reach)]
     below, beside = Var("below_others", "bool"), Var("beside_others", "bool")
@@ -162,50 +168,32 @@ def _spread(t: Tiling, reach: int, taps: int, products: Products, places: Places
         )
 
     def vector(lanes: Expr | None) -> tuple[Body, Body]:
-        steps: list[Stmt] = []
-        lines: list[list[Expr]] = []
-        bases = [Var(f"m_at{r}") for r in range(reach)]
-        slices = mul(op("floordiv", vector_at, index(products.width)), sub(products.apart, width))
-        for r in range(reach):
-            first = add(add(origin, vector_at), slices)
-            steps.append(Let(bases[r], add(bases[r - 1], step) if r else first))
-            values = [Var(f"m{r}_{q}", t.dtype, t.lanes) for q in range(reach)]
-            steps += [
-                Let(value, Load(products.buffer, add(bases[r], offset), t.lanes))
-                for value, offset in zip(values, point, strict=True)
-            ]
-            body, results = transform(matrix, values, f"c{r}")
-            steps += body
-            lines.append(results)
+        steps, lines = lines_back(t, reach, products, point, matrix)
         for q in range(reach):
             body, results = transform(matrix, [found[q] for found in lines], f"r{q}")
             at = Var(f"x_at{q}")
-            body.append(Let(at, add(add(to, column[q]), vector_at)))
+            body.append(Let(at, add(add(TO, column[q]), VECTOR)))
             for r, value in enumerate(results):
                 stored = store(r, q, value, add(at, down[r]), lanes)
                 body.append(If(rows[r], stored))
             steps.append(If(columns[q], tuple(body)))
         return (), tuple(steps)
 
-    if places.masks:
-        vectors = in_vectors(t, vector_at, places.present, vector)
-    else:
-        vectors = (For(vector_at, ZERO, places.present, vector(None)[1], step=index(t.lanes)),)
     each: Body = (
-        Let(origin, add(products.start, mul(tile_number, width))),
-        Let(left, mul(tile_number, SIZE["side"])),
-        *met(columns, left, BEFORE[1], SIZE["columns"]),
-        Let(beside, op("lt", ZERO, tile_number)),
-        Let(to, add(Var("back_row"), mul(sub(left, BEFORE[1]), places.pitch))),
-        *vectors,
+        Let(FROM, add(products.start, mul(TILE, index(products.width)))),
+        Let(LEFT, mul(TILE, SIZE["side"])),
+        *met(columns, LEFT, BEFORE[1], SIZE["columns"]),
+        Let(beside, op("lt", ZERO, TILE)),
+        Let(TO, add(Var("back_row"), mul(sub(LEFT, BEFORE[1]), places.pitch))),
+        *over_vectors(t, places, vector),
     )
     return (
         *points,
         *across,
         *downs,
-        Let(step, mul(products.pitch, index(reach))),
+        Let(STEP, mul(products.pitch, index(reach))),
         *met(rows, TOP, BEFORE[0], SIZE["rows"]),
         Let(below, op("lt", ZERO, TOP)),
         Let(Var("back_row"), add(places.start, mul(sub(TOP, BEFORE[0]), places.row_pitch))),
-        For(tile_number, ZERO, COUNT, each),
+        For(TILE, ZERO, COUNT, each),
     )

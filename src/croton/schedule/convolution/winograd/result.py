@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from croton.kernel.build import add, index, mul, op, sub
@@ -27,14 +28,14 @@ from croton.schedule.convolution.winograd.geometry import (
     in_vectors,
     offsets,
 )
-from croton.schedule.convolution.winograd.matrices import matrices
+from croton.schedule.convolution.winograd.matrices import Matrix, matrices
 from croton.schedule.convolution.winograd.transforms import transform
 from croton.schedule.product.strips import ZERO, ceildiv
 from croton.schedule.product.tiling import Tiling
 
 TILE, VECTOR, FROM, TO = Var("back_tile"), Var("back_vector"), Var("back_from"), Var("back_to")
-#: The first place of a tile.
-LEFT = Var("back_left")
+#: The first place of a tile, and how far its next line of points lies.
+LEFT, STEP = Var("back_left"), Var("m_down")
 
 
 class Products(NamedTuple):
@@ -64,14 +65,48 @@ class Places(NamedTuple):
     masks: bool
 
 
+def lines_back(
+    t: Tiling, reach: int, products: Products, point: Sequence[Expr], matrix: Matrix
+) -> tuple[list[Stmt], list[list[Expr]]]:
+    """Read vector ``VECTOR`` of the tile at ``FROM`` and transform each line of its points.
+
+    The points of a line lie ``point`` from its first one.
+    """
+    steps: list[Stmt] = []
+    lines: list[list[Expr]] = []
+    bases = [Var(f"m_at{r}") for r in range(reach)]
+    width = index(products.width)
+    before = mul(op("floordiv", VECTOR, width), sub(products.apart, width))
+    for r in range(reach):
+        first = add(add(FROM, VECTOR), before)
+        steps.append(Let(bases[r], add(bases[r - 1], STEP) if r else first))
+        values = [Var(f"m{r}_{q}", t.dtype, t.lanes) for q in range(reach)]
+        steps += [
+            Let(value, Load(products.buffer, add(bases[r], offset), t.lanes))
+            for value, offset in zip(values, point, strict=True)
+        ]
+        body, results = transform(matrix, values, f"c{r}")
+        steps += body
+        lines.append(results)
+    return steps, lines
+
+
+def over_vectors(
+    t: Tiling, places: Places, vector: Callable[[Expr | None], tuple[Body, Body]]
+) -> Body:
+    """``vector``, which is told which lanes are there, for each of a tile."""
+    if places.masks:
+        return in_vectors(t, VECTOR, places.present, vector)
+    return (For(VECTOR, ZERO, places.present, vector(None)[1], step=index(t.lanes)),)
+
+
 def transform_back(t: Tiling, reach: int, taps: int, products: Products, places: Places) -> Body:
     """Compute ``COUNT`` tiles of the line at ``TOP``, but for what sticks out over the result."""
     size, matrix = reach + 1 - taps, matrices(reach, taps).result
     apart = SIZE["dilation2"]
     points, point = offsets("m_off", products.pitch, reach)
     across, column = offsets("y_off", mul(places.pitch, apart), size)
-    down, high, wide = Var("m_down"), Var("rows_there"), Var("columns_there")
-    width = index(products.width)
+    high, wide = Var("rows_there"), Var("columns_there")
 
     def vector(lanes: Expr | None) -> tuple[Body, Body]:
         places_of = [add(add(TO, at), VECTOR) for at in column]
@@ -82,20 +117,8 @@ def transform_back(t: Tiling, reach: int, taps: int, products: Products, places:
             for r in range(size)
             if places.masks
         ]
-        lines: list[list[Expr]] = []
-        bases = [Var(f"m_at{r}") for r in range(reach)]
-        before = mul(op("floordiv", VECTOR, index(products.width)), sub(products.apart, width))
-        for r in range(reach):
-            first = add(add(FROM, VECTOR), before)
-            steps.append(Let(bases[r], add(bases[r - 1], down) if r else first))
-            values = [Var(f"m{r}_{q}", t.dtype, t.lanes) for q in range(reach)]
-            steps += [
-                Let(value, Load(products.buffer, add(bases[r], offset), t.lanes))
-                for value, offset in zip(values, point, strict=True)
-            ]
-            body, results = transform(matrix, values, f"c{r}")
-            steps += body
-            lines.append(results)
+        read, lines = lines_back(t, reach, products, point, matrix)
+        steps += read
         for q in range(size):
             body, results = transform(matrix, [found[q] for found in lines], f"r{q}")
             at = Var(f"y_at{q}")
@@ -107,21 +130,17 @@ def transform_back(t: Tiling, reach: int, taps: int, products: Products, places:
             steps += [If(op("lt", index(q), wide), tuple(body))] if q else body
         return (), tuple(steps)
 
-    if places.masks:
-        vectors = in_vectors(t, VECTOR, places.present, vector)
-    else:
-        vectors = (For(VECTOR, ZERO, places.present, vector(None)[1], step=index(t.lanes)),)
     tile: Body = (
         Let(FROM, add(products.start, mul(TILE, index(products.width)))),
         Let(LEFT, begin(add(FIRST, TILE), apart)),
         Let(TO, add(places.start, mul(LEFT, places.pitch))),
         Let(wide, ceildiv(sub(SIZE["columns"], LEFT), apart)),
-        *vectors,
+        *over_vectors(t, places, vector),
     )
     return (
         *points,
         *across,
-        Let(down, mul(products.pitch, index(reach))),
+        Let(STEP, mul(products.pitch, index(reach))),
         Let(high, ceildiv(sub(SIZE["rows"], TOP), SIZE["dilation1"])),
         For(TILE, ZERO, COUNT, tile),
     )
