@@ -43,8 +43,10 @@ _end_memory = _unlocked(_at_once, "DisposeMemoryBuffer")
 _end_string = _unlocked(_at_once, "DisposeString")
 _start = _unlocked(_at_once, "GetBufferStart")
 _size = _unlocked(_at_once, "GetBufferSize")
-#: Characters from which on a text is long: it takes a millisecond to parse.
+#: Characters from which on a text is long: parsing takes a millisecond, less effort may do.
 _LONG_TEXT = 1 << 15
+#: Of a processor: compiling takes so much longer than to fetch LLVM's pages again.
+_LONG_SECONDS = 0.1
 
 llvm.initialize_native_target()
 llvm.initialize_native_asmprinter()
@@ -128,11 +130,8 @@ def give_back(seconds: float) -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
-    if seconds >= _LONG:
+    if seconds >= _LONG_SECONDS:
         unmap(ctypes.cast(_parse, ctypes.c_void_p).value or 0)
-
-
-_LONG = 0.1
 
 
 def cores_available() -> int:

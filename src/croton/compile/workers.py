@@ -71,9 +71,6 @@ class Workers:
         self._asked: dict[Any, Future[Any]] = {}
         self._process = os.getpid()
 
-    def __contains__(self, item: Any) -> bool:
-        return item in self._asked
-
     def ask(self, item: Any, size: int) -> None:
         """Have ``work(item)`` done; the larger its ``size`` the earlier."""
         with self._lock:
