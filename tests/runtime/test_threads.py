@@ -61,7 +61,7 @@ def test_every_item_is_done_once(threads, workers):
     b.output(out)
     f = b.load()
     for items in (0, 1, 2, 3, 7, 100, 1000, 12345):
-        for grain in (-5, 0, 1, 2, 3, 99, 5000, 2**62):
+        for grain in (-(2**63), -5, 0, 1, 2, 3, 99, 5000, 2**62):
             np.testing.assert_array_equal(f(items, grain), np.arange(items))
 
 

@@ -277,6 +277,18 @@ def test_any_cut_gives_the_same_bits(compiled, shape):
     assert whole.tobytes() == ones.tobytes() == thirds.tobytes()
 
 
+def test_items_side_by_side_are_computed_together(compiled):
+    # The left factor lies by columns and is long: it is copied into strips, taken in pieces.
+    rng = np.random.default_rng(6)
+    dtype = compiled.store.dtype
+    a, b = matrix(rng, 2, 150, 1300, dtype, "columns"), matrix(rng, 2, 1300, 470, dtype, "rows")
+    whole = compiled(a, b)
+    np.testing.assert_allclose(whole, a @ b, rtol=0, atol=1300 * np.finfo(dtype).eps)
+    ones = compiled(a, b, cuts=lambda items: [(i, i + 1) for i in reversed(range(items))])
+    uneven = compiled(a, b, cuts=lambda items: [(0, 1), (1, items - 2), (items - 2, items)])
+    assert whole.tobytes() == ones.tobytes() == uneven.tobytes()
+
+
 def at_the_edge(array):
     """A copy that ends where readable memory ends."""
     page = mmap.PAGESIZE

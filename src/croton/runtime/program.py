@@ -135,7 +135,8 @@ class Launch(NamedTuple):
     ``buffers`` (-1: one that the kernel does not look at) and ``sizes`` (registers) are
     bound to the kernel's names.  ``scratch`` is the register with the bytes of scratch that
     each thread needs.  ``grain`` is the register with the least number of items that is
-    worth a thread of its own; work is cut into items by its size alone, so the
+    worth a thread of its own, or less than 0: that many, and items that follow each other take
+    less time together.  Work is cut into items by its size alone, so the
     result does not depend on the number of threads.  ``calls`` are the kernels
     that it reaches through pointers: ``(buffer position, Launch)``, bound before it runs.
     A status other than 0 from the kernel is error ``status - 1`` of ``Program.errors``.

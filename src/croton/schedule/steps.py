@@ -21,7 +21,8 @@ class Step(NamedTuple):
 
     ``buffers`` are names of what the plan is given and of its temporaries,
     ``"epilogue"``, through which the step calls, and ``NOTHING``.  ``scratch`` is in
-    bytes, ``grain`` the least number of items that is worth a thread.
+    bytes, ``grain`` the least number of items that is worth a thread, less than 0 where items
+    take less time together (see :class:`croton.runtime.program.Launch`).
     """
 
     kernel: str

@@ -98,6 +98,7 @@ typedef struct {
     int64_t grain;
     size_t scratch_bytes;
     void *scratch; /* of the calling thread */
+    bool together; /* neighbouring items take less time in one call of the kernel */
 } Job;
 
 enum { STATUS_NO_MEMORY = -1 };

@@ -73,6 +73,9 @@ static Stop launch(Frame *frame, Kernel kernel, void **buffers, const int64_t *s
 {
     if (items <= 0)
         return GOES_ON;
+    const bool together = grain < 0;
+    if (together)
+        grain = grain > -INT64_MAX ? -grain : INT64_MAX;
     if (UNLIKELY(grain < 1))
         grain = 1;
     if (UNLIKELY(scratch < 0 || scratch > PTRDIFF_MAX - SCRATCH_BYTES)) {
@@ -91,7 +94,9 @@ static Stop launch(Frame *frame, Kernel kernel, void **buffers, const int64_t *s
     else {
         if (!frame->released)
             frame->released = PyEval_SaveThread();
-        Job job = {kernel, buffers, sizes, items, grain, (size_t)scratch, frame->scratch->data};
+        Job job = {kernel, buffers,         sizes,
+                   items,  grain,           (size_t)scratch,
+                   frame->scratch->data,    together};
         status = pool_run(&job, &outcome->values[1]);
     }
     if (LIKELY(status == 0))

@@ -26,8 +26,10 @@
 
 enum {
     MOST_THREADS = 512,
-    /* A thread takes an eighth of its share at a time, so that shares can be evened out. */
+    /* A thread takes an eighth of its share at a time, so that shares can be evened out;
+     * half of it, if items take less time together. */
     STEPS_OF_A_SHARE = 8,
+    STEPS_TOGETHER = 2,
 };
 
 /* The parts of `state`, from the lowest bit: workers inside, open or not, shares, jobs so far. */
@@ -381,7 +383,8 @@ int64_t pool_run(const Job *job, int64_t details[2])
     pool.job = *job;
     pool.blocks = blocks;
     pool.shares = shares;
-    pool.step = each / STEPS_OF_A_SHARE > 1 ? each / STEPS_OF_A_SHARE : 1;
+    int64_t steps = job->together ? STEPS_TOGETHER : STEPS_OF_A_SHARE;
+    pool.step = each / steps > 1 ? each / steps : 1;
     int64_t next = 0;
     for (int i = 0; i < shares; i++) {
         atomic_store_explicit(&pool.share[i].next, next, memory_order_relaxed);

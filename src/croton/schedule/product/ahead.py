@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from croton.kernel.build import add, index, mul, op, select, sub
-from croton.kernel.nodes import Body, Buffer, Expr, Let, Prefetch, Var
-from croton.schedule.product.micro import STEP
+from croton.kernel.nodes import Body, Buffer, Expr, Let, Var
+from croton.schedule.product.micro import Ahead
 from croton.schedule.product.names import (
     AHEAD,
     EACH,
@@ -25,7 +25,7 @@ from croton.schedule.product.names import (
 )
 from croton.schedule.product.strips import BATCH, ONE, ZERO, total
 from croton.schedule.product.tiling import Tiling
-from croton.schedule.product.ways import DEPTH
+from croton.schedule.product.ways import ASKS, DEPTH, PANELS
 
 
 def panel_ahead(t: Tiling, s: Mapping[str, Var]) -> Body:
@@ -61,6 +61,8 @@ def line_ahead(t: Tiling, s: Mapping[str, Var]) -> Body:
     """
     lines = _lines(t)
     line, part = Var("line_number"), Var("part_of_line")
+    # Panels that follow each other in memory come by themselves.
+    asks = op("and", op("and", ASKS, op("not", PANELS)), op("lt", line, index(lines)))
     # Without a division: it would take as long as some steps of a block.
     number: Expr = ZERO
     for k in range(1, lines + 1):
@@ -71,11 +73,16 @@ def line_ahead(t: Tiling, s: Mapping[str, Var]) -> Body:
         Let(line, number),
         Let(part, sub(THIS, mul(line, EACH))),
         Let(LINE, add(AHEAD, total((row, s["b_inner"]), (column, s["b_column"])))),
-        Let(LINE_PITCH, select(op("lt", line, index(lines)), s["b_inner"], ZERO)),
+        Let(LINE_PITCH, select(asks, s["b_inner"], ZERO)),
     )
 
 
-def prefetch(right: Buffer) -> Body:
-    """Ask for a line."""
-    at = add(LINE, mul(op("shr", STEP, SLOWER), LINE_PITCH))
-    return (Prefetch(right, at, level=2),)
+def lines_ahead(right: Buffer) -> Ahead:
+    """The lines of the panel that comes next."""
+    return Ahead(op("ne", LINE_PITCH, ZERO), right, LINE, LINE_PITCH, SLOWER)
+
+
+def rows_ahead(left: Buffer, start: Expr, height: int, dense: Expr, itemsize: int) -> Ahead:
+    """The next rows of the left factor, if they are ``dense``: without a gap after each other."""
+    slower = (64 // (height * itemsize)).bit_length() - 1
+    return Ahead(dense, left, start, index(height << slower), index(slower), level=1)

@@ -57,8 +57,8 @@ def choose(t: Tiling, epilogue: bool, panels: bool = False) -> Choice:
             count("ne", "a_inner", 1),
             count("lt", t.depth // 2, "k"),
             count("le", 6 * t.panel, "n"),
-            count("le", 8 * big, "m"),
-            count("or", count("lt", fitting, "m"), apart),
+            count("le", (4 if t.stays else 8) * big, "m"),
+            count("or", count("lt", fitting, "m"), count("or", apart, int(t.stays))),
         )
     )
     far = count("lt", t.large // t.itemsize, each)
@@ -71,7 +71,11 @@ def choose(t: Tiling, epilogue: bool, panels: bool = False) -> Choice:
         # the second cache for most panels; fewer rows, if they come from memory the first time.
         tall = count("select", far, most, 37 * big)
         most = count("select", strips, tall, count("maximum", in_place, fitting))
-    wanted = count("minimum", count("ceildiv", 16, across), count("ceildiv", "m", 4 * big))
+    lots: Count = count("ceildiv", "m", 4 * big)
+    if t.stays:
+        # Fewer items read the right factor again.
+        lots = count("select", strips, count("floordiv", "m", 8 * big), lots)
+    wanted = count("minimum", count("ceildiv", 16, across), lots)
     blocks = count("maximum", count("ceildiv", "m", most), wanted)
     unit = t.blocks[0]
     even = count("mul", count("ceildiv", count("ceildiv", "m", blocks), unit), unit)

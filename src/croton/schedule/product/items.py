@@ -6,13 +6,16 @@ from collections.abc import Mapping
 
 from croton.kernel.build import add, mul, op, sub
 from croton.kernel.nodes import Assign, Body, For, If, Let, Local, Var
-from croton.schedule.product.names import COLUMN, ITEM_BATCH, ROW
+from croton.schedule.product.names import COLUMN, ITEM_BATCH, ROW, TOGETHER, WIDTH
 from croton.schedule.product.strips import ONE, ZERO, ceildiv
 
 
 def over_items(s: Mapping[str, Var], block: Body) -> Body:
-    """Run ``block`` for all items: columns first, then rows, then the batch."""
-    lo, hi = Var("lo"), Var("hi")
+    """Run ``block`` for all items: columns first, then rows, then the batch.
+
+    Up to ``TOGETHER`` items of the same rows are one block of ``WIDTH`` columns.
+    """
+    lo, hi, item, begin = Var("lo"), Var("hi"), Var("item"), Var("begin_item")
     across, down, rest = Var("across"), Var("down"), Var("rest")
     place: Body = (
         Let(across, ceildiv(s["n"], s["columns"])),
@@ -29,13 +32,23 @@ def over_items(s: Mapping[str, Var], block: Body) -> Body:
         If(op("ge", ROW, s["m"]), next_batch),
     )
     following: Body = (
-        Assign(COLUMN, add(COLUMN, s["columns"])),
+        Assign(COLUMN, add(COLUMN, WIDTH)),
         If(op("ge", COLUMN, s["n"]), next_row),
+    )
+    beside = ceildiv(sub(s["n"], COLUMN), s["columns"])
+    some = Var("items_of_block")
+    several: Body = (
+        Let(some, op("minimum", op("minimum", TOGETHER, beside), sub(hi, item))),
+        Let(WIDTH, mul(some, s["columns"])),
+        *block,
+        Assign(begin, add(item, some)),
+        *following,
     )
     return (
         Local(ROW, ZERO),
         Local(COLUMN, ZERO),
         Local(ITEM_BATCH, ZERO),
         If(op("gt", lo, ZERO), place),
-        For(Var("item"), lo, hi, (*block, *following)),
+        Local(begin, lo),
+        For(item, lo, hi, (If(op("ge", item, begin), several),)),
     )

@@ -25,18 +25,17 @@ from croton.kernel.nodes import (
     Let,
     Outlined,
     Part,
-    Prefetch,
     Stmt,
     Store,
     Var,
 )
 from croton.schedule.product import tile
-from croton.schedule.product.ahead import line_ahead, panel_ahead, prefetch
+from croton.schedule.product.ahead import line_ahead, lines_ahead, panel_ahead, rows_ahead
 from croton.schedule.product.dot import COLUMNS, Lines, dot_block
 from croton.schedule.product.finish import Finish
 from croton.schedule.product.items import over_items
 from croton.schedule.product.micro import (
-    STEP,
+    Ahead,
     Given,
     Keep,
     Left,
@@ -84,9 +83,11 @@ from croton.schedule.product.names import (
     STORE_SIZES,
     THIS,
     TIMES,
+    TOGETHER,
     TURN,
     TURNED,
     WIDE,
+    WIDTH,
 )
 from croton.schedule.product.pack import Copy, Source, below, pack
 from croton.schedule.product.strips import (
@@ -102,10 +103,9 @@ from croton.schedule.product.strips import (
     strip_depth,
     strip_start,
     total,
-    width,
 )
-from croton.schedule.product.tiling import Tiling
-from croton.schedule.product.ways import DEPTH, DIRECT, DOT, LONE, PANELS, ways
+from croton.schedule.product.tiling import Tiling, width
+from croton.schedule.product.ways import ASKS, DEPTH, DIRECT, DOT, LONE, PANELS, ways
 
 
 def scratch_bytes(t: Tiling) -> int:
@@ -177,7 +177,19 @@ class _Product:
             Let(DOWN, select(TURN, ONE, PITCH)),
             Let(ACROSS, select(TURN, PITCH, ONE)),
             *ways(self.t, self.size, CUT, op("not", HANDS)),
+            Let(TOGETHER, self.together()),
         )
+
+    def together(self) -> Expr:
+        """How many items of the same rows may be one block.
+
+        Where a left factor in strips is taken in several pieces, each stays near for all columns
+        of the block, whose sums stay in the second cache.
+        """
+        s, room = self.size, self.t.second // 4 // self.t.itemsize
+        near = op("floordiv", index(room), mul(s["rows"], s["columns"]))
+        cut = op("and", op("and", CUT, op("not", HANDS)), op("lt", DEPTH, s["k"]))
+        return select(cut, op("maximum", near, ONE), ONE)
 
     def scratch(self) -> Body:
         """The parts of the scratch memory: what an epilogue is given, behind our own first bytes.
@@ -207,7 +219,7 @@ class _Product:
             Let(N0, COLUMN),
             Let(BATCH, ITEM_BATCH),
             Let(M1, op("minimum", add(ROW, s["rows"]), s["m"])),
-            Let(N1, op("minimum", add(COLUMN, s["columns"]), s["n"])),
+            Let(N1, op("minimum", add(COLUMN, WIDTH), s["n"])),
             Let(COUNT, sub(M1, M0)),
             *self.blocks(),
             # Without an inner index, one empty piece still stores zeros.
@@ -465,13 +477,13 @@ class _Product:
 
     def strips(self, height: int, vectors: int, right: Right, target: Target) -> Body:
         """Blocks of strips."""
-        s, origin, base = self.size, Var("origin"), Var("strip_base")
+        s, t, origin, base = self.size, self.t, Var("origin"), Var("strip_base")
         rows = tuple(index(r) for r in range(height))
-        pitch = index(width(self.t, height))
+        pitch = index(width(t.lanes, height))
         right = right._replace(padded=True)
         left = Left(self.p, ((origin, rows),), pitch)
-        start = strip_start(self.t, s["a_batch"], s["m"], s["rows"], BLOCK)
-        strip = mul(strip_depth(self.t, s["k"]), index(width(self.t, self.t.strips[0])))
+        start = strip_start(t, s["a_batch"], s["m"], s["rows"], BLOCK)
+        strip = mul(strip_depth(t, s["k"]), index(width(t.lanes, t.strips[0])))
         return (
             Let(base, add(start, mul(K0, pitch))),
             *self.run(
@@ -510,14 +522,13 @@ class _Product:
             at = [add(start, offset) for start, offsets in groups for offset in offsets]
             parts = [Part(r, self.a, place) for r, place in zip(rows, at, strict=True)]
             # Rows without a gap are asked for step by step while the block before is computed.
-            following, pace = Buffer("next_rows", self.t.dtype), Var("pace")
-            asked = Prefetch(following, mul(STEP, pace))
+            following, dense = Var("next_rows"), op("and", ASKS, op("eq", row, PIECE))
+            later = rows_ahead(self.a, following, height, dense, self.t.itemsize)
             return (
                 *lets,
                 *parts,
-                Part(following, self.a, add(places[0], mul(row, index(height)))),
-                Let(pace, select(op("eq", row, PIECE), index(height), ZERO)),
-                *self.block(vectors, Rows(tuple(rows)), right, to, asked),
+                Let(following, add(places[0], mul(row, index(height)))),
+                *self.block(vectors, Rows(tuple(rows)), right, to, later),
             )
 
         along = self.size["a_inner"]
@@ -572,16 +583,16 @@ class _Product:
         left: Left | Rows,
         right: Right,
         target: Target,
-        *asked: Prefetch,
+        *later: Ahead,
     ) -> Body:
-        """A block of the result; each step asks for a line of the next panel, and ``asked``."""
+        """A block of the result; asks for a part of the next panel and for what is ``later``."""
         sums = left.height * vectors
         room = self.t.registers - vectors - 1
         shape = Shape(vectors, self.t.lanes, 2 if sums <= 8 and 2 * sums <= room else 1)
         if vectors < self.t.vectors:
             return block(shape, PIECE, left, right, target)
-        every_step: Body = (*prefetch(self.b), *asked)
+        ahead = (lines_ahead(self.b), *later)
         return (
             *line_ahead(self.t, self.size),
-            *block(shape, PIECE, left, right, target, self.keep, every_step),
+            *block(shape, PIECE, left, right, target, self.keep, ahead),
         )

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from croton.kernel.build import add, broadcast, const, index, mul, op, sub
+from croton.kernel.build import add, broadcast, const, index, mul, op, select, sub
 from croton.kernel.nodes import (
     Assign,
     Body,
     Buffer,
+    Const,
     Expr,
     For,
     If,
@@ -29,6 +30,9 @@ from croton.kernel.nodes import (
 
 #: The inner index.
 STEP = Var("step")
+
+#: So many steps follow each other without a look at what comes later.
+GROUP = 4
 
 
 class Left(NamedTuple):
@@ -105,6 +109,34 @@ class Keep(NamedTuple):
     pitch: int
 
 
+class Ahead(NamedTuple):
+    """What is needed later: line ``buffer[start + i * pitch]`` for ``1 << slower`` steps each.
+
+    Lines are asked for where ``when`` holds, at so many steps as to keep few under way at once.
+    """
+
+    when: Expr
+    buffer: Buffer
+    start: Expr
+    pitch: Expr
+    slower: Expr
+    level: int = 2
+
+    def ask(self, first: Expr) -> Stmt:
+        """Ask for the lines of the group of steps that begins at ``first``."""
+        line, last = Var("line"), add(first, index(GROUP - 1))
+        fetch = Prefetch(self.buffer, add(self.start, mul(line, self.pitch)), level=self.level)
+        begin = op("shr", first, self.slower)
+        if isinstance(self.slower, Const):
+            number = GROUP >> int(self.slower.value)
+            at = add(self.start, mul(begin, self.pitch))
+            places = [add(at, mul(index(i), self.pitch)) for i in range(number)]
+            asks = [Prefetch(self.buffer, place, level=self.level) for place in places]
+            return If(self.when, tuple(asks))
+        end = add(op("shr", last, self.slower), index(1))
+        return If(self.when, (For(line, begin, end, (fetch,)),))
+
+
 class Shape(NamedTuple):
     """A block's vectors of columns, their lanes, and its sums per element.
 
@@ -124,9 +156,9 @@ def block(
     right: Right,
     target: Target,
     keep: Keep | None = None,
-    every_step: Body = (),
+    ahead: Sequence[Ahead] = (),
 ) -> Body:
-    """One block of the product; ``every_step`` runs along with the inner index."""
+    """One block of the product; ``ahead`` is asked for along with the inner index."""
     vectors, lanes, phases = shape
     dtype, height = right.buffer.dtype, left.height
     sums = [
@@ -191,15 +223,30 @@ def block(
 
     whole = sub(depth, index(phases - 1))
 
-    def loop(keeps: bool) -> For:
+    def loop(keeps: bool) -> Body:
         numbers = [add(STEP, index(phase)) for phase in range(phases)]
         steps = [s for phase, number in enumerate(numbers) for s in step(phase, number, keeps)]
-        return For(STEP, index(0), whole, (*every_step, *steps), step=index(phases))
+        if not ahead:
+            return (For(STEP, index(0), whole, tuple(steps), step=index(phases)),)
+        # The few instructions that ask would take registers, and time, in every step.
+        first, stop, size = Var("first_step"), Var("last_step"), Var("group_size")
+        some = ahead[0].when
+        for lines in ahead[1:]:
+            some = op("or", some, lines.when)
+        group: Body = (
+            *(lines.ask(first) for lines in ahead),
+            Let(stop, op("minimum", add(first, size), whole)),
+            For(STEP, first, stop, tuple(steps), step=index(phases)),
+        )
+        return (
+            Let(size, select(some, index(GROUP), op("maximum", whole, index(1)))),
+            For(first, index(0), whole, group, step=size),
+        )
 
     if keep is not None:
-        body.append(If(keep.when, (loop(True),), (loop(False),)))
+        body.append(If(keep.when, loop(True), loop(False)))
     else:
-        body.append(loop(False))
+        body += loop(False)
     if phases == 2:
         odd = op("ne", op("and", depth, index(1)), index(0))
         last = tuple(step(0, whole, False))

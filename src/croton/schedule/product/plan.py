@@ -11,8 +11,8 @@ from croton.schedule.product.choice import FEW_COLUMNS, choose
 from croton.schedule.product.kernel import kernel, scratch_bytes
 from croton.schedule.product.names import SIZES, STORE_SIZES
 from croton.schedule.product.panels import panel_kernel
-from croton.schedule.product.strips import SPARE, pack_kernel, width
-from croton.schedule.product.tiling import Tiling, tiling
+from croton.schedule.product.strips import SPARE, pack_kernel
+from croton.schedule.product.tiling import Tiling, tiling, width
 from croton.schedule.steps import NOTHING, Plan, Step
 
 #: What the sizes of a product are called: its batch and extents, and the strides of
@@ -59,6 +59,9 @@ def plan(
     if not adds:
         values |= {"d_row": "c_row", "d_batch": "c_batch"}
     added = "d" if adds else NOTHING if epilogue else "c"
+    grain = count("add", 1, count("floordiv", 1 << 17, mul(way.rows, way.columns, "k")))
+    if not epilogue:
+        grain = count("select", way.strips, count("neg", grain), grain)
     multiply = Step(
         product.name,
         (
@@ -67,7 +70,7 @@ def plan(
         ),
         tuple(values.get(name, name) for name in SIZES + STORE_SIZES),
         mul("batch", way.down, way.across),
-        count("add", 1, count("floordiv", 1 << 17, mul(way.rows, way.columns, "k"))),
+        grain,
         64 + tile.FREE + max(own, spare),
     )
     if repeated:
@@ -91,7 +94,7 @@ def plan(
         count("add", 1, count("floordiv", 1 << 14, mul(big, "k"))),
         64,
     )
-    size = mul(_copies("a_batch"), way.down, slots, width(t, big), count("add", "k", t.lanes))
+    size = mul(_copies("a_batch"), way.down, slots, width(t.lanes, big), count("add", "k", t.lanes))
     size = count("select", way.strips, size, 0)
     return Plan(dtype, (pack, product), (("strips", size),), (copy, multiply))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from croton.kernel.build import add, index, mul, op, select, sub
 from croton.kernel.nodes import Body, Buffer, Expr, For, Function, If, Let, Var
 from croton.schedule.product.pack import Copy, Source, pack_apart
-from croton.schedule.product.tiling import Tiling
+from croton.schedule.product.tiling import Tiling, width
 
 ZERO, ONE = index(0), index(1)
 
@@ -58,12 +58,6 @@ def split(t: Tiling) -> Body:
     )
 
 
-def width(t: Tiling, height: int) -> int:
-    """Elements from row to row of a strip, so that rows begin where vectors do."""
-    unit = min(t.lanes, 8)
-    return -(-height // unit) * unit
-
-
 def strip_depth(t: Tiling, k: Expr) -> Expr:
     """Rows of a strip: more than ``k``, for what a copy writes behind its end."""
     return add(k, index(t.lanes))
@@ -80,7 +74,7 @@ def strip_start(t: Tiling, batch: Expr, m: Expr, rows: Expr, slot: Expr) -> Expr
     matrix = select(op("eq", batch, ZERO), ZERO, BATCH)
     number = add(mul(matrix, ceildiv(m, rows)), op("floordiv", M0, rows))
     place = add(mul(number, slots), slot)
-    return mul(place, mul(strip_depth(t, Var("k")), index(width(t, t.strips[0]))))
+    return mul(place, mul(strip_depth(t, Var("k")), index(width(t.lanes, t.strips[0]))))
 
 
 def pack_kernel(t: Tiling) -> Function:
@@ -104,7 +98,7 @@ def pack_kernel(t: Tiling) -> Function:
     )
     strip: Body = (
         Let(lines, select(early, index(big), index(middle))),
-        Let(wide, select(early, index(width(t, big)), index(width(t, middle)))),
+        Let(wide, select(early, index(width(t.lanes, big)), index(width(t.lanes, middle)))),
         Let(first, add(M0, sub(mul(slot, index(big)), later))),
         Let(present, op("minimum", lines, sub(size["m"], first))),
         Let(start, strip_start(t, size["batch_pitch"], size["m"], size["rows"], slot)),

@@ -9,6 +9,9 @@ from croton.schedule.product.tile import LEADING
 
 ITEMSIZE = {"float32": 4, "float64": 8}
 
+#: Steps after which sums that go to memory and come back are hardly noticed.
+LEAST = 192
+
 
 class Tiling(NamedTuple):
     """How a product is cut.
@@ -16,10 +19,11 @@ class Tiling(NamedTuple):
     ``strips`` are the heights of the strips that the left factor may be copied into,
     ``blocks`` those of the blocks of rows that are read where they lie; ``lanes`` times
     ``vectors`` are the columns of a panel: so much stays in ``registers``.
-    ``depth`` is how much of the inner index is taken at a time.  ``second`` is the size of
-    the second cache; ``large`` is what does not stay in any.  ``masks``: loads and stores of
-    some lanes are as fast as of all.  ``dots`` are the rows of a block of dot products.
-    ``few``: there are so few registers that a kernel has none to spare.
+    ``depth`` is how much of the inner index is taken at a time, of strips ``piece``.
+    ``stays``: it is so little that a strip and a panel stay in the first cache.
+    ``second`` is the size of the second cache; ``large`` is what does not stay in any.
+    ``masks``: loads and stores of some lanes are as fast as of all.  ``dots`` are the rows of a
+    block of dot products.  ``few``: there are so few registers that a kernel has none to spare.
     """
 
     dtype: str
@@ -29,6 +33,8 @@ class Tiling(NamedTuple):
     strips: tuple[int, int]
     blocks: tuple[int, int]
     depth: int
+    piece: int
+    stays: bool
     second: int
     large: int
     masks: bool
@@ -72,6 +78,9 @@ def tiling(dtype: str, machine: Machine) -> Tiling:
     # Blocks of many sums read a panel from the second cache as fast as from the first one.
     near = machine.l1 * 4 // 3 if few else machine.l2 // 8
     depth = min(512, near // (panel * size) // lanes * lanes)
+    # What a strip and a panel fill the first cache with.
+    first = machine.l1 // ((panel + width(lanes, strips[0])) * size) // lanes * lanes
+    stays = not few and first >= LEAST
     masks = machine.vector >= 64
     second, large = machine.l2, machine.l3 // 4
     return Tiling(
@@ -82,9 +91,17 @@ def tiling(dtype: str, machine: Machine) -> Tiling:
         strips,
         blocks,
         depth,
+        first if stays else depth,
+        stays,
         second,
         large,
         masks,
         dots,
         few,
     )
+
+
+def width(lanes: int, height: int) -> int:
+    """Elements from row to row of a strip, so that rows begin where vectors do."""
+    unit = min(lanes, 8)
+    return -(-height // unit) * unit

@@ -26,6 +26,12 @@ DEPTH = Var("depth")
 #: Whether the right factor has been copied into panels.
 PANELS = Var("panels", "bool")
 
+#: Whether factors are asked for before they are needed: small ones are near anyway.
+ASKS = Var("asks", "bool")
+
+#: Small is less than such a part of the second cache.
+NEAR = 16
+
 #: Rows for which a large right factor is never copied.
 FEW_ROWS = 16
 
@@ -39,6 +45,7 @@ def ways(t: Tiling, size: Mapping[str, Var], cut: Expr, wide: Expr) -> Body:
     narrow = _all(_le(n, index(max(4, t.lanes // 2))), _le(add(mul(n, index(12)), index(32)), k))
     low = _all(_le(m, index(4)), _is(inner, 1), _le(index(128), k))
     area = mul(mul(n, k), index(t.itemsize))
+    both = mul(mul(add(m, n), k), index(t.itemsize))
     # Rows of a large right factor are read on and on, not in short pieces.
     thin = _all(wide, _le(m, index(FEW_ROWS)), _le(index(t.large), area))
     near = _any(PANELS, _le(m, index(t.blocks[0])), _le(n, index(t.panel)), _THIN)
@@ -47,7 +54,7 @@ def ways(t: Tiling, size: Mapping[str, Var], cut: Expr, wide: Expr) -> Body:
     whole = _all(DIRECT, op("or", PANELS, whole))
     whole = select(DOT, _is(inner, 1), whole)
     # A long piece of a factor that is read where it lies costs less than another pass.
-    most = select(cut, index(t.depth), index(t.longest))
+    most = select(cut, index(t.piece), index(t.longest))
     pieces = ceildiv(k, most)
     even = mul(ceildiv(ceildiv(k, pieces), index(t.lanes)), index(t.lanes))
     some = op("maximum", k, index(1))
@@ -56,6 +63,7 @@ def ways(t: Tiling, size: Mapping[str, Var], cut: Expr, wide: Expr) -> Body:
         Let(LONE, _all(_is(column, 1), _is(m, 1), op("not", _any(DOT, PANELS)))),
         Let(_THIN, _all(_is(column, 1), op("not", PANELS), thin)),
         Let(DIRECT, _all(_is(column, 1), near)),
+        Let(ASKS, op("lt", index(t.second // NEAR), both)),
         Let(_EVEN, select(_le(k, most), some, even)),
         Let(DEPTH, select(_THIN, index(2 * t.lanes), select(whole, some, _EVEN))),
     )
