@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from croton.kernel.build import add, index, mul, op, select, sub
-from croton.kernel.nodes import Body, Buffer, Expr, Let, Var
-from croton.schedule.product.micro import Ahead
+from croton.kernel.nodes import Body, Buffer, Expr, Let, Part, Prefetch, Var
+from croton.schedule.product.micro import STEP
 from croton.schedule.product.names import (
     AHEAD,
     EACH,
@@ -52,7 +52,7 @@ def _lines(t: Tiling) -> int:
     return -(-t.panel * t.itemsize // 64) + 1
 
 
-def line_ahead(t: Tiling, s: Mapping[str, Var]) -> Body:
+def line_ahead(t: Tiling, b: Buffer, s: Mapping[str, Var]) -> Body:
     """Which lines of the panel that comes next a block asks for, one at a step.
 
     The first blocks share the first line of each row, then come as many for the middle and
@@ -73,16 +73,17 @@ def line_ahead(t: Tiling, s: Mapping[str, Var]) -> Body:
         Let(line, number),
         Let(part, sub(THIS, mul(line, EACH))),
         Let(LINE, add(AHEAD, total((row, s["b_inner"]), (column, s["b_column"])))),
+        Part(_lines_of(b), b, LINE),
         Let(LINE_PITCH, select(asks, s["b_inner"], ZERO)),
     )
 
 
-def lines_ahead(right: Buffer) -> Ahead:
-    """The lines of the panel that comes next."""
-    return Ahead(op("ne", LINE_PITCH, ZERO), right, LINE, LINE_PITCH, SLOWER)
+def prefetch(right: Buffer) -> Body:
+    """Ask for a line."""
+    number = op("shr", STEP, SLOWER)
+    return (Prefetch(_lines_of(right), mul(number, LINE_PITCH), level=2),)
 
 
-def rows_ahead(left: Buffer, start: Expr, height: int, dense: Expr, itemsize: int) -> Ahead:
-    """The next rows of the left factor, if they are ``dense``: without a gap after each other."""
-    slower = (64 // (height * itemsize)).bit_length() - 1
-    return Ahead(dense, left, start, index(height << slower), index(slower), level=1)
+def _lines_of(right: Buffer) -> Buffer:
+    """The right factor from the first line on that a block asks for."""
+    return Buffer("lines_ahead", right.dtype)

@@ -25,17 +25,18 @@ from croton.kernel.nodes import (
     Let,
     Outlined,
     Part,
+    Prefetch,
     Stmt,
     Store,
     Var,
 )
 from croton.schedule.product import tile
-from croton.schedule.product.ahead import line_ahead, lines_ahead, panel_ahead, rows_ahead
+from croton.schedule.product.ahead import line_ahead, panel_ahead, prefetch
 from croton.schedule.product.dot import COLUMNS, Lines, dot_block
 from croton.schedule.product.finish import Finish
 from croton.schedule.product.items import over_items
 from croton.schedule.product.micro import (
-    Ahead,
+    STEP,
     Given,
     Keep,
     Left,
@@ -518,17 +519,18 @@ class _Product:
 
         def near(to: Target) -> Body:
             # Elements of a row that are neighbours are reached without a sum of their own.
-            rows = [Buffer(f"row{i}", self.t.dtype) for i in range(height)]
-            at = [add(start, offset) for start, offsets in groups for offset in offsets]
-            parts = [Part(r, self.a, place) for r, place in zip(rows, at, strict=True)]
+            rows = [Buffer(f"rows{i}", self.t.dtype) for i in range(len(starts))]
+            parts = [Part(r, self.a, place) for r, place in zip(rows, starts, strict=True)]
             # Rows without a gap are asked for step by step while the block before is computed.
-            following, dense = Var("next_rows"), op("and", ASKS, op("eq", row, PIECE))
-            later = rows_ahead(self.a, following, height, dense, self.t.itemsize)
+            following, pace = Buffer("next_rows", self.t.dtype), Var("pace")
+            asked = Prefetch(following, mul(STEP, pace))
+            dense = op("and", ASKS, op("eq", row, PIECE))
             return (
                 *lets,
                 *parts,
-                Let(following, add(places[0], mul(row, index(height)))),
-                *self.block(vectors, Rows(tuple(rows)), right, to, later),
+                Part(following, self.a, add(places[0], mul(row, index(height)))),
+                Let(pace, select(dense, index(height), ZERO)),
+                *self.block(vectors, Rows(tuple(rows), reach[:height], height), right, to, asked),
             )
 
         along = self.size["a_inner"]
@@ -583,16 +585,16 @@ class _Product:
         left: Left | Rows,
         right: Right,
         target: Target,
-        *later: Ahead,
+        *asked: Prefetch,
     ) -> Body:
-        """A block of the result; asks for a part of the next panel and for what is ``later``."""
+        """A block of the result; each step asks for a line of the next panel, and ``asked``."""
         sums = left.height * vectors
         room = self.t.registers - vectors - 1
         shape = Shape(vectors, self.t.lanes, 2 if sums <= 8 and 2 * sums <= room else 1)
         if vectors < self.t.vectors:
             return block(shape, PIECE, left, right, target)
-        ahead = (lines_ahead(self.b), *later)
+        every_step: Body = (*prefetch(self.b), *asked)
         return (
-            *line_ahead(self.t, self.size),
-            *block(shape, PIECE, left, right, target, self.keep, ahead),
+            *line_ahead(self.t, self.b, self.size),
+            *block(shape, PIECE, left, right, target, self.keep, every_step),
         )

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from croton.kernel.build import add, broadcast, const, index, mul, op, select, sub
+from croton.kernel.build import add, broadcast, const, index, mul, op, sub
 from croton.kernel.nodes import (
     Assign,
     Body,
     Buffer,
-    Const,
     Expr,
     For,
     If,
@@ -30,9 +29,6 @@ from croton.kernel.nodes import (
 
 #: The inner index.
 STEP = Var("step")
-
-#: So many steps follow each other without a look at what comes later.
-GROUP = 4
 
 
 class Left(NamedTuple):
@@ -52,14 +48,14 @@ class Left(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Element (i, k) of the left factor is ``buffers[i][k]``: each row has a pointer."""
+    """Element (i, k) of the left factor is ``buffers[i // n][k + offsets[i % n]]`` for n offsets.
+
+    The first offset is 0.  Each buffer, and each offset, takes a register.
+    """
 
     buffers: tuple[Buffer, ...]
-
-    @property
-    def height(self) -> int:
-        """How many rows there are."""
-        return len(self.buffers)
+    offsets: tuple[Expr, ...]
+    height: int
 
 
 class Right(NamedTuple):
@@ -109,34 +105,6 @@ class Keep(NamedTuple):
     pitch: int
 
 
-class Ahead(NamedTuple):
-    """What is needed later: line ``buffer[start + i * pitch]`` for ``1 << slower`` steps each.
-
-    Lines are asked for where ``when`` holds, at so many steps as to keep few under way at once.
-    """
-
-    when: Expr
-    buffer: Buffer
-    start: Expr
-    pitch: Expr
-    slower: Expr
-    level: int = 2
-
-    def ask(self, first: Expr) -> Stmt:
-        """Ask for the lines of the group of steps that begins at ``first``."""
-        line, last = Var("line"), add(first, index(GROUP - 1))
-        fetch = Prefetch(self.buffer, add(self.start, mul(line, self.pitch)), level=self.level)
-        begin = op("shr", first, self.slower)
-        if isinstance(self.slower, Const):
-            number = GROUP >> int(self.slower.value)
-            at = add(self.start, mul(begin, self.pitch))
-            places = [add(at, mul(index(i), self.pitch)) for i in range(number)]
-            asks = [Prefetch(self.buffer, place, level=self.level) for place in places]
-            return If(self.when, tuple(asks))
-        end = add(op("shr", last, self.slower), index(1))
-        return If(self.when, (For(line, begin, end, (fetch,)),))
-
-
 class Shape(NamedTuple):
     """A block's vectors of columns, their lanes, and its sums per element.
 
@@ -156,9 +124,9 @@ def block(
     right: Right,
     target: Target,
     keep: Keep | None = None,
-    ahead: Sequence[Ahead] = (),
+    every_step: Body = (),
 ) -> Body:
-    """One block of the product; ``ahead`` is asked for along with the inner index."""
+    """One block of the product; ``every_step`` runs along with the inner index."""
     vectors, lanes, phases = shape
     dtype, height = right.buffer.dtype, left.height
     sums = [
@@ -185,6 +153,9 @@ def block(
         asked = tuple(Prefetch(target.add.buffer, add(line, at)) for line in given for at in apart)
         body.append(If(target.add.when, asked))
     groups = left.groups if isinstance(left, Left) else ()
+    offsets = left.offsets[1:] if isinstance(left, Rows) else ()
+    along = [Var(f"x_along{i}") for i in range(len(offsets))]
+    body += [Local(at, offset) for at, offset in zip(along, offsets, strict=True)]
     starts = [Var(f"x_at{g}") for g in range(len(groups))]
     y_at = Var("y_at")
     body += [Local(at, start) for at, (start, _) in zip(starts, groups, strict=True)]
@@ -194,7 +165,8 @@ def block(
 
     def elements(number: Expr) -> list[Load]:
         if isinstance(left, Rows):
-            return [Load(row, number) for row in left.buffers]
+            at = [number, *along]
+            return [Load(left.buffers[i // len(at)], at[i % len(at)]) for i in range(left.height)]
         pairs = zip(starts, left.groups, strict=True)
         return [Load(left.buffer, add(at, row)) for at, (_, group) in pairs for row in group]
 
@@ -217,36 +189,21 @@ def block(
                 Assign(s, op("add", op("mul", x, y), s))
                 for s, y in zip(row_sums, columns, strict=True)
             ]
-        if isinstance(left, Left):
-            found += [Assign(at, add(at, left.pitch)) for at in starts]
+        pitch = left.pitch if isinstance(left, Left) else index(1)
+        found += [Assign(at, add(at, pitch)) for at in (*starts, *along)]
         return [*found, Assign(y_at, add(y_at, right.pitch))]
 
     whole = sub(depth, index(phases - 1))
 
-    def loop(keeps: bool) -> Body:
+    def loop(keeps: bool) -> For:
         numbers = [add(STEP, index(phase)) for phase in range(phases)]
         steps = [s for phase, number in enumerate(numbers) for s in step(phase, number, keeps)]
-        if not ahead:
-            return (For(STEP, index(0), whole, tuple(steps), step=index(phases)),)
-        # The few instructions that ask would take registers, and time, in every step.
-        first, stop, size = Var("first_step"), Var("last_step"), Var("group_size")
-        some = ahead[0].when
-        for lines in ahead[1:]:
-            some = op("or", some, lines.when)
-        group: Body = (
-            *(lines.ask(first) for lines in ahead),
-            Let(stop, op("minimum", add(first, size), whole)),
-            For(STEP, first, stop, tuple(steps), step=index(phases)),
-        )
-        return (
-            Let(size, select(some, index(GROUP), op("maximum", whole, index(1)))),
-            For(first, index(0), whole, group, step=size),
-        )
+        return For(STEP, index(0), whole, (*every_step, *steps), step=index(phases))
 
     if keep is not None:
-        body.append(If(keep.when, loop(True), loop(False)))
+        body.append(If(keep.when, (loop(True),), (loop(False),)))
     else:
-        body += loop(False)
+        body.append(loop(False))
     if phases == 2:
         odd = op("ne", op("and", depth, index(1)), index(0))
         last = tuple(step(0, whole, False))

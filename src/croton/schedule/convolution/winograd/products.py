@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from croton.kernel.build import add, index, mul, op, select, sub
-from croton.kernel.nodes import Body, Buffer, Expr, For, If, Let, Var
+from croton.kernel.nodes import Body, Buffer, Expr, For, If, Let, Prefetch, Var
 from croton.schedule.convolution.winograd.geometry import GROUP, SIZE
-from croton.schedule.product.micro import Ahead, Given, Left, Right, Shape, Target, block
+from croton.schedule.product.micro import STEP, Given, Left, Right, Shape, Target, block
 from croton.schedule.product.strips import ONE, ZERO, ceildiv
 from croton.schedule.product.tiling import Tiling
 
@@ -142,14 +142,17 @@ def _block(
     # The first blocks ask for what comes next of U, each for one line of each row.
     asks = op("lt", row, index(2 * t.strips[0]))
     line = select(op("eq", row, ZERO), ZERO, index(t.lanes))
-    start_ahead = Var("ahead")
-    ahead = Ahead(asks, right.buffer, start_ahead, right.pitch, ZERO)
+    ahead, ahead_pitch = Var("ahead"), Var("ahead_pitch")
+    fetch = Prefetch(right.buffer, add(ahead, mul(STEP, ahead_pitch)), level=2)
     return (
         Let(triple, mul(pitch, index(3))),
-        Let(start_ahead, add(LATER, line)),
+        Let(ahead, add(LATER, line)),
+        Let(ahead_pitch, select(asks, right.pitch, ZERO)),
         *(
             Let(start, add(origin, mul(pitch, index(g))))
             for g, start in zip(numbers, starts, strict=True)
         ),
-        *block(Shape(vectors, t.lanes), DEPTH, Left(v, groups, ONE), right, to, ahead=(ahead,)),
+        *block(
+            Shape(vectors, t.lanes), DEPTH, Left(v, groups, ONE), right, to, every_step=(fetch,)
+        ),
     )
