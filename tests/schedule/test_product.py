@@ -9,11 +9,13 @@ import pytest
 from croton.codegen.llvm import render
 from croton.codegen.targets.cpu import host
 from croton.kernel import build
+from croton.kernel.interpret import interpret
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Allocate, Buffer, Fail, For, Function, If, Let, Load, Store, Var
 from croton.kernel.verify import verify
 from croton.schedule import product
-from croton.schedule.product import tile
+from croton.schedule.counts import evaluate
+from croton.schedule.product import strips, tile
 from croton.schedule.product.choice import choose
 from croton.schedule.product.run import run_product, sizes_of
 from croton.schedule.product.tiling import tiling
@@ -289,6 +291,20 @@ def test_items_side_by_side_are_computed_together(compiled):
     assert whole.tobytes() == ones.tobytes() == uneven.tobytes()
 
 
+@pytest.mark.parametrize("machine", MACHINES)
+def test_whether_strips_lack_rows(machine):
+    t = tiling("float32", MACHINES[machine])
+    found = Buffer("found", "int64")
+    stores = (Store(found, build.index(0), strips.BIG), Store(found, build.index(1), strips.MIDDLE))
+    function = Function("split", (found,), (strips.COUNT,), (*strips.split(t), *stores))
+    for rows in range(1, 300):
+        numbers = np.zeros(2, np.int64)
+        interpret(function, {"found": numbers}, {strips.COUNT.name: rows})
+        held = int(numbers @ t.strips)
+        assert held >= rows
+        assert evaluate(strips.none_missing(t, "m"), {"m": rows}) == (held == rows)
+
+
 def at_the_edge(array):
     """A copy that ends where readable memory ends."""
     page = mmap.PAGESIZE
@@ -314,6 +330,9 @@ def test_nothing_is_read_or_written_behind_the_operands(compiled, layouts):
         (33, 150, 40),
         (7, 61, 40),
         (70, 140, 300),
+        (64, 200, 600),
+        (100, 200, 600),
+        (103, 200, 600),
     ):
         shapes = [(1, m, k), (1, k, n)]
         operands = []

@@ -1,9 +1,9 @@
 """What of a product its sizes decide before its kernels run.
 
 - the *transposed* result is computed where that has long rows and this one short ones;
-- in *strips*, copied first, is a left factor that lies by columns, is read again and again
-  and does not stay in the second cache where it lies; rows are followed as fast by the
-  hardware where they lie;
+- in *strips*, copied first unless its lines are short, is a left factor that lies by columns, is
+  read again and again and does not stay in the second cache where it lies; rows are followed as
+  fast by the hardware where they lie;
 - an item is so many rows and columns that there are some for each of a few threads.
 
 All else the kernels decide themselves (:mod:`croton.schedule.product.ways`): every
@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from croton.schedule.counts import Count, count
+from croton.schedule.product.strips import none_missing
 from croton.schedule.product.tiling import Tiling
 from croton.schedule.product.ways import FEW_ROWS
 
@@ -27,10 +28,14 @@ IN_PLACE, NEAR = 1024, 1024
 
 
 class Choice(NamedTuple):
-    """Conditions, 0 or 1; rows and columns of an item; how many items of each there are."""
+    """Conditions, 0 or 1; rows and columns of an item; how many items of each there are.
+
+    Strips that ``lie`` are not copied.
+    """
 
     turn: Count
     strips: Count
+    lie: Count
     rows: Count
     columns: Count
     down: Count
@@ -81,7 +86,16 @@ def choose(t: Tiling, epilogue: bool, panels: bool = False) -> Choice:
     even = count("mul", count("ceildiv", count("ceildiv", "m", blocks), unit), unit)
     rows = count("select", turn, FEW_COLUMNS, even)
     down = count("ceildiv", count("select", turn, "n", "m"), rows)
-    return Choice(turn, strips, rows, columns, down, across)
+    # Short lines of the left factor that follow each other are read as fast as a copy.
+    last = count("sub", "m", count("mul", count("sub", down, 1), rows))
+    lie = _all(
+        count("eq", "a_row", 1),
+        count("le", "a_inner", 1024 // t.itemsize),
+        count("eq", apart, 0),
+        none_missing(t, rows),
+        none_missing(t, last),
+    )
+    return Choice(turn, strips, lie, rows, columns, down, across)
 
 
 def _columns(t: Tiling, each: Count, strips: Count, far: Count, epilogue: bool) -> Count:

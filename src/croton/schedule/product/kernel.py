@@ -2,8 +2,8 @@
 
 An item goes over the inner index in pieces; for each piece it goes over its
 panels of columns, and runs the innermost loop on the rows, as many at a time as
-registers hold.  The left factor has been copied into strips before, or is read where it
-lies.  So is the right one by the first rows, which may keep a copy of the panel for the
+registers hold.  The left factor may have been copied into strips before, else it is read
+where it lies.  So is the right one by the first rows, which may keep a copy of the panel for the
 others; a panel that lies across is copied before.
 """
 
@@ -68,6 +68,7 @@ from croton.schedule.product.names import (
     ITEM_BATCH,
     K0,
     KEPT,
+    LIES,
     M1,
     MANY,
     N0,
@@ -95,6 +96,7 @@ from croton.schedule.product.strips import (
     BATCH,
     BIG,
     COUNT,
+    IN_PLACE,
     M0,
     MIDDLE,
     ONE,
@@ -128,6 +130,7 @@ class _Product:
         self.a = Buffer("left", t.dtype)
         self.b = Buffer("right", t.dtype)
         self.p = Buffer("p", t.dtype)
+        self.cut = Buffer("cut_left", t.dtype)
         self.c = Buffer("stored", t.dtype)
         self.d = Buffer("d", t.dtype)
         self.added = Buffer("added", t.dtype)
@@ -161,11 +164,13 @@ class _Product:
         body: list[Stmt] = [
             Let(TURN, op("ne", self.size["turn"], ZERO)),
             Let(CUT, op("ne", self.size["strips"], ZERO)),
+            Let(LIES, op("eq", self.size["strips"], index(IN_PLACE))),
             Let(HANDS, op("ne", self.size["hands"], ZERO)),
             Let(PANELS, op("ne", Var("b_panel"), Var("b_column"))),
             Choose(self.a, TURN, b, a),
             Choose(right, PANELS, self.p, b),
             Choose(self.b, TURN, a, right),
+            Choose(self.cut, LIES, a, self.p),
             Choose(self.c, HANDS, self.tile, c),
             Let(self.size["b_panel"], select(TURN, Var("a_row"), Var("b_panel"))),
         ]
@@ -477,16 +482,19 @@ class _Product:
         )
 
     def strips(self, height: int, vectors: int, right: Right, target: Target) -> Body:
-        """Blocks of strips."""
+        """Blocks of strips, which were copied, or lie in the left factor."""
         s, t, origin, base = self.size, self.t, Var("origin"), Var("strip_base")
         rows = tuple(index(r) for r in range(height))
-        pitch = index(width(t.lanes, height))
+        pitch, strip = Var("strip_pitch"), Var("strip_size")
         right = right._replace(padded=True)
-        left = Left(self.p, ((origin, rows),), pitch)
+        left = Left(self.cut, ((origin, rows),), pitch)
         start = strip_start(t, s["a_batch"], s["m"], s["rows"], BLOCK)
-        strip = mul(strip_depth(t, s["k"]), index(width(t.lanes, t.strips[0])))
+        copied = mul(strip_depth(t, s["k"]), index(width(t.lanes, t.strips[0])))
+        lying = total((BATCH, s["a_batch"]), (add(M0, AT), ONE))
         return (
-            Let(base, add(start, mul(K0, pitch))),
+            Let(pitch, select(LIES, s["a_inner"], index(width(t.lanes, height)))),
+            Let(strip, select(LIES, index(height), copied)),
+            Let(base, add(select(LIES, lying, start), mul(K0, pitch))),
             *self.run(
                 height,
                 target,

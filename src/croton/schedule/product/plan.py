@@ -11,7 +11,7 @@ from croton.schedule.product.choice import FEW_COLUMNS, choose
 from croton.schedule.product.kernel import kernel, scratch_bytes
 from croton.schedule.product.names import SIZES, STORE_SIZES
 from croton.schedule.product.panels import panel_kernel
-from croton.schedule.product.strips import SPARE, pack_kernel
+from croton.schedule.product.strips import COPIED, IN_PLACE, SPARE, pack_kernel
 from croton.schedule.product.tiling import Tiling, tiling, width
 from croton.schedule.steps import NOTHING, Plan, Step
 
@@ -46,6 +46,7 @@ def plan(
     way = choose(t, epilogue, repeated)
     big, own = t.strips[0], scratch_bytes(t)
     values: dict[str, Count] = way._asdict()
+    values["strips"] = count("select", way.lie, mul(IN_PLACE, way.strips), way.strips)
     values |= {"accumulate": int(accumulate or adds), "hands": int(epilogue)}
     # Copied into panels is what several rows read in more than a few columns.
     copied = all_of(
@@ -85,17 +86,18 @@ def plan(
         )
         size = mul(panels, t.panel, "k")
         return Plan(dtype, (panel, product), (("panels", size),), (copy, multiply))
+    copied = count("eq", values["strips"], COPIED)
     slots = count("add", count("ceildiv", way.rows, big), SPARE)
     copy = Step(
         pack.name,
         ("a", "strips"),
         ("m", "k", "a_row", "a_inner", "a_batch", way.rows, slots),
-        count("select", way.strips, mul(_copies("a_batch"), way.down, slots), 0),
+        count("select", copied, mul(_copies("a_batch"), way.down, slots), 0),
         count("add", 1, count("floordiv", 1 << 14, mul(big, "k"))),
         64,
     )
     size = mul(_copies("a_batch"), way.down, slots, width(t.lanes, big), count("add", "k", t.lanes))
-    size = count("select", way.strips, size, 0)
+    size = count("select", copied, size, 0)
     return Plan(dtype, (pack, product), (("strips", size),), (copy, multiply))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from croton.kernel.build import add, index, mul, op, select, sub
 from croton.kernel.nodes import Body, Buffer, Expr, For, Function, If, Let, Var
+from croton.schedule.counts import Count, all_of, count
 from croton.schedule.product.pack import Copy, Source, pack_apart
 from croton.schedule.product.tiling import Tiling, width
 
@@ -15,6 +16,9 @@ ZERO, ONE = index(0), index(1)
 
 #: Strips that an item may have beyond its rows over the largest height.
 SPARE = 2
+
+#: What the size ``strips`` of a product's kernel is where they are copied, and where they are not.
+COPIED, IN_PLACE = 1, 2
 
 #: Sizes of the kernel: its source has ``m`` rows, which items take ``rows`` at a time;
 #: they have at most ``slots`` strips.
@@ -56,6 +60,20 @@ def split(t: Tiling) -> Body:
         Let(after, sub(COUNT, mul(BIG, index(big)))),
         Let(MIDDLE, ceildiv(after, index(middle))),
     )
+
+
+def none_missing(t: Tiling, rows: Count) -> Count:
+    """Whether the strips of so many rows have nothing but rows that are there."""
+    big, middle = t.strips
+    whole = count("floordiv", rows, big)
+    rest = count("mod", rows, big)
+    step = 2 * middle - big
+    fewer = count("mod", count("floordiv", rest, step), middle // step)
+    even = count("eq", count("mod", rest, step), 0)
+    few = count("and", count("le", fewer, 2), count("le", fewer, whole))
+    fewer = count("select", few, fewer, 0)
+    after = count("add", rest, count("mul", fewer, big))
+    return all_of(even, count("eq", count("mod", after, middle), 0))
 
 
 def strip_depth(t: Tiling, k: Expr) -> Expr:
