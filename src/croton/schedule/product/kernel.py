@@ -37,6 +37,7 @@ from croton.schedule.product.finish import Finish
 from croton.schedule.product.items import over_items
 from croton.schedule.product.micro import (
     STEP,
+    Ahead,
     Given,
     Keep,
     Left,
@@ -69,6 +70,7 @@ from croton.schedule.product.names import (
     K0,
     KEPT,
     LIES,
+    LINE,
     M1,
     MANY,
     N0,
@@ -108,7 +110,7 @@ from croton.schedule.product.strips import (
     total,
 )
 from croton.schedule.product.tiling import Tiling, width
-from croton.schedule.product.ways import ASKS, DEPTH, DIRECT, DOT, LONE, PANELS, ways
+from croton.schedule.product.ways import ASKS, DEPTH, DIRECT, DOT, FAR, LONE, PANELS, ways
 
 
 def scratch_bytes(t: Tiling) -> int:
@@ -401,7 +403,7 @@ class _Product:
         others = op("and", wide, op("not", op("or", late, CUT)))
         adding = op("or", early, others)
         indirect = op("or", indirect, op("and", ADDS, op("not", adding)))
-        target = Target(Buffer("target", t.dtype), start, pitch)
+        target = Target(Buffer("target", t.dtype), start, pitch, far=FAR)
         main = target._replace(add=Given(starts, self.added, beside, ADDED_DOWN))
         one, two = t.vectors - 1, t.vectors
         cut = (
@@ -595,14 +597,14 @@ class _Product:
         target: Target,
         *asked: Prefetch,
     ) -> Body:
-        """A block of the result; each step asks for a line of the next panel, and ``asked``."""
+        """A block of the result; steps ask for lines of the next panel, and for ``asked``."""
         sums = left.height * vectors
         room = self.t.registers - vectors - 1
         shape = Shape(vectors, self.t.lanes, 2 if sums <= 8 and 2 * sums <= room else 1)
         if vectors < self.t.vectors:
             return block(shape, PIECE, left, right, target)
-        every_step: Body = (*prefetch(self.b), *asked)
+        ahead = Ahead(LINE, prefetch(self.b))
         return (
             *line_ahead(self.t, self.b, self.size),
-            *block(shape, PIECE, left, right, target, self.keep, every_step),
+            *block(shape, PIECE, left, right, target, self.keep, asked, ahead),
         )

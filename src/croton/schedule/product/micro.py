@@ -84,13 +84,22 @@ class Given(NamedTuple):
 class Target(NamedTuple):
     """Element (i, j) of the result is ``buffer[start + i * pitch + j]``.
 
-    It, and what is to be added, is asked for in the beginning, if there may be something to add.
+    Where there may be something to ``add``, that is asked for in the beginning, and so is the
+    result, always or where it is ``far``.
     """
 
     buffer: Buffer
     start: Expr
     pitch: Expr
     add: Given | None = None
+    far: Expr | None = None
+
+
+class Ahead(NamedTuple):
+    """What each step asks for where ``when`` holds, in a loop of its own as for :class:`Keep`."""
+
+    when: Expr
+    asks: Body
 
 
 class Keep(NamedTuple):
@@ -125,8 +134,12 @@ def block(
     target: Target,
     keep: Keep | None = None,
     every_step: Body = (),
+    ahead: Ahead | None = None,
 ) -> Body:
-    """One block of the product; ``every_step`` runs along with the inner index."""
+    """One block of the product; ``every_step`` runs along with the inner index.
+
+    So does what a block that keeps a copy, and where ``ahead.when`` holds any, asks ``ahead`` for.
+    """
     vectors, lanes, phases = shape
     dtype, height = right.buffer.dtype, left.height
     sums = [
@@ -145,9 +158,10 @@ def block(
         # A row may begin within a cache line.
         itemsize = 4 if dtype == "float32" else 8
         apart = [index(at // itemsize) for at in range(0, vectors * lanes * itemsize, 64)]
-        body += [
+        stored = [
             Prefetch(target.buffer, add(line, at), write=True) for line in lines for at in apart
         ]
+        body += stored if target.far is None else [If(target.far, tuple(stored))]
         given = [Var(f"given{i}") for i in range(height)]
         body += _lines(given, target.add.start, target.add.pitch)
         asked = tuple(Prefetch(target.add.buffer, add(line, at)) for line in given for at in apart)
@@ -195,15 +209,18 @@ def block(
 
     whole = sub(depth, index(phases - 1))
 
-    def loop(keeps: bool) -> For:
+    def loop(keeps: bool, asks: Body) -> Body:
         numbers = [add(STEP, index(phase)) for phase in range(phases)]
         steps = [s for phase, number in enumerate(numbers) for s in step(phase, number, keeps)]
-        return For(STEP, index(0), whole, (*every_step, *steps), step=index(phases))
+        return (For(STEP, index(0), whole, (*asks, *steps), step=index(phases)),)
 
-    if keep is not None:
-        body.append(If(keep.when, (loop(True),), (loop(False),)))
-    else:
-        body.append(loop(False))
+    asking = (*(ahead.asks if ahead else ()), *every_step)
+    plain = loop(False, every_step)
+    # Blocks of two phases are few: a loop less to compile.
+    if ahead is not None:
+        both = loop(False, asking)
+        plain = both if phases == 2 else (If(ahead.when, both, plain),)
+    body.append(If(keep.when, loop(True, asking), plain) if keep is not None else plain[0])
     if phases == 2:
         odd = op("ne", op("and", depth, index(1)), index(0))
         last = tuple(step(0, whole, False))

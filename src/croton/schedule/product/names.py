@@ -50,7 +50,6 @@ BLOCK, AT, PRESENT, FRESH = Var("block"), Var("at"), Var("present"), Var("fresh"
 #: its block, its first row and how many rows that is further, ...
 TIMES, AGAIN, THIS = Var("times"), Var("again"), Var("this")
 HERE, SHIFT = Var("here"), Var("shift")
-#: ... and where the panel begins that comes next, how many blocks ask for each line of its rows,
-#: and the lines to ask for.
-AHEAD, EACH = Var("ahead"), Var("blocks_of_line")
-LINE, LINE_PITCH, SLOWER = Var("line_ahead"), Var("line_pitch"), Var("slower")
+#: ... and where the panel begins that comes next, whether a block asks for a line of its rows,
+#: and how far these are apart.
+AHEAD, LINE, LINE_PITCH = Var("ahead"), Var("asks_line", "bool"), Var("line_pitch")
