@@ -9,8 +9,6 @@ others; a panel that lies across is copied before.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from croton.kernel.build import add, index, mul, op, select, sub
 from croton.kernel.nodes import (
     Allocate,
@@ -23,26 +21,21 @@ from croton.kernel.nodes import (
     Function,
     If,
     Let,
-    Outlined,
-    Part,
-    Prefetch,
     Stmt,
     Store,
     Var,
 )
 from croton.schedule.product import tile
-from croton.schedule.product.ahead import line_ahead, panel_ahead, prefetch
+from croton.schedule.product.ahead import panel_ahead
+from croton.schedule.product.blocks import Blocks
 from croton.schedule.product.dot import COLUMNS, Lines, dot_block
 from croton.schedule.product.finish import Finish
 from croton.schedule.product.items import over_items
 from croton.schedule.product.micro import (
-    STEP,
-    Ahead,
     Given,
     Keep,
     Left,
     Right,
-    Rows,
     Shape,
     Target,
     block,
@@ -54,7 +47,6 @@ from croton.schedule.product.names import (
     ADDED_DOWN,
     ADDED_PITCH,
     ADDS,
-    AGAIN,
     AT,
     BASE,
     BLOCK,
@@ -70,7 +62,6 @@ from croton.schedule.product.names import (
     K0,
     KEPT,
     LIES,
-    LINE,
     M1,
     MANY,
     N0,
@@ -80,12 +71,10 @@ from croton.schedule.product.names import (
     PITCH,
     PRESENT,
     ROW,
-    SHIFT,
     SIZES,
     SOME,
     START,
     STORE_SIZES,
-    THIS,
     TIMES,
     TOGETHER,
     TURN,
@@ -105,12 +94,10 @@ from croton.schedule.product.strips import (
     ZERO,
     ceildiv,
     split,
-    strip_depth,
-    strip_start,
     total,
 )
-from croton.schedule.product.tiling import Tiling, width
-from croton.schedule.product.ways import ASKS, DEPTH, DIRECT, DOT, FAR, LONE, PANELS, ways
+from croton.schedule.product.tiling import Tiling
+from croton.schedule.product.ways import DEPTH, DIRECT, DOT, FAR, LONE, PANELS, ways
 
 
 def scratch_bytes(t: Tiling) -> int:
@@ -139,7 +126,6 @@ class _Product:
         self.sums = Buffer("sums", t.dtype)
         self.panel = Buffer("panel", t.dtype)
         self.finish = Finish(t.dtype, self.sums, self.added, self.c)
-        self.keep = Keep(FRESH, self.panel, t.panel)
         self.tile = Buffer("tile", t.dtype)
         self.callee = Buffer("epilogue", "int64")
         self.below = Buffer("below", "int64")
@@ -147,6 +133,8 @@ class _Product:
         self.size: dict[str, Var] = {n: Var(n) for n in SIZES + STORE_SIZES}
         self.size |= {name: Var(f"own_{name}") for pair in TURNED for name in pair}
         self.size["b_panel"] = Var("own_b_panel")
+        keep = Keep(FRESH, self.panel, t.panel)
+        self.of_rows = Blocks(t, self.size, (self.a, self.cut), self.b, keep)
         self.masks = [Var(f"lanes{v}", "bool", t.lanes) for v in range(t.vectors)]
         #: Vectors that a lone row takes at a time.
         self.broad = min(8, t.leading // t.lanes)
@@ -332,7 +320,7 @@ class _Product:
         """The only row, for many columns."""
         t, s, pitch = self.t, self.size, index(self.broad * self.t.lanes)
         masks = [Var(f"broad{v}", "bool", t.lanes) for v in range(self.broad)]
-        left = Left(self.a, ((self.origin(), (ZERO,)),), s["a_inner"])
+        left = Left(self.a, ((self.of_rows.origin(), (ZERO,)),), s["a_inner"])
         right = Right(self.b, START, s["b_inner"], tuple(masks))
         target = Target(self.sums, ZERO, pitch)
         return (
@@ -409,19 +397,19 @@ class _Product:
         cut = (
             If(
                 early,
-                self.strips(big, two, right, main),
-                self.strips(middle, two, right, target),
+                self.of_rows.strips(big, two, right, main),
+                self.of_rows.strips(middle, two, right, target),
             ),
         )
         uncut = (
             If(
                 late,
-                self.few(low, right, target),
+                self.of_rows.few(low, right, target),
                 (
                     If(
                         wide,
-                        self.some(tall, two, right, main),
-                        self.some(tall, one, right, target),
+                        self.of_rows.some(tall, two, right, main),
+                        self.of_rows.some(tall, one, right, target),
                     ),
                 ),
             ),
@@ -481,130 +469,4 @@ class _Product:
         return (
             Let(wide, op("gt", WIDE, index(t.lanes))),
             For(kind, lowest, highest, runs),
-        )
-
-    def strips(self, height: int, vectors: int, right: Right, target: Target) -> Body:
-        """Blocks of strips, which were copied, or lie in the left factor."""
-        s, t, origin, base = self.size, self.t, Var("origin"), Var("strip_base")
-        rows = tuple(index(r) for r in range(height))
-        pitch, strip = Var("strip_pitch"), Var("strip_size")
-        right = right._replace(padded=True)
-        left = Left(self.cut, ((origin, rows),), pitch)
-        start = strip_start(t, s["a_batch"], s["m"], s["rows"], BLOCK)
-        copied = mul(strip_depth(t, s["k"]), index(width(t.lanes, t.strips[0])))
-        lying = total((BATCH, s["a_batch"]), (add(M0, AT), ONE))
-        return (
-            Let(pitch, select(LIES, s["a_inner"], index(width(t.lanes, height)))),
-            Let(strip, select(LIES, index(height), copied)),
-            Let(base, add(select(LIES, lying, start), mul(K0, pitch))),
-            *self.run(
-                height,
-                target,
-                lambda to: (
-                    Let(origin, add(base, mul(AGAIN, strip))),
-                    *self.block(vectors, left, right, to),
-                ),
-            ),
-        )
-
-    def some(self, height: int, vectors: int, right: Right, target: Target) -> Body:
-        """Blocks of rows that are all there, read where they lie."""
-        row, triple = self.size["a_row"], Var("triple")
-        # Few registers for many rows: multiples of the stride are a part of an access.
-        reach = (ZERO, row, mul(row, index(2)), triple)
-        starts = [Var(f"origin{first}") for first in range(0, height, len(reach))]
-        places = [add(self.origin(), mul(row, index(len(reach) * g))) for g in range(len(starts))]
-        groups = tuple((start, reach[: height - len(reach) * g]) for g, start in enumerate(starts))
-        # All vectors but the last are whole.
-        right = right._replace(
-            masks=right.masks[vectors - 1 : vectors], padded=vectors == self.t.vectors
-        )
-        lets = (
-            Let(triple, mul(row, index(3))),
-            *(Let(start, place) for start, place in zip(starts, places, strict=True)),
-        )
-
-        def apart(to: Target) -> Body:
-            return (*lets, *self.block(vectors, Left(self.a, groups, along), right, to))
-
-        def near(to: Target) -> Body:
-            # Elements of a row that are neighbours are reached without a sum of their own.
-            rows = [Buffer(f"rows{i}", self.t.dtype) for i in range(len(starts))]
-            parts = [Part(r, self.a, place) for r, place in zip(rows, starts, strict=True)]
-            # Rows without a gap are asked for step by step while the block before is computed.
-            following, pace = Buffer("next_rows", self.t.dtype), Var("pace")
-            asked = Prefetch(following, mul(STEP, pace))
-            dense = op("and", ASKS, op("eq", row, PIECE))
-            return (
-                *lets,
-                *parts,
-                Part(following, self.a, add(places[0], mul(row, index(height)))),
-                Let(pace, select(dense, index(height), ZERO)),
-                *self.block(vectors, Rows(tuple(rows), reach[:height], height), right, to, asked),
-            )
-
-        along = self.size["a_inner"]
-        body = self.run(height, target, apart)
-        if vectors == self.t.vectors:
-            body = (If(op("eq", along, ONE), self.run(height, target, near), body),)
-        return body
-
-    def few(self, height: int, right: Right, target: Target) -> Body:
-        """Blocks of rows, the last of which may be missing, read where they lie."""
-        row, origin = self.size["a_row"], Var("origin")
-        offsets = [Var(f"r{r}") for r in range(1, height)]
-        # Rows that are not there are read as the last one that is.
-        places = [op("minimum", index(r), sub(PRESENT, ONE)) for r in range(1, height)]
-        left = Left(self.a, ((origin, (ZERO, *offsets)),), self.size["a_inner"])
-        return (
-            *(Let(v, mul(place, row)) for v, place in zip(offsets, places, strict=True)),
-            *self.run(
-                height,
-                target,
-                lambda to: (
-                    Let(origin, self.origin()),
-                    *self.block(self.t.vectors, left, right, to),
-                ),
-            ),
-        )
-
-    def origin(self) -> Expr:
-        """Where the block's part of the left factor begins."""
-        s = self.size
-        return total((BATCH, s["a_batch"]), (add(M0, HERE), s["a_row"]), (K0, s["a_inner"]))
-
-    def run(self, height: int, target: Target, make: Callable[[Target], Body]) -> Body:
-        """The blocks that follow each other, of so many rows; ``make`` makes each one."""
-        start, given = Var("block_start"), Var("block_given")
-        to = target._replace(start=start)
-        lets = [
-            Let(SHIFT, mul(AGAIN, index(height))),
-            Let(THIS, add(BLOCK, AGAIN)),
-            Let(HERE, add(AT, SHIFT)),
-            Let(start, add(target.start, mul(SHIFT, target.pitch))),
-        ]
-        if target.add is not None:
-            to = to._replace(add=target.add._replace(start=given))
-            lets.append(Let(given, add(target.add.start, mul(SHIFT, target.add.pitch))))
-        # A function of its own has all registers.
-        return (Outlined((For(AGAIN, ZERO, TIMES, (*lets, *make(to))),)),)
-
-    def block(
-        self,
-        vectors: int,
-        left: Left | Rows,
-        right: Right,
-        target: Target,
-        *asked: Prefetch,
-    ) -> Body:
-        """A block of the result; steps ask for lines of the next panel, and for ``asked``."""
-        sums = left.height * vectors
-        room = self.t.registers - vectors - 1
-        shape = Shape(vectors, self.t.lanes, 2 if sums <= 8 and 2 * sums <= room else 1)
-        if vectors < self.t.vectors:
-            return block(shape, PIECE, left, right, target)
-        ahead = Ahead(LINE, prefetch(self.b))
-        return (
-            *line_ahead(self.t, self.b, self.size),
-            *block(shape, PIECE, left, right, target, self.keep, asked, ahead),
         )
