@@ -184,8 +184,8 @@ def block(
         pairs = zip(starts, left.groups, strict=True)
         return [Load(left.buffer, add(at, row)) for at, (_, group) in pairs for row in group]
 
-    def step(phase: int, number: Expr, keeps: bool) -> list[Stmt]:
-        columns = [Var(f"y{v}_{phase}", dtype, lanes) for v in range(vectors)]
+    def step(turn: int, number: Expr, keeps: bool) -> list[Stmt]:
+        columns = [Var(f"y{v}_{turn}", dtype, lanes) for v in range(vectors)]
         there = unmasked if right.padded and not keeps else masks
         found: list[Stmt] = [
             Let(y, Load(right.buffer, add(y_at, index(v * lanes)), lanes, mask))
@@ -197,7 +197,7 @@ def block(
                 Store(keep.buffer, add(kept, index(v * lanes)), y) for v, y in enumerate(columns)
             )
             found += stores
-        for element, row_sums in zip(elements(number), sums[phase], strict=True):
+        for element, row_sums in zip(elements(number), sums[turn % phases], strict=True):
             x = broadcast(element, lanes)
             found += [
                 Assign(s, op("add", op("mul", x, y), s))
@@ -207,26 +207,28 @@ def block(
         found += [Assign(at, add(at, pitch)) for at in (*starts, *along)]
         return [*found, Assign(y_at, add(y_at, right.pitch))]
 
-    whole = sub(depth, index(phases - 1))
+    last = sub(depth, index(1))
+    odd = op("ne", op("and", depth, index(1)), index(0))
 
-    def loop(keeps: bool, asks: Body) -> Body:
-        numbers = [add(STEP, index(phase)) for phase in range(phases)]
-        steps = [s for phase, number in enumerate(numbers) for s in step(phase, number, keeps)]
-        return (For(STEP, index(0), whole, (*asks, *steps), step=index(phases)),)
+    def loop(keeps: bool, asks: Body, pairs: bool) -> Body:
+        """All steps; in ``pairs`` they share what is counted and asked for."""
+        numbers = [STEP, add(STEP, index(1))] if pairs else [STEP]
+        steps = [s for turn, number in enumerate(numbers) for s in step(turn, number, keeps)]
+        if not pairs:
+            return (For(STEP, index(0), depth, (*asks, *steps)),)
+        return (
+            For(STEP, index(0), last, (*asks, *steps), step=index(2)),
+            If(odd, tuple(step(0, last, keeps))),
+        )
 
     asking = (*(ahead.asks if ahead else ()), *every_step)
-    plain = loop(False, every_step)
+    plain = loop(False, every_step, phases == 2 or ahead is not None)
     # Blocks of two phases are few: a loop less to compile.
     if ahead is not None:
-        both = loop(False, asking)
+        both = loop(False, asking, phases == 2)
         plain = both if phases == 2 else (If(ahead.when, both, plain),)
-    body.append(If(keep.when, loop(True, asking), plain) if keep is not None else plain[0])
+    body += plain if keep is None else (If(keep.when, loop(True, asking, phases == 2), plain),)
     if phases == 2:
-        odd = op("ne", op("and", depth, index(1)), index(0))
-        last = tuple(step(0, whole, False))
-        if keep is not None:
-            last = (If(keep.when, tuple(step(0, whole, True)), last),)
-        body.append(If(odd, last))
         body += [
             Assign(s, op("add", s, other))
             for row, others in zip(*sums, strict=True)
