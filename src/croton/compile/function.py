@@ -434,8 +434,9 @@ class _Definition:
                     kept.program, code, kept.shared, kept.constants, (), kept.lines,
                     lambda: version.schedule().tailored, key,
                 )  # fmt: skip
-        rewritten = version.rewrite()
         with kernels.Ahead() as ahead:
+            pipeline.begin_early([*outputs, *(v for _, v in updates)], ahead)
+            rewritten = version.rewrite()
             scheduled = info._make_scheduled(rewritten, behind, ahead.begin)
             shared = tuple(behind.get(s, s) for s in scheduled.shared)
             scheduled = scheduled._replace(shared=shared)

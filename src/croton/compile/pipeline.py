@@ -13,7 +13,7 @@ from croton.graph.shared import SharedVariable
 from croton.graph.variable import Variable
 from croton.kernel.nodes import Function
 from croton.rewrite import FAST_COMPILE, FAST_RUN, rewrite
-from croton.schedule.assemble import Scheduled, schedule
+from croton.schedule.assemble import Scheduled, product_kernels, schedule
 
 _PHASES = {"fast_run": FAST_RUN, "fast_compile": FAST_COMPILE, "merge": ()}
 
@@ -25,6 +25,12 @@ class Rewritten(NamedTuple):
     outputs: list[Variable]
     updates: list[tuple[SharedVariable, Variable]]
     report: Any
+
+
+def begin_early(wanted: Sequence[Variable], ahead: kernels.Ahead) -> None:
+    """Begin what takes longest of the graph before it is rewritten."""
+    for function in product_kernels(wanted, cpu.host().machine):
+        ahead.begin(function)
 
 
 def rewrite_graph(

@@ -64,7 +64,7 @@ def schedule(
         emission = Emission(machine, [s for s, _ in updates], launched)
         wanted = [*outputs, *(v for _, v in updates)]
         if launched is not None:
-            for function in _sure_kernels(wanted, machine):
+            for function in product_kernels(wanted, machine):
                 launched(function)
         leaves = [*graph_inputs(wanted), *(s for s, _ in updates)]
         assembly = Assembly(emission, outputs, updates, _assumed_sizes(leaves), EMITTERS)
@@ -98,8 +98,11 @@ def schedule(
     )
 
 
-def _sure_kernels(wanted: Sequence[Variable], machine: Machine) -> list[Function]:
-    """Large kernels of which the graph alone tells that they will be launched."""
+def product_kernels(wanted: Sequence[Variable], machine: Machine) -> list[Function]:
+    """Those of a graph's products: large kernels of which the graph alone tells.
+
+    Sure to be launched if it has been rewritten, and hardly ever not if it has yet to be.
+    """
     dtypes: set[Any] = {
         getattr(node.outputs[0].type, "dtype", None)
         for node in toposort(wanted)
