@@ -72,19 +72,24 @@ static void destroy(Block *block)
 
 static int map(Block *block, size_t size)
 {
-    size_t alignment = size >= HUGE_PAGE ? HUGE_PAGE : (size_t)sysconf(_SC_PAGESIZE);
+    /* Huge pages save walks through page tables, which virtual machines take long for; the last
+     * one is not asked for unless most of it is used. */
+    size_t huge = (size + HUGE_PAGE * 3 / 8) / HUGE_PAGE * HUGE_PAGE;
+    size_t alignment = huge ? HUGE_PAGE : (size_t)sysconf(_SC_PAGESIZE);
     /* Arrays that all start at the same place of a page fight for the same cache sets. */
     size_t colour = atomic_fetch_add(&cache.colour, 1) % COLOURS * (size_t)COLOUR_BYTES;
     size_t wanted = size + COLOURS * COLOUR_BYTES;
     wanted = (wanted + 4095) & ~(size_t)4095;
+    if (wanted < huge)
+        wanted = huge;
     size_t mapped = wanted + alignment;
     char *origin = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (origin == MAP_FAILED)
         return -1;
     char *start = (char *)(((uintptr_t)origin + alignment - 1) & ~(uintptr_t)(alignment - 1));
 #ifdef MADV_HUGEPAGE
-    if (size >= HUGE_PAGE)
-        madvise(start, wanted, MADV_HUGEPAGE);
+    if (huge)
+        madvise(start, huge, MADV_HUGEPAGE);
 #endif
     block->origin = origin;
     block->mapped = mapped;
