@@ -26,10 +26,10 @@
 
 enum {
     MOST_THREADS = 512,
-    /* A thread takes an eighth of its share at a time, so that shares can be evened out;
-     * half of it, if items take less time together. */
+    /* A thread takes an eighth of its share at a time, so that shares can be evened out,
+     * but some blocks at least, if items take less time together. */
     STEPS_OF_A_SHARE = 8,
-    STEPS_TOGETHER = 2,
+    TOGETHER = 4,
 };
 
 /* The parts of `state`, from the lowest bit: workers inside, open or not, shares, jobs so far. */
@@ -383,8 +383,8 @@ int64_t pool_run(const Job *job, int64_t details[2])
     pool.job = *job;
     pool.blocks = blocks;
     pool.shares = shares;
-    int64_t steps = job->together ? STEPS_TOGETHER : STEPS_OF_A_SHARE;
-    pool.step = each / steps > 1 ? each / steps : 1;
+    const int64_t least = job->together ? TOGETHER : 1;
+    pool.step = each / STEPS_OF_A_SHARE > least ? each / STEPS_OF_A_SHARE : least;
     int64_t next = 0;
     for (int i = 0; i < shares; i++) {
         atomic_store_explicit(&pool.share[i].next, next, memory_order_relaxed);
