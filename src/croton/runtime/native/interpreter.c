@@ -94,9 +94,8 @@ static Stop launch(Frame *frame, Kernel kernel, void **buffers, const int64_t *s
     else {
         if (!frame->released)
             frame->released = PyEval_SaveThread();
-        Job job = {kernel, buffers,         sizes,
-                   items,  grain,           (size_t)scratch,
-                   frame->scratch->data,    together};
+        Job job = {kernel,          buffers,              sizes,   items, grain,
+                   (size_t)scratch, frame->scratch->data, together};
         status = pool_run(&job, &outcome->values[1]);
     }
     if (LIKELY(status == 0))

@@ -87,7 +87,7 @@ from croton.schedule.product.strips import (
     BATCH,
     BIG,
     COUNT,
-    IN_PLACE,
+    LYING,
     M0,
     MIDDLE,
     ONE,
@@ -154,7 +154,7 @@ class _Product:
         body: list[Stmt] = [
             Let(TURN, op("ne", self.size["turn"], ZERO)),
             Let(CUT, op("ne", self.size["strips"], ZERO)),
-            Let(LIES, op("eq", self.size["strips"], index(IN_PLACE))),
+            Let(LIES, op("eq", self.size["strips"], index(LYING))),
             Let(HANDS, op("ne", self.size["hands"], ZERO)),
             Let(PANELS, op("ne", Var("b_panel"), Var("b_column"))),
             Choose(self.a, TURN, b, a),

@@ -138,7 +138,7 @@ def block(
 ) -> Body:
     """One block of the product; ``every_step`` runs along with the inner index.
 
-    So does what a block that keeps a copy, and where ``ahead.when`` holds any, asks ``ahead`` for.
+    A block that keeps a copy asks for what is ``ahead`` as well, and any block where it says so.
     """
     vectors, lanes, phases = shape
     dtype, height = right.buffer.dtype, left.height

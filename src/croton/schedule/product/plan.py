@@ -11,7 +11,7 @@ from croton.schedule.product.choice import FEW_COLUMNS, choose
 from croton.schedule.product.kernel import kernel, scratch_bytes
 from croton.schedule.product.names import SIZES, STORE_SIZES
 from croton.schedule.product.panels import panel_kernel
-from croton.schedule.product.strips import COPIED, IN_PLACE, SPARE, pack_kernel
+from croton.schedule.product.strips import COPIED, LYING, SPARE, pack_kernel
 from croton.schedule.product.tiling import Tiling, tiling, width
 from croton.schedule.steps import NOTHING, Plan, Step
 
@@ -46,7 +46,7 @@ def plan(
     way = choose(t, epilogue, repeated)
     big, own = t.strips[0], scratch_bytes(t)
     values: dict[str, Count] = way._asdict()
-    values["strips"] = count("select", way.lie, mul(IN_PLACE, way.strips), way.strips)
+    values["strips"] = count("select", way.lie, mul(LYING, way.strips), way.strips)
     values |= {"accumulate": int(accumulate or adds), "hands": int(epilogue)}
     # Copied into panels is what several rows read in more than a few columns.
     copied = all_of(

@@ -18,7 +18,7 @@ ZERO, ONE = index(0), index(1)
 SPARE = 2
 
 #: What the size ``strips`` of a product's kernel is where they are copied, and where they are not.
-COPIED, IN_PLACE = 1, 2
+COPIED, LYING = 1, 2
 
 #: Sizes of the kernel: its source has ``m`` rows, which items take ``rows`` at a time;
 #: they have at most ``slots`` strips.

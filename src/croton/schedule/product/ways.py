@@ -30,8 +30,8 @@ PANELS = Var("panels", "bool")
 #: are near anyway.
 ASKS, FAR = Var("asks", "bool"), Var("far", "bool")
 
-#: Small is less than such a part of the second cache.
-NEAR = 16
+#: Small is what takes no more than such a part of the second cache.
+SMALL = 16
 
 #: Rows for which a large right factor is never copied.
 FEW_ROWS = 16
@@ -46,7 +46,7 @@ def ways(t: Tiling, size: Mapping[str, Var], cut: Expr, wide: Expr) -> Body:
     narrow = _all(_le(n, index(max(4, t.lanes // 2))), _le(add(mul(n, index(12)), index(32)), k))
     low = _all(_le(m, index(4)), _is(inner, 1), _le(index(128), k))
     area = mul(mul(n, k), index(t.itemsize))
-    near_bytes = index(t.second // NEAR)
+    small = index(t.second // SMALL)
     both = mul(mul(add(m, n), k), index(t.itemsize))
     # Rows of a large right factor are read on and on, not in short pieces.
     thin = _all(wide, _le(m, index(FEW_ROWS)), _le(index(t.large), area))
@@ -65,8 +65,8 @@ def ways(t: Tiling, size: Mapping[str, Var], cut: Expr, wide: Expr) -> Body:
         Let(LONE, _all(_is(column, 1), _is(m, 1), op("not", _any(DOT, PANELS)))),
         Let(_THIN, _all(_is(column, 1), op("not", PANELS), thin)),
         Let(DIRECT, _all(_is(column, 1), near)),
-        Let(ASKS, op("lt", near_bytes, both)),
-        Let(FAR, op("lt", near_bytes, mul(mul(m, n), index(t.itemsize)))),
+        Let(ASKS, op("lt", small, both)),
+        Let(FAR, op("lt", small, mul(mul(m, n), index(t.itemsize)))),
         Let(_EVEN, select(_le(k, most), some, even)),
         Let(DEPTH, select(_THIN, index(2 * t.lanes), select(whole, some, _EVEN))),
     )
