@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from croton.kernel.nodes import (
+    Advance,
     Assign,
     Barrier,
     Best,
     Body,
+    Buffer,
     Call,
     Choose,
+    Cursor,
     For,
     If,
     Local,
@@ -23,6 +26,11 @@ from croton.kernel.nodes import (
 
 #: Stands for every buffer: a call may write to any of them.
 ANY = "*"
+
+
+def place_of(cursor: Buffer) -> str:
+    """The name of the variable that holds where ``cursor`` begins."""
+    return f"{cursor.name}.at"
 
 
 class Effects(NamedTuple):
@@ -66,6 +74,10 @@ class Changes:
                 names.append((child.buffer.name, child.first.name, child.second.name))
             elif isinstance(child, Part):
                 names.append((child.buffer.name, child.source.name))
+                if kind is Cursor:
+                    own.append(place_of(child.buffer))
+            elif isinstance(child, Advance):
+                assigned[place_of(child.buffer)] = None
             elif kind is Call or kind is Barrier:
                 stored[ANY] = None
             elif kind is For or kind is While or kind is If or kind is Outlined:

@@ -59,6 +59,8 @@ class Values:
         self.environment: dict[str, Value] = {}
         self.parts: dict[Value, tuple[Value, int]] = {}
         self.pointers: dict[str, str] = {}
+        #: The variables that hold where cursors begin.
+        self.cursors: dict[str, str] = {}
         self.versions: dict[str, int] = {}
         #: Which buffers share memory with which.
         self.aliases: dict[str, set[str]] = {}
@@ -286,7 +288,8 @@ class Values:
     def address(self, buffer: Buffer, index: Expr) -> str:
         """The address of ``buffer[index]``, ``index`` a scalar."""
         try:
-            pointer = self.pointers[buffer.name]
+            place = self.cursors.get(buffer.name)
+            pointer = str(self.environment[place]) if place else self.pointers[buffer.name]
         except KeyError:
             raise KernelError(f"the buffer {buffer.name!r} is not bound") from None
         element = memory_type(buffer.dtype, 1)
@@ -309,7 +312,7 @@ class Values:
         indices = self.value(index)
         kind = type_of(index.dtype, index.lanes)
         element = memory_type(buffer.dtype, 1)
-        pointer = self.pointers[buffer.name]
+        pointer = self.address(buffer, Const(0, "int64"))
         return self.emit(f"getelementptr {element}, ptr {pointer}, {kind} {indices}")
 
     def _load(self, expr: Load) -> Value:

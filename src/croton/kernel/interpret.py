@@ -13,6 +13,7 @@ import numpy as np
 from croton.kernel import philox
 from croton.kernel.build import best_assignments
 from croton.kernel.nodes import (
+    Advance,
     Aligned,
     Allocate,
     Assign,
@@ -23,6 +24,7 @@ from croton.kernel.nodes import (
     Call,
     Choose,
     Const,
+    Cursor,
     Expr,
     Fail,
     For,
@@ -36,6 +38,7 @@ from croton.kernel.nodes import (
     Outlined,
     Part,
     Prefetch,
+    Reload,
     Stmt,
     Store,
     Var,
@@ -103,6 +106,8 @@ class _Run:
     ) -> None:
         self.function = function
         self.buffers = {b.name: buffers[b.name] for b in function.buffers}
+        #: Where each cursor begins.
+        self.starts: dict[str, int] = {}
         for buffer in function.buffers:
             have = self.buffers[buffer.name].dtype
             if have != np.dtype(buffer.dtype):
@@ -164,6 +169,13 @@ class _Run:
     def part(self, s: Part) -> None:
         self.buffers[s.buffer.name] = self.buffers[s.source.name][int(self.value(s.offset)) :]
 
+    def cursor(self, s: Cursor) -> None:
+        self.buffers[s.buffer.name] = self.buffers[s.source.name]
+        self.starts[s.buffer.name] = int(self.value(s.offset))
+
+    def advance(self, s: Advance) -> None:
+        self.starts[s.buffer.name] += int(self.value(s.offset))
+
     def aligned(self, s: Aligned) -> None:
         self.names[s.var.name] = np.bool_(self.buffers[s.buffer.name].ctypes.data % s.size == 0)
 
@@ -188,6 +200,7 @@ class _Run:
         """The indices of every lane and which lanes are on, within the bounds of the buffer."""
         first = self.value(index)
         places = np.atleast_1d(first if index.lanes > 1 else first + np.arange(lanes))
+        places = places + self.starts.get(buffer.name, 0)
         on = np.broadcast_to(True if mask is None else self.value(mask), lanes)
         size = len(self.buffers[buffer.name])
         wrong = places[on & ((places < 0) | (places >= size))]
@@ -312,8 +325,11 @@ _STATEMENTS: dict[type, Callable[[_Run, Any], None]] = {
     Allocate: _Run.allocate,
     Choose: _Run.choose,
     Part: _Run.part,
+    Cursor: _Run.cursor,
+    Advance: _Run.advance,
     Aligned: _Run.aligned,
     Call: _Run.call,
     Fail: _Run.fail,
+    Reload: _Run.nothing,
     Barrier: _Run.nothing,
 }

@@ -9,6 +9,8 @@ class Machine(NamedTuple):
     """Sizes in bytes.  ``vector`` is the width of a register, ``registers`` their number.
 
     ``adders``: vectors are added while others are multiplied; else instead of that.
+    ``embeds``: an instruction may read one element from memory for all lanes, which costs none
+    of its own, nor does it cost a unit that vectors are read by.
     """
 
     name: str
@@ -19,6 +21,7 @@ class Machine(NamedTuple):
     l3: int
     kind: str = "cpu"
     adders: bool = True
+    embeds: bool = False
 
     def lanes(self, itemsize: int) -> int:
         """How many elements of ``itemsize`` bytes fill a vector register."""

@@ -6,8 +6,8 @@ particular machine.  In short::
 
     function  = Function(name, buffers, sizes, body)
     statement = For | While | If | Let | Local | Assign | Best | Store
-              | Prefetch | Allocate | Choose | Part | Aligned | Outlined
-              | Call | Fail | Barrier
+              | Prefetch | Allocate | Choose | Part | Cursor | Advance | Reload
+              | Aligned | Outlined | Call | Fail | Barrier
     expr      = Const | Var | Op | Load
 
 Every expression has a ``dtype`` (a NumPy name; ``"bool"`` is one bit in a
@@ -307,6 +307,35 @@ class Part(Stmt):
         self.buffer = buffer
         self.source = source
         self.offset = offset
+
+
+class Cursor(Part):
+    """A part that can be moved, and is only read.
+
+    Where it begins stays in a register of its own, so that accesses need no other one.
+    """
+
+    __slots__ = ()
+
+
+class Advance(Stmt):
+    """Let the cursor ``buffer`` begin ``offset`` elements further on."""
+
+    __slots__ = ("buffer", "offset")
+
+    def __init__(self, buffer: Buffer, offset: Expr) -> None:
+        self.buffer = buffer
+        self.offset = offset
+
+
+class Reload(Stmt):
+    """What was loaded before is loaded again where it is needed afterwards.
+
+    An instruction that reads an operand from memory needs neither a register for it nor an
+    instruction that loads it, but a value that is needed again is loaded into a register.
+    """
+
+    __slots__ = ()
 
 
 class Aligned(Stmt):

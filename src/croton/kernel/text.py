@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from croton.kernel.nodes import (
+    Advance,
     Aligned,
     Allocate,
     Assign,
@@ -36,6 +37,7 @@ from croton.kernel.nodes import (
     Outlined,
     Part,
     Prefetch,
+    Reload,
     Stmt,
     Store,
     Var,
@@ -201,12 +203,16 @@ class _Writer:
             return f"{s.buffer.dtype} *{s.buffer.name} = {chosen}"
         if isinstance(s, Part):
             return f"{s.buffer.dtype} *{s.buffer.name} = {s.source.name} + {show(s.offset)}"
+        if isinstance(s, Advance):
+            return f"{s.buffer.name} += {show(s.offset)}"
         if isinstance(s, Aligned):
             return f"const bool {s.var.name} = aligned({s.buffer.name}, {s.size})"
         if isinstance(s, Call):
             return f"call {s.target.name}({show(s.lo)}, {show(s.hi)}, {s.scratch.name})"
         if isinstance(s, Fail):
             return f"fail({', '.join([str(s.code), *map(show, s.details)])})"
+        if isinstance(s, Reload):
+            return "reload()"
         if isinstance(s, Barrier):
             return "barrier()"
         return repr(s)

@@ -12,6 +12,7 @@ from typing import Any
 
 from croton.kernel import build
 from croton.kernel.nodes import (
+    Advance,
     Aligned,
     Allocate,
     Assign,
@@ -21,6 +22,7 @@ from croton.kernel.nodes import (
     Call,
     Choose,
     Const,
+    Cursor,
     Expr,
     Fail,
     For,
@@ -31,6 +33,7 @@ from croton.kernel.nodes import (
     Op,
     Part,
     Prefetch,
+    Reload,
     Stmt,
     Store,
     Var,
@@ -95,7 +98,7 @@ def statement_expressions(s: Stmt) -> tuple[Expr, ...]:
         return (s.start, s.stop, s.step)
     if isinstance(s, While | If | Choose):
         return (s.condition,)
-    if isinstance(s, Part):
+    if isinstance(s, Part | Advance):
         return (s.offset,)
     if isinstance(s, Best):
         return (s.value, s.index)
@@ -104,6 +107,10 @@ def statement_expressions(s: Stmt) -> tuple[Expr, ...]:
     if isinstance(s, Fail):
         return s.details
     return ()
+
+
+#: What runs once, not for each lane.
+_APART = While | Allocate | Cursor | Advance | Reload | Aligned | Call | Barrier
 
 
 class Facts:
@@ -140,7 +147,7 @@ class Facts:
                 assigned.add(s.var.name)
             elif isinstance(s, Best):
                 assigned.update((s.var.name, s.where.name))
-            elif isinstance(s, While | Allocate | Aligned | Call | Barrier):
+            elif isinstance(s, _APART):
                 raise Unsupported(f"a {type(s).__name__} cannot run in lanes")
         self.outer_assigned = assigned - self.bound
 

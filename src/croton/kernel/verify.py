@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from croton.kernel.nodes import (
+    Advance,
     Aligned,
     Allocate,
     Assign,
@@ -15,6 +16,7 @@ from croton.kernel.nodes import (
     Call,
     Choose,
     Const,
+    Cursor,
     Expr,
     Fail,
     For,
@@ -28,6 +30,7 @@ from croton.kernel.nodes import (
     Outlined,
     Part,
     Prefetch,
+    Reload,
     Stmt,
     Store,
     Var,
@@ -84,6 +87,7 @@ class _Checker:
             "hi": _Name("size", "int64", 1),
         }
         self.buffers: dict[str, str] = {}
+        self.cursors: set[str] = set()
         self.statement: Stmt | None = None
         self.checked: dict[int, Expr] = {}
 
@@ -108,13 +112,13 @@ class _Checker:
     # -- statements --------------------------------------------------------------------
 
     def body(self, body: Body) -> None:
-        names, buffers = dict(self.names), dict(self.buffers)
+        names, buffers, cursors = dict(self.names), dict(self.buffers), set(self.cursors)
         for statement in body:
             self.statement = statement
             # A name that a statement binds may change what an expression means.
             self.checked = {}
             self.one(statement)
-        self.names, self.buffers = names, buffers
+        self.names, self.buffers, self.cursors = names, buffers, cursors
 
     def one(self, s: Stmt) -> None:
         if isinstance(s, For):
@@ -145,7 +149,7 @@ class _Checker:
             if s.nontemporal and (s.mask is not None or s.index.lanes > 1):
                 raise self.error("a masked or scattered store cannot be nontemporal")
         elif isinstance(s, Prefetch):
-            self.access(s.buffer, s.index, 1, None)
+            self.access(s.buffer, s.index, 1, None, reads=True)
         elif isinstance(s, Allocate):
             self.expect(s.offset, "int64", 1, "the offset")
             if isinstance(s.offset, Const) and s.offset.value < 64:
@@ -164,6 +168,13 @@ class _Checker:
             if s.buffer.dtype != s.source.dtype:
                 raise self.error("a part of a buffer of another type")
             self.bind_buffer(s.buffer)
+            if isinstance(s, Cursor):
+                self.cursors.add(s.buffer.name)
+        elif isinstance(s, Advance):
+            self.known_buffer(s.buffer, reads=True)
+            if s.buffer.name not in self.cursors:
+                raise self.error(f"{s.buffer.name!r} is no cursor")
+            self.expect(s.offset, "int64", 1, "the offset")
         elif isinstance(s, Aligned):
             self.known_buffer(s.buffer)
             if s.size < 1 or s.size & (s.size - 1):
@@ -179,7 +190,7 @@ class _Checker:
                 raise self.error("a failure has a code other than 0 and at most two details")
             for detail in s.details:
                 self.expect(detail, "int64", 1, "a detail")
-        elif not isinstance(s, Barrier):
+        elif not isinstance(s, Reload | Barrier):
             raise self.error(f"not a statement of the kernel language: {s!r}")
 
     def outlined(self, s: Outlined) -> None:
@@ -192,8 +203,12 @@ class _Checker:
             if isinstance(inner, Allocate | Call | Fail | Barrier):
                 self.statement = inner
                 raise self.error("this cannot be outlined")
+        buffers, cursors = dict(self.buffers), set(self.cursors)
+        # Where those begin is not handed on.
+        for name in cursors:
+            self.buffers.pop(name, None)
         self.body(s.body)
-        self.names = names
+        self.names, self.buffers, self.cursors = names, buffers, cursors
 
     def assign(self, var: Var, value: Expr) -> None:
         known = self.names.get(var.name)
@@ -225,15 +240,19 @@ class _Checker:
 
     # -- memory ------------------------------------------------------------------------
 
-    def known_buffer(self, buffer: Buffer) -> None:
+    def known_buffer(self, buffer: Buffer, reads: bool = False) -> None:
+        if buffer.name in self.cursors and not reads:
+            raise self.error(f"{buffer.name!r} is a cursor, which is only read")
         dtype = self.buffers.get(buffer.name)
         if dtype is None:
             raise self.error(f"the buffer {buffer.name!r} is not bound")
         if dtype != buffer.dtype:
             raise self.error(f"the buffer {buffer.name!r} holds {dtype}, not {buffer.dtype}")
 
-    def access(self, buffer: Buffer, index: Expr, lanes: int, mask: Expr | None) -> None:
-        self.known_buffer(buffer)
+    def access(
+        self, buffer: Buffer, index: Expr, lanes: int, mask: Expr | None, reads: bool = False
+    ) -> None:
+        self.known_buffer(buffer, reads)
         if index.lanes not in (1, lanes):
             raise self.error(f"{index.lanes} indices for {lanes} lanes of {buffer.name!r}")
         self.expect(index, "int64", index.lanes, f"the index into {buffer.name!r}")
@@ -260,10 +279,9 @@ class _Checker:
                 self.operation(node)
                 stack.extend(node.args)
             elif isinstance(node, Load):
-                self.known_buffer(node.buffer)
                 if node.dtype != node.buffer.dtype:
                     raise self.error(f"a load of {node.buffer.name!r} as {node.dtype}")
-                self.access(node.buffer, node.index, node.lanes, node.mask)
+                self.access(node.buffer, node.index, node.lanes, node.mask, reads=True)
             elif isinstance(node, Var):
                 self.variable(node)
             elif isinstance(node, Const):

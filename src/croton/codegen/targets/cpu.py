@@ -37,7 +37,11 @@ class CpuTarget(Target):
         width, registers = _vectors(triple, instructions)
         # Of the x86 family, those that can clear a line of a cache have units for sums alone.
         adders = not triple.startswith(("x86_64", "i686")) or "clzero" in instructions
-        self.machine = Machine(cpu or triple, width, registers, *caches, adders=adders)
+        # The others read as many operands from memory in a cycle as they multiply vectors.
+        embeds = width == 64 and not adders
+        self.machine = Machine(
+            cpu or triple, width, registers, *caches, adders=adders, embeds=embeds
+        )
         self.attributes = (
             f'"prefer-vector-width"="{8 * width}" "min-legal-vector-width"="{8 * width}"'
         )

@@ -50,6 +50,8 @@ _WARP = 32
 class NvptxStatements(Statements):
     """Renders a kernel for a block of threads."""
 
+    register = "l"
+
     def signature(self) -> str:
         """The function's head."""
         return (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from croton.kernel.build import add, index, mul, op, select
-from croton.kernel.nodes import Body, Buffer, Let, Part, Prefetch, Var
-from croton.schedule.product.micro import STEP
+from croton.kernel.nodes import Body, Buffer, Let, Var
+from croton.schedule.product.micro import Asked
 from croton.schedule.product.names import (
     AHEAD,
     K0,
@@ -40,7 +40,7 @@ def _lines(t: Tiling) -> int:
     return -(-t.panel * t.itemsize // 64) + 1
 
 
-def line_ahead(t: Tiling, b: Buffer, s: Mapping[str, Var]) -> Body:
+def line_ahead(t: Tiling, b: Buffer, s: Mapping[str, Var]) -> tuple[Body, Asked]:
     """Which line of each row of the panel that comes next a block asks for, one at a step.
 
     The first blocks ask for the first, the middle and the last line, the others for none.
@@ -49,18 +49,9 @@ def line_ahead(t: Tiling, b: Buffer, s: Mapping[str, Var]) -> Body:
     column = op("minimum", mul(THIS, index(t.panel // (lines - 1))), index(t.panel - 1))
     # Panels that follow each other in memory come by themselves.
     far = op("and", ASKS, op("not", PANELS))
-    return (
+    body = (
         Let(LINE, op("and", far, op("lt", THIS, index(lines)))),
         Let(LINE_PITCH, select(LINE, s["b_inner"], ZERO)),
-        Part(_lines_of(b), b, add(AHEAD, mul(column, s["b_column"]))),
     )
-
-
-def prefetch(right: Buffer) -> Body:
-    """Ask for a line, if the block asks for any."""
-    return (Prefetch(_lines_of(right), mul(STEP, LINE_PITCH), level=2),)
-
-
-def _lines_of(right: Buffer) -> Buffer:
-    """The right factor from the first line on that a block asks for."""
-    return Buffer("lines_ahead", right.dtype)
+    start = add(AHEAD, mul(column, s["b_column"]))
+    return body, Asked(Buffer("lines_ahead", b.dtype), b, start, LINE_PITCH, 2)

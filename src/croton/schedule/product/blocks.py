@@ -17,18 +17,16 @@ from croton.kernel.nodes import (
     If,
     Let,
     Outlined,
-    Part,
-    Prefetch,
     Var,
 )
-from croton.schedule.product.ahead import line_ahead, prefetch
+from croton.schedule.product.ahead import line_ahead
+from croton.schedule.product.left import Apart, Rows, Strip
 from croton.schedule.product.micro import (
-    STEP,
     Ahead,
+    Asked,
     Keep,
     Left,
     Right,
-    Rows,
     Shape,
     Target,
     block,
@@ -83,11 +81,9 @@ class Blocks:
 
     def strips(self, height: int, vectors: int, right: Right, target: Target) -> Body:
         """Blocks of strips, which were copied, or lie in the left factor."""
-        s, t, origin, base = self.size, self.t, Var("origin"), Var("strip_base")
-        rows = tuple(index(r) for r in range(height))
+        s, t, base = self.size, self.t, Var("strip_base")
         pitch, strip = Var("strip_pitch"), Var("strip_size")
         right = right._replace(padded=True)
-        left = Left(self.cut, ((origin, rows),), pitch)
         start = strip_start(t, s["a_batch"], s["m"], s["rows"], BLOCK)
         copied = mul(strip_depth(t, s["k"]), index(width(t.lanes, t.strips[0])))
         lying = total((BATCH, s["a_batch"]), (add(M0, AT), ONE))
@@ -98,9 +94,11 @@ class Blocks:
             *self.run(
                 height,
                 target,
-                lambda to: (
-                    Let(origin, add(base, mul(AGAIN, strip))),
-                    *self.block(vectors, left, right, to),
+                lambda to: self.block(
+                    vectors,
+                    Strip(self.cut, add(base, mul(AGAIN, strip)), pitch, height),
+                    right,
+                    to,
                 ),
             ),
         )
@@ -123,22 +121,20 @@ class Blocks:
         )
 
         def apart(to: Target) -> Body:
-            return (*lets, *self.block(vectors, Left(self.a, groups, along), right, to))
+            return (*lets, *self.block(vectors, Apart(self.a, groups, along), right, to))
 
         def near(to: Target) -> Body:
             # Elements of a row that are neighbours are reached without a sum of their own.
-            rows = [Buffer(f"rows{i}", self.t.dtype) for i in range(len(starts))]
-            parts = [Part(r, self.a, place) for r, place in zip(rows, starts, strict=True)]
+            rows = Rows(self.a, tuple(add(at, of) for at, group in groups for of in group))
             # Rows without a gap are asked for step by step while the block before is computed.
             following, pace = Buffer("next_rows", self.t.dtype), Var("pace")
-            asked = Prefetch(following, mul(STEP, pace))
+            start = add(places[0], mul(row, index(height)))
+            asked = Asked(following, self.a, start, pace)
             dense = op("and", ASKS, op("eq", row, PIECE))
             return (
                 *lets,
-                *parts,
-                Part(following, self.a, add(places[0], mul(row, index(height)))),
                 Let(pace, select(dense, index(height), ZERO)),
-                *self.block(vectors, Rows(tuple(rows), reach[:height], height), right, to, asked),
+                *self.block(vectors, rows, right, to, asked, Apart(self.a, groups, ONE)),
             )
 
         along = self.size["a_inner"]
@@ -153,7 +149,7 @@ class Blocks:
         offsets = [Var(f"r{r}") for r in range(1, height)]
         # Rows that are not there are read as the last one that is.
         places = [op("minimum", index(r), sub(PRESENT, ONE)) for r in range(1, height)]
-        left = Left(self.a, ((origin, (ZERO, *offsets)),), self.size["a_inner"])
+        left = Apart(self.a, ((origin, (ZERO, *offsets)),), self.size["a_inner"])
         return (
             *(Let(v, mul(place, row)) for v, place in zip(offsets, places, strict=True)),
             *self.run(
@@ -190,19 +186,22 @@ class Blocks:
     def block(
         self,
         vectors: int,
-        left: Left | Rows,
+        left: Left,
         right: Right,
         target: Target,
-        *asked: Prefetch,
+        asked: Asked | None = None,
+        first: Left | None = None,
     ) -> Body:
-        """A block of the result; steps ask for lines of the next panel, and for ``asked``."""
+        """A block of the result; steps ask for lines of the next panel, and what is ``asked``."""
         sums = left.height * vectors
         room = self.t.registers - vectors - 1
-        shape = Shape(vectors, self.t.lanes, 2 if sums <= 8 and 2 * sums <= room else 1)
+        phases = 2 if sums <= 8 and 2 * sums <= room else 1
+        shape = Shape(vectors, self.t.lanes, phases, self.t.embeds)
         if vectors < self.t.vectors:
             return block(shape, PIECE, left, right, target)
-        ahead = Ahead(LINE, prefetch(self.b))
+        lines, asks = line_ahead(self.t, self.b, self.size)
+        ahead = Ahead(LINE, asks)
         return (
-            *line_ahead(self.t, self.b, self.size),
-            *block(shape, PIECE, left, right, target, self.keep, asked, ahead),
+            *lines,
+            *block(shape, PIECE, left, right, target, self.keep, asked, ahead, first),
         )

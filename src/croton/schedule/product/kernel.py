@@ -31,10 +31,10 @@ from croton.schedule.product.blocks import Blocks
 from croton.schedule.product.dot import COLUMNS, Lines, dot_block
 from croton.schedule.product.finish import Finish
 from croton.schedule.product.items import over_items
+from croton.schedule.product.left import Apart
 from croton.schedule.product.micro import (
     Given,
     Keep,
-    Left,
     Right,
     Shape,
     Target,
@@ -320,7 +320,7 @@ class _Product:
         """The only row, for many columns."""
         t, s, pitch = self.t, self.size, index(self.broad * self.t.lanes)
         masks = [Var(f"broad{v}", "bool", t.lanes) for v in range(self.broad)]
-        left = Left(self.a, ((self.of_rows.origin(), (ZERO,)),), s["a_inner"])
+        left = Apart(self.a, ((self.of_rows.origin(), (ZERO,)),), s["a_inner"])
         right = Right(self.b, START, s["b_inner"], tuple(masks))
         target = Target(self.sums, ZERO, pitch)
         return (

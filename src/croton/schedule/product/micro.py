@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from croton.kernel.build import add, broadcast, const, index, mul, op, sub
+from croton.kernel.build import add, broadcast, const, index, mul, op
 from croton.kernel.nodes import (
+    Advance,
     Assign,
     Body,
     Buffer,
+    Cursor,
     Expr,
     For,
     If,
@@ -22,40 +24,17 @@ from croton.kernel.nodes import (
     Load,
     Local,
     Prefetch,
+    Reload,
     Stmt,
     Store,
     Var,
 )
+from croton.schedule.product.left import Apart, Rows, Strip
+
+Left = Apart | Strip | Rows
 
 #: The inner index.
 STEP = Var("step")
-
-
-class Left(NamedTuple):
-    """Element (i, k) of the left factor is ``buffer[start + row + k * pitch]``.
-
-    ``groups`` are starts with the rows that are reached from there, from the first to the last.
-    """
-
-    buffer: Buffer
-    groups: tuple[tuple[Expr, tuple[Expr, ...]], ...]
-    pitch: Expr
-
-    @property
-    def height(self) -> int:
-        """How many rows there are."""
-        return sum(len(rows) for _, rows in self.groups)
-
-
-class Rows(NamedTuple):
-    """Element (i, k) of the left factor is ``buffers[i // n][k + offsets[i % n]]`` for n offsets.
-
-    The first offset is 0.  Each buffer, and each offset, takes a register.
-    """
-
-    buffers: tuple[Buffer, ...]
-    offsets: tuple[Expr, ...]
-    height: int
 
 
 class Right(NamedTuple):
@@ -95,11 +74,21 @@ class Target(NamedTuple):
     far: Expr | None = None
 
 
+class Asked(NamedTuple):
+    """Each step asks for ``buffer[start + k * pitch]``, which ``cursor`` stands at."""
+
+    cursor: Buffer
+    buffer: Buffer
+    start: Expr
+    pitch: Expr
+    level: int = 1
+
+
 class Ahead(NamedTuple):
     """What each step asks for where ``when`` holds, in a loop of its own as for :class:`Keep`."""
 
     when: Expr
-    asks: Body
+    asks: Asked
 
 
 class Keep(NamedTuple):
@@ -118,29 +107,33 @@ class Shape(NamedTuple):
     """A block's vectors of columns, their lanes, and its sums per element.
 
     With two sums per element, for even and for odd steps, there are enough of them
-    to keep the machine's adders busy where a block is small.
+    to keep the machine's adders busy where a block is small.  ``embeds``: elements of the
+    left factor may be operands in memory, which saves the instructions that load them.
     """
 
     vectors: int
     lanes: int
     phases: int = 1
+    embeds: bool = False
 
 
 def block(
     shape: Shape,
     depth: Expr,
-    left: Left | Rows,
+    left: Left,
     right: Right,
     target: Target,
     keep: Keep | None = None,
-    every_step: Body = (),
+    asked: Asked | None = None,
     ahead: Ahead | None = None,
+    first: Left | None = None,
 ) -> Body:
-    """One block of the product; ``every_step`` runs along with the inner index.
+    """One block of the product; what is ``asked`` for, is so along with the inner index.
 
     A block that keeps a copy asks for what is ``ahead`` as well, and any block where it says so.
+    These read the left factor by ``first``, which takes fewer registers.
     """
-    vectors, lanes, phases = shape
+    vectors, lanes, phases, embeds = shape
     dtype, height = right.buffer.dtype, left.height
     sums = [
         [[Var(f"s{i}_{v}_{p}", dtype, lanes) for v in range(vectors)] for i in range(height)]
@@ -164,70 +157,78 @@ def block(
         body += stored if target.far is None else [If(target.far, tuple(stored))]
         given = [Var(f"given{i}") for i in range(height)]
         body += _lines(given, target.add.start, target.add.pitch)
-        asked = tuple(Prefetch(target.add.buffer, add(line, at)) for line in given for at in apart)
-        body.append(If(target.add.when, asked))
-    groups = left.groups if isinstance(left, Left) else ()
-    offsets = left.offsets[1:] if isinstance(left, Rows) else ()
-    along = [Var(f"x_along{i}") for i in range(len(offsets))]
-    body += [Local(at, offset) for at, offset in zip(along, offsets, strict=True)]
-    starts = [Var(f"x_at{g}") for g in range(len(groups))]
-    y_at = Var("y_at")
-    body += [Local(at, start) for at, (start, _) in zip(starts, groups, strict=True)]
-    body.append(Local(y_at, right.start))
+        added = target.add.buffer
+        summands = tuple(Prefetch(added, add(line, at)) for line in given for at in apart)
+        body.append(If(target.add.when, summands))
+    here = Buffer("y_here", dtype)
     unmasked = [None] * vectors
     masks = (*unmasked[len(right.masks) :], *right.masks)
 
-    def elements(number: Expr) -> list[Load]:
-        if isinstance(left, Rows):
-            at = [number, *along]
-            return [Load(left.buffers[i // len(at)], at[i % len(at)]) for i in range(left.height)]
-        pairs = zip(starts, left.groups, strict=True)
-        return [Load(left.buffer, add(at, row)) for at, (_, group) in pairs for row in group]
-
-    def step(turn: int, number: Expr, keeps: bool) -> list[Stmt]:
+    def step(turn: int, together: int, keeps: bool, left: Left) -> list[Stmt]:
+        most = height * left.operands // 8 if embeds else 0
+        operands = {i * height // most for i in range(most)}
         columns = [Var(f"y{v}_{turn}", dtype, lanes) for v in range(vectors)]
         there = unmasked if right.padded and not keeps else masks
         found: list[Stmt] = [
-            Let(y, Load(right.buffer, add(y_at, index(v * lanes)), lanes, mask))
+            Let(y, Load(here, index(v * lanes), lanes, mask))
             for v, (y, mask) in enumerate(zip(columns, there, strict=True))
         ]
         if keep is not None and keeps:
-            kept = mul(number, index(keep.pitch))
-            stores = tuple(
-                Store(keep.buffer, add(kept, index(v * lanes)), y) for v, y in enumerate(columns)
-            )
-            found += stores
-        for element, row_sums in zip(elements(number), sums[turn % phases], strict=True):
-            x = broadcast(element, lanes)
+            kept = mul(add(STEP, index(turn)), index(keep.pitch))
             found += [
-                Assign(s, op("add", op("mul", x, y), s))
-                for s, y in zip(row_sums, columns, strict=True)
+                Store(keep.buffer, add(kept, index(v * lanes)), y) for v, y in enumerate(columns)
             ]
-        pitch = left.pitch if isinstance(left, Left) else index(1)
-        found += [Assign(at, add(at, pitch)) for at in (*starts, *along)]
-        return [*found, Assign(y_at, add(y_at, right.pitch))]
+        elements = left.elements(turn)
 
-    last = sub(depth, index(1))
-    odd = op("ne", op("and", depth, index(1)), index(0))
+        def multiplied(i: int, v: int) -> Stmt:
+            s = sums[turn % phases][i][v]
+            return Assign(s, op("add", op("mul", broadcast(elements[i], lanes), columns[v]), s))
 
-    def loop(keeps: bool, asks: Body, pairs: bool) -> Body:
-        """All steps; in ``pairs`` they share what is counted and asked for."""
-        numbers = [STEP, add(STEP, index(1))] if pairs else [STEP]
-        steps = [s for turn, number in enumerate(numbers) for s in step(turn, number, keeps)]
-        if not pairs:
-            return (For(STEP, index(0), depth, (*asks, *steps)),)
+        for i in range(height):
+            for v in range(vectors):
+                if v and i in operands:
+                    # An operand in memory is used once.
+                    found.append(Reload())
+                found.append(multiplied(i, v))
+        return [*found, *left.move(turn, together), Advance(here, right.pitch)]
+
+    def ask(asks: tuple[Asked, ...], together: int) -> list[Stmt]:
+        """What some steps ask for; one line holds it."""
+        found: list[Stmt] = []
+        for a in asks:
+            steps = mul(a.pitch, index(together))
+            found += [Prefetch(a.cursor, index(0), level=a.level), Advance(a.cursor, steps)]
+        return found
+
+    def loop(left: Left, keeps: bool, asks: tuple[Asked, ...], together: int) -> Body:
+        """All steps, of which some run ``together``: they share what is counted and asked for."""
+        begin = (
+            *left.begin(),
+            Cursor(here, right.buffer, right.start),
+            *(Cursor(a.cursor, a.buffer, a.start) for a in asks),
+        )
+        if together == 1:
+            return (*begin, For(STEP, index(0), depth, (*ask(asks, 1), *step(0, 1, keeps, left))))
+        steps: list[Stmt] = []
+        for turn in range(together):
+            steps += ask(asks, 2) if turn % 2 == 0 else ()
+            steps += step(turn, together, keeps, left)
+        whole = op("and", depth, index(-together))
         return (
-            For(STEP, index(0), last, (*asks, *steps), step=index(2)),
-            If(odd, tuple(step(0, last, keeps))),
+            *begin,
+            For(STEP, index(0), whole, tuple(steps), step=index(together)),
+            For(STEP, whole, depth, tuple(step(0, 1, keeps, left))),
         )
 
-    asking = (*(ahead.asks if ahead else ()), *every_step)
-    plain = loop(False, every_step, phases == 2 or ahead is not None)
+    pairs, early = 2 if phases == 2 else 1, first or left
+    everywhere = () if asked is None else (asked,)
+    asking = (ahead.asks, *everywhere) if ahead else everywhere
+    plain = loop(left, False, everywhere, pairs if ahead is None else left.together)
     # Blocks of two phases are few: a loop less to compile.
     if ahead is not None:
-        both = loop(False, asking, phases == 2)
+        both = loop(early, False, asking, pairs)
         plain = both if phases == 2 else (If(ahead.when, both, plain),)
-    body += plain if keep is None else (If(keep.when, loop(True, asking, phases == 2), plain),)
+    body += plain if keep is None else (If(keep.when, loop(early, True, asking, pairs), plain),)
     if phases == 2:
         body += [
             Assign(s, op("add", s, other))

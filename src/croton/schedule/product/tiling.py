@@ -24,6 +24,7 @@ class Tiling(NamedTuple):
     ``second`` is the size of the second cache; ``large`` is what does not stay in any.
     ``masks``: loads and stores of some lanes are as fast as of all.  ``dots`` are the rows of a
     block of dot products.  ``few``: there are so few registers that a kernel has none to spare.
+    ``embeds``: an element that is multiplied with a vector may stay in memory.
     """
 
     dtype: str
@@ -40,6 +41,7 @@ class Tiling(NamedTuple):
     masks: bool
     dots: int
     few: bool
+    embeds: bool
 
     @property
     def panel(self) -> int:
@@ -98,6 +100,7 @@ def tiling(dtype: str, machine: Machine) -> Tiling:
         masks,
         dots,
         few,
+        machine.embeds,
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from croton.kernel.build import add, index, mul, op, select, sub
-from croton.kernel.nodes import Body, Buffer, Expr, For, If, Let, Prefetch, Var
+from croton.kernel.nodes import Body, Buffer, Expr, For, If, Let, Var
 from croton.schedule.convolution.winograd.geometry import GROUP, SIZE
-from croton.schedule.product.micro import STEP, Given, Left, Right, Shape, Target, block
+from croton.schedule.product.left import Apart
+from croton.schedule.product.micro import Asked, Given, Right, Shape, Target, block
 from croton.schedule.product.strips import ONE, ZERO, ceildiv
 from croton.schedule.product.tiling import Tiling
 
@@ -143,7 +144,7 @@ def _block(
     asks = op("lt", row, index(2 * t.strips[0]))
     line = select(op("eq", row, ZERO), ZERO, index(t.lanes))
     ahead, ahead_pitch = Var("ahead"), Var("ahead_pitch")
-    fetch = Prefetch(right.buffer, add(ahead, mul(STEP, ahead_pitch)), level=2)
+    fetch = Asked(Buffer("line_ahead", t.dtype), right.buffer, ahead, ahead_pitch, 2)
     return (
         Let(triple, mul(pitch, index(3))),
         Let(ahead, add(LATER, line)),
@@ -152,7 +153,5 @@ def _block(
             Let(start, add(origin, mul(pitch, index(g))))
             for g, start in zip(numbers, starts, strict=True)
         ),
-        *block(
-            Shape(vectors, t.lanes), DEPTH, Left(v, groups, ONE), right, to, every_step=(fetch,)
-        ),
+        *block(Shape(vectors, t.lanes), DEPTH, Apart(v, groups, ONE), right, to, asked=fetch),
     )
