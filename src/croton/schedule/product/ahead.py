@@ -40,18 +40,20 @@ def _lines(t: Tiling) -> int:
     return -(-t.panel * t.itemsize // 64) + 1
 
 
-def line_ahead(t: Tiling, b: Buffer, s: Mapping[str, Var]) -> tuple[Body, Asked]:
+def line_ahead(t: Tiling, b: Buffer, s: Mapping[str, Var], every: int = 1) -> tuple[Body, Asked]:
     """Which line of each row of the panel that comes next a block asks for, one at a step.
 
-    The first blocks ask for the first, the middle and the last line, the others for none.
+    The first blocks ask for the first, the middle and the last line, the others for none.  Where
+    they ask at ``every`` so many steps only, as many of them share a line.
     """
     lines = _lines(t)
-    column = op("minimum", mul(THIS, index(t.panel // (lines - 1))), index(t.panel - 1))
+    number, first = op("floordiv", THIS, index(every)), op("mod", THIS, index(every))
+    column = op("minimum", mul(number, index(t.panel // (lines - 1))), index(t.panel - 1))
     # Panels that follow each other in memory come by themselves.
     far = op("and", ASKS, op("not", PANELS))
     body = (
-        Let(LINE, op("and", far, op("lt", THIS, index(lines)))),
+        Let(LINE, op("and", far, op("lt", number, index(lines)))),
         Let(LINE_PITCH, select(LINE, s["b_inner"], ZERO)),
     )
-    start = add(AHEAD, mul(column, s["b_column"]))
+    start = add(add(AHEAD, mul(column, s["b_column"])), mul(first, LINE_PITCH))
     return body, Asked(Buffer("lines_ahead", b.dtype), b, start, LINE_PITCH, 2)

@@ -199,6 +199,10 @@ class Blocks:
         shape = Shape(vectors, self.t.lanes, phases, self.t.embeds)
         if vectors < self.t.vectors:
             return block(shape, PIECE, left, right, target)
+        if isinstance(left, Strip):
+            # Strips take few registers: all of their blocks can ask as they go, every second step.
+            lines, asks = line_ahead(self.t, self.b, self.size, 2)
+            return (*lines, *block(shape, PIECE, left, right, target, self.keep, asks))
         lines, asks = line_ahead(self.t, self.b, self.size)
         ahead = Ahead(LINE, asks)
         return (

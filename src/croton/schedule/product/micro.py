@@ -223,7 +223,7 @@ def block(
     pairs, early = 2 if phases == 2 else 1, first or left
     everywhere = () if asked is None else (asked,)
     asking = (ahead.asks, *everywhere) if ahead else everywhere
-    plain = loop(left, False, everywhere, pairs if ahead is None else left.together)
+    plain = loop(left, False, everywhere, pairs if keep is None or phases == 2 else left.together)
     # Blocks of two phases are few: a loop less to compile.
     if ahead is not None:
         both = loop(early, False, asking, pairs)
