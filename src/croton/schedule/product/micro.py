@@ -228,7 +228,7 @@ def block(
     if ahead is not None:
         both = loop(early, False, asking, pairs)
         plain = both if phases == 2 else (If(ahead.when, both, plain),)
-    body += plain if keep is None else (If(keep.when, loop(early, True, asking, pairs), plain),)
+    body += plain if keep is None else (If(keep.when, loop(early, True, asking, early.together if ahead is None else pairs), plain),)
     if phases == 2:
         body += [
             Assign(s, op("add", s, other))
