@@ -7,11 +7,13 @@ import pytest
 
 import croton
 import croton.tensor as T
+from croton.codegen.targets import cpu
 from croton.codegen.targets.cpu import CpuTarget
-from croton.compile import kernels, workers
+from croton.compile import kernels, pipeline, workers
 from croton.compile.alternatives import always
 from croton.config import config
 from croton.schedule.emission import Emission
+from croton.schedule.product.plan import main_kernel
 
 RNG = np.random.default_rng(0)
 
@@ -47,9 +49,9 @@ def test_what_begins_is_what_every_call_needs(make, monkeypatch):
     begun, compiled = set(), kernels.counters["compiled"]
     begin = kernels.Ahead.begin
 
-    def record(ahead, function):
+    def record(ahead, function, **how):
         begun.add(function.name)
-        begin(ahead, function)
+        begin(ahead, function, **how)
 
     monkeypatch.setattr(kernels.Ahead, "begin", record)
     f = make()
@@ -77,6 +79,27 @@ def test_compiling_begins_before_all_is_known(monkeypatch):
     x = T.fvector("x")
     assert croton.function([x], [T.exp(x), T.dot(x, x)])(np.zeros(3, "f"))[1] == 0
     assert waited == [True]
+
+
+def test_the_text_of_what_takes_longest_is_written_before_the_graph_is_rewritten(monkeypatch):
+    order = []
+    render, rewrite = kernels.llvm.render, pipeline.rewrite_graph
+
+    def writing(functions, target):
+        order.append((functions[0].name, threading.current_thread().name))
+        return render(functions, target)
+
+    def rewriting(*args):
+        order.append("rewritten")
+        return rewrite(*args)
+
+    monkeypatch.setattr(kernels.llvm, "render", writing)
+    monkeypatch.setattr(pipeline, "rewrite_graph", rewriting)
+    network()
+    product = kernels.symbol(kernels.kernel_key(main_kernel("float32", cpu.host().machine)))
+    assert order[:2] == [(product, threading.main_thread().name), "rewritten"]
+    assert len(order) > 2
+    assert sum(step[0] == product for step in order) == 1
 
 
 def threads():

@@ -125,6 +125,7 @@ class Ahead:
         self._workers = Workers(self._compile, native.cores_available() - 1)
         self._functions: dict[str, Function] = {}
         self._found: dict[str, bytes] = {}
+        self._texts: dict[str, str] = {}
         self._keys: dict[int, tuple[str, Function]] = {}
         self._seconds: list[float] = []
 
@@ -143,9 +144,13 @@ class Ahead:
             known = self._keys[id(function)] = kernel_key(function), function
         return known[0]
 
-    def begin(self, function: Function) -> None:
-        """Have the kernel, soon."""
-        self._begin(self.key(function), lambda _: function)
+    def begin(self, function: Function, *, at_once: bool = False) -> None:
+        """Have the kernel, soon.
+
+        ``at_once``: this thread writes LLVM's text before it goes on.  Another one would have to
+        share the interpreter with it, and code generation, which need not, would begin later.
+        """
+        self._begin(self.key(function), lambda _: function, at_once)
 
     def objects(self, keys: Sequence[str], function: Callable[[str], Function]) -> list[bytes]:
         """The code of the kernels called ``keys``, of which ``function`` tells what they are."""
@@ -160,7 +165,7 @@ class Ahead:
                 counters["compiled"] += 1
         return [self._found[key] for key in keys]
 
-    def _begin(self, key: str, function: Callable[[str], Function]) -> None:
+    def _begin(self, key: str, function: Callable[[str], Function], at_once: bool = False) -> None:
         if key in self._found or key in self._functions:
             return
         found = self._cache.get(key)
@@ -168,12 +173,18 @@ class Ahead:
             self._found[key] = found
             return
         kernel = self._functions[key] = function(key)
+        if at_once:
+            self._texts[key] = self._text(key)
         self._workers.ask(key, sum(1 for _ in walk_statements(kernel.body)))
 
-    def _compile(self, key: str) -> bytes:
+    def _text(self, key: str) -> str:
         target = cpu.host()
         named = self._functions[key]._replace(name=symbol(key))
+        return llvm.render([vectorise(named, target.machine)], target)
+
+    def _compile(self, key: str) -> bytes:
         began = time.thread_time()
-        code = target.compile(llvm.render([vectorise(named, target.machine)], target))
+        text = self._texts.pop(key, None) or self._text(key)
+        code = cpu.host().compile(text)
         self._seconds.append(time.thread_time() - began)
         return code

@@ -30,7 +30,7 @@ class Rewritten(NamedTuple):
 def begin_early(wanted: Sequence[Variable], ahead: kernels.Ahead) -> None:
     """Begin what takes longest of the graph before it is rewritten."""
     for function in product_kernels(wanted, cpu.host().machine):
-        ahead.begin(function)
+        ahead.begin(function, at_once=True)
 
 
 def rewrite_graph(

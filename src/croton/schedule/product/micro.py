@@ -228,7 +228,11 @@ def block(
     if ahead is not None:
         both = loop(early, False, asking, pairs)
         plain = both if phases == 2 else (If(ahead.when, both, plain),)
-    body += plain if keep is None else (If(keep.when, loop(early, True, asking, early.together if ahead is None else pairs), plain),)
+    if keep is not None:
+        # Few blocks keep a copy, of the largest kind for the most part.
+        together = pairs if height * vectors <= 16 else early.together
+        plain = (If(keep.when, loop(early, True, asking, together), plain),)
+    body += plain
     if phases == 2:
         body += [
             Assign(s, op("add", s, other))
