@@ -3,7 +3,7 @@
 from croton.kernel import build
 from croton.kernel.nodes import Buffer, Choose, Const, Fail, Function, If, Load, Store
 from croton.runtime import program as p
-from croton.schedule.arena import share_slots
+from croton.schedule.arena import Heir, share_slots
 from croton.schedule.hoisting import Kernel, hoist, kernel_effects
 
 #: Kernel 0 writes its last buffer of two; 1 may fail besides; 2 changes its only buffer.
@@ -126,3 +126,92 @@ def test_a_large_slot_is_left_to_what_is_as_large():
     slots = [b.slot for b in share_slots(buffers, instructions, {large: 1 << 20, small: 64})]
     assert slots[2] == slots[0]
     assert slots[3] == slots[1] != slots[0]
+
+
+def inherited(*body, before=(), after=(), around=(), written=5, at_once=False):
+    """Whether buffer 1 takes the place of buffer 0, whose rows a loop sees as view 4."""
+    buffers = [p.Buffer("temporary", "float32") for _ in range(4)]
+    buffers += [p.Buffer("view", "float32") for _ in range(3)]
+    ends = [p.Join() if isinstance(i, p.Split) else p.Next() for i in around]
+    instructions = [
+        p.Allocate(0, N),
+        launch(0, 0),
+        p.Allocate(1, N),
+        *before,
+        *around,
+        p.Loop(T, N),
+        p.View(4, 0, T, ONE),
+        p.View(5, 1, T, ONE),
+        *body,
+        p.Next(),
+        *ends,
+        *after,
+        launch(0, 1),
+    ]
+    heir = Heir(0, 1, 4, written, at_once)
+    slots = [b.slot for b in share_slots(buffers, instructions, {}, [heir])]
+    return slots[0] == slots[1]
+
+
+def test_a_row_is_inherited_when_nobody_reads_the_old_one_any_more():
+    read, write, both = launch(0, 4, 2), launch(0, 2, 5), launch(0, 4, 5)
+    assert inherited(read, write)
+    assert inherited(read, write, around=[p.Split(8, 9, N, ONE)])
+    assert inherited(read, p.Copy(5, 2, ONE))
+    assert inherited(read, write, launch(0, 5, 3))
+    assert inherited(read, write, after=[launch(0, 1, 2)])
+    assert not inherited(write, read)
+    assert not inherited(read, write, read)
+    assert not inherited(both)
+    assert inherited(both, at_once=True)
+    assert not inherited(both, launch(0, 4), at_once=True)
+    # Of a view of the view as well.
+    assert not inherited(p.View(6, 4, T, ONE), read, write, launch(0, 6))
+
+
+def test_no_row_is_inherited_while_the_old_buffer_is_needed_otherwise():
+    read, write = launch(0, 4, 2), launch(0, 2, 5)
+    assert not inherited(read, write, after=[launch(0, 0)])
+    assert not inherited(read, launch(0, 0), write)
+    assert not inherited(p.View(6, 0, ONE, ONE), launch(0, 6), read, write)
+    assert not inherited(read, write, launch(0, 1))
+    assert not inherited(read, write, before=[launch(0, 1)])
+    assert not inherited(read, write, around=[p.Split(8, 9, N, ONE), p.Loop(8, N)])
+    assert not inherited(read, write, around=[p.Loop(8, N)])
+    # Each part may begin when another one is done.
+    parts = [p.Split(8, 9, N, ONE)]
+    assert not inherited(read, write, around=parts, before=[], after=[launch(0, 0)])
+
+
+def test_a_buffer_has_one_heir_of_its_kind():
+    buffers = [p.Buffer("temporary", kind) for kind in ("float32", "float32", "float32", "int32")]
+    buffers += [p.Buffer("view", "float32") for _ in range(4)]
+    views = [p.View(4 + b, b, T, ONE) for b in range(4)]
+    made = [p.Allocate(0, N), launch(0, 0), p.Allocate(1, N), p.Allocate(2, N), p.Allocate(3, N)]
+    step = [p.Loop(T, N), *views, launch(0, 4), launch(0, 5), launch(0, 6), launch(0, 7), p.Next()]
+    program = [*made, *step, launch(0, 1, 2, 3)]
+
+    def slots(*heirs):
+        return [b.slot for b in share_slots(buffers, program, {}, heirs)[:4]]
+
+    assert len(set(slots())) == 4
+    first, second, third, other = slots(Heir(0, 1, 4, 5), Heir(0, 2, 4, 6), Heir(0, 3, 4, 7))
+    assert first == second
+    assert len({second, third, other}) == 3
+
+
+def test_heirs_have_heirs():
+    buffers = [p.Buffer("temporary", "float32") for _ in range(4)]
+    buffers += [p.Buffer("view", "float32") for _ in range(4)]
+
+    def loop(k, old, new):
+        views = [p.View(old, k, T, ONE), p.View(new, k + 1, T, ONE)]
+        return [p.Loop(T, N), *views, launch(0, old), launch(0, new), p.Next()]
+
+    loops = [loop(0, 4, 5), loop(1, 6, 7)]
+    program = [p.Allocate(0, N), launch(0, 0), p.Allocate(1, N), *loops[0]]
+    program += [p.Allocate(2, N), *loops[1], p.Allocate(3, N), launch(0, 3), launch(0, 2)]
+    heirs = [Heir(0, 1, 4, 5), Heir(1, 2, 6, 7)]
+    slots = [b.slot for b in share_slots(buffers, program, {}, heirs)[:4]]
+    assert len(set(slots[:3])) == 1
+    assert slots[3] != slots[0]

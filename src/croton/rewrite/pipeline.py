@@ -14,7 +14,7 @@ from croton.loop.op import Scan
 from croton.rewrite.branches import branch
 from croton.rewrite.driver import Knowledge, Pass
 from croton.rewrite.intern import Table
-from croton.rewrite.loops import LOOP_RULES, TRIM, Loops
+from croton.rewrite.loops import LATE_RULES, LOOP_RULES, Loops
 from croton.rewrite.report import Report
 from croton.rewrite.rules import RULES
 from croton.rewrite.ruleset import RuleSet, select
@@ -81,7 +81,7 @@ def rewrite(
                 current = Loops(LOOP_RULES, without, report)(current, table)
                 current = steps(groups)(current, table)
                 # What a simplified step does not read any more would lie in memory for nothing.
-                current = Loops((TRIM,), without, report)(current, table)
+                current = Loops(LATE_RULES, without, report)(current, table)
                 report.phases.append((phase, perf_counter() - begin))
                 continue
             decisive, colon, rest = phase.partition(":")

@@ -13,6 +13,20 @@ from croton.runtime import program as p
 _LARGER = 8
 
 
+class Heir(NamedTuple):
+    """Steps of a loop read a row of ``old`` as ``read`` and write one of ``new`` as ``written``.
+
+    Both buffers have a size, both rows are at the same place, and other steps deal with others.
+    ``at_once``: a kernel may read the one while it writes the other.
+    """
+
+    old: int
+    new: int
+    read: int
+    written: int
+    at_once: bool = False
+
+
 class _Slot(NamedTuple):
     """A slot that nobody uses: what was in it last, its register of elements and their size."""
 
@@ -26,19 +40,36 @@ def share_slots(
     buffers: Sequence[p.Buffer],
     instructions: Sequence[p.Instruction],
     known: Mapping[int, int],
+    heirs: Sequence[Heir] = (),
 ) -> list[p.Buffer]:
     """Give temporaries whose lives do not overlap the same slot of the arena.
 
-    ``known`` are the values of registers.
+    So have ``heirs`` that can take the rows of others one by one.  ``known`` are the values of
+    registers.
     """
     found = list(buffers)
-    lives = _lives(instructions)
+    touches = _touches(instructions)
+    lives = _lives(instructions, touches)
     counts = {i.buffer: i.count for i in instructions if isinstance(i, p.Allocate)}
+    old_of: dict[int, int] = {}
+    for heir in heirs:
+        kinds = {(found[b].kind, found[b].dtype) for b in (heir.old, heir.new)}
+        if (
+            len(kinds) == 1
+            and found[heir.old].kind == "temporary"
+            and heir.new not in old_of
+            and heir.old not in old_of.values()
+            and _can_inherit(instructions, touches, heir)
+        ):
+            old_of[heir.new] = heir.old
+    first_of = {b: _first(b, old_of) for b in old_of}
+    for b, first in first_of.items():
+        lives[first] = (lives[first][0], max(lives[first][1], lives[b][1]))
     free: list[_Slot] = []
     slots = 0
     ends: list[tuple[int, _Slot]] = []
     for b in sorted(
-        (b for b, buffer in enumerate(found) if buffer.kind == "temporary"),
+        (b for b, buffer in enumerate(found) if buffer.kind == "temporary" and b not in first_of),
         key=lambda b: lives.get(b, (0, 0)),
     ):
         start, end = lives.get(b, (0, 0))
@@ -58,7 +89,63 @@ def share_slots(
             slots += 1
         ends.append((end, _Slot(number, count, itemsize, size)))
         found[b] = found[b]._replace(slot=number)
+    for b, first in first_of.items():
+        found[b] = found[b]._replace(slot=found[first].slot)
     return found
+
+
+def _first(b: int, old_of: Mapping[int, int]) -> int:
+    """The buffer whose memory ``b`` has inherited, be it from heirs of it."""
+    while b in old_of:
+        b = old_of[b]
+    return b
+
+
+def _can_inherit(
+    instructions: Sequence[p.Instruction], touches: Mapping[int, Sequence[int]], heir: Heir
+) -> bool:
+    """Whether nobody reads a row of the old buffer once that of the new one is written.
+
+    ``touches`` are the instructions that need each buffer.
+    """
+    shown = {i.buffer: k for k, i in enumerate(instructions) if isinstance(i, p.View)}
+    if heir.read not in shown or heir.written not in shown:
+        return False
+    around = _loop_around(instructions, shown[heir.read])
+    if around is None or _loop_around(instructions, shown[heir.written]) != around:
+        return False
+    start, stop = around
+    reads = set(touches[heir.read])
+    writes = set(touches[heir.written]) - {shown[heir.written]}
+    before = [k for k in touches[heir.new] if k < start]
+    return (
+        # From the first step on the old one is needed for its rows alone, to the last one the new.
+        all(k in reads for k in touches[heir.old] if k > start)
+        and all(isinstance(instructions[k], p.Allocate) for k in before)
+        and writes >= {k for k in touches[heir.new] if start < k < stop} - {shown[heir.written]}
+        and max(reads) < min(writes, default=-1) + heir.at_once
+    )
+
+
+def _loop_around(instructions: Sequence[p.Instruction], place: int) -> tuple[int, int] | None:
+    """Where the loop begins and ends, with its parts, that the instruction is in.
+
+    None if it is in none, or in a loop of a loop: its rounds come again.
+    """
+    begun: list[int] = []
+    for k, instruction in enumerate(instructions):
+        if isinstance(instruction, p.BEGINS):
+            begun.append(k)
+        elif isinstance(instruction, p.ENDS):
+            if k > place > begun[-1]:
+                kinds = [type(instructions[b]) for b in begun]
+                if kinds in ([p.Loop], [p.Split, p.Loop]):
+                    rest = range(k, len(instructions))
+                    ends = [j for j in rest if isinstance(instructions[j], p.ENDS)]
+                    return begun[0], ends[len(begun) - 1]
+                return None
+            begun.pop()
+    return None
 
 
 def _match(free: Sequence[_Slot], wanted: _Slot) -> _Slot | None:
@@ -73,14 +160,15 @@ def _match(free: Sequence[_Slot], wanted: _Slot) -> _Slot | None:
     return min(fits, key=lambda s: s.size or 0, default=unknown[0] if unknown else None)
 
 
-def _lives(instructions: Sequence[p.Instruction]) -> dict[int, tuple[int, int]]:
+def _lives(
+    instructions: Sequence[p.Instruction], touches: Mapping[int, Sequence[int]]
+) -> dict[int, tuple[int, int]]:
     """The first and the last instruction that needs each buffer.
 
     What lies in memory before a loop begins stays there until it ends, wherever the loop reads
-    it; and what there are views of lives as long as they do.
+    it.
     """
-    lives: dict[int, tuple[int, int]] = {}
-    sources: dict[int, set[int]] = {}
+    lives = {b: (places[0], places[-1]) for b, places in touches.items()}
     begun: list[int] = []
     for k, instruction in enumerate(instructions):
         if isinstance(instruction, p.BEGINS):
@@ -88,29 +176,37 @@ def _lives(instructions: Sequence[p.Instruction]) -> dict[int, tuple[int, int]]:
         elif isinstance(instruction, p.ENDS):
             start = begun.pop()
             for b, (first, last) in lives.items():
-                if first < start <= last:
+                if first < start <= last < k:
                     lives[b] = (first, k)
-        elif isinstance(instruction, p.View):
+    return lives
+
+
+def _touches(instructions: Sequence[p.Instruction]) -> dict[int, list[int]]:
+    """The instructions that need each buffer: itself, or a view of it."""
+    found: dict[int, list[int]] = {}
+    sources: dict[int, set[int]] = {}
+    for k, instruction in enumerate(instructions):
+        if isinstance(instruction, p.View):
             sources.setdefault(instruction.buffer, set()).add(instruction.source)
         reached = set()
-        stack = _touched(instruction)
+        stack = _needed(instruction)
         while stack:
             b = stack.pop()
             if b not in reached:
                 reached.add(b)
                 stack += sources.get(b, ())
         for b in reached:
-            lives[b] = (lives.get(b, (k, k))[0], k)
-    return lives
+            found.setdefault(b, []).append(k)
+    return found
 
 
-def _touched(instruction: p.Instruction) -> list[int]:
+def _needed(instruction: p.Instruction) -> list[int]:
     if isinstance(instruction, p.Allocate | p.Keep | p.View):
         return [instruction.buffer]
     if isinstance(instruction, p.Launch):
         found = [b for b in instruction.buffers if b >= 0]
         for _, launch in instruction.calls:
-            found += _touched(launch)
+            found += _needed(launch)
         return found
     if isinstance(instruction, p.LaunchAt):
         return [*instruction.buffers]

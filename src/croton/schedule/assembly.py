@@ -60,6 +60,8 @@ class Assembly:
         self.number: dict[Any, int] = {}  # memory key -> buffer
         self.dimensions: dict[tuple[Variable, int], int] = {}
         self.placed: dict[Variable, int] = {}
+        #: What is placed where the group that computes it may read its own columns.
+        self.over_columns: set[Variable] = set()
         self.chunks: dict[Variable, Chunks] = {}
         #: Memory that is read again and again, round by round of a loop.
         self.repeated: set[Any] = set()
@@ -111,7 +113,7 @@ class Assembly:
         )
         held = [*self.wanted, *self.read]
         self.reused = plan_reuse(order, self.grouping, self.storage, held, self.target)
-        self.overwriting = {*self.target, *self.reused}
+        self.overwriting = {*self.target, *self.reused, *self.over_columns}
         for group in order:
             self._emit_group(group)
             self.emit_checks()

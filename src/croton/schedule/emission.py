@@ -12,6 +12,7 @@ from croton.graph.variable import Constant, Variable
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
 from croton.runtime import program as p
+from croton.schedule.arena import Heir
 from croton.schedule.hoisting import Kernel, kernel_effects
 from croton.schedule.registers import Registers
 from croton.tensor.type import TensorType
@@ -37,6 +38,7 @@ class Emission:
         self._split = False
         self.registers = Registers()
         self.buffers: list[p.Buffer] = []
+        self.heirs: list[Heir] = []
         self.arguments: list[p.Argument] = []
         self.shared: list[SharedVariable] = []
         self.constants: list[Any] = []

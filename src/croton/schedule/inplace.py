@@ -13,7 +13,8 @@ from croton.schedule.groups import Grouping
 from croton.schedule.moments import is_moment
 from croton.schedule.storage import Storage
 from croton.schedule.views import is_free, moved_inputs
-from croton.tensor.indexing import AdvancedIncSubtensor, AdvancedSubtensor
+from croton.tensor.indexing import AdvancedIncSubtensor, AdvancedSubtensor, Subtensor
+from croton.tensor.indexing.basic import Slice
 
 
 def plan_in_place(
@@ -111,6 +112,68 @@ def plan_reuse(
                     free.remove(u)
                     break
     return found
+
+
+def reads_own_columns(v: Variable, s: Any, grouping: Grouping, storage: Storage) -> bool:
+    """Whether the group that puts ``v`` together reads of ``s`` only what it overwrites then.
+
+    ``v`` is put together from columns, and ``s`` is of its shape: an element of each of the
+    columns is computed from elements of the same row and column of such columns of ``s``.
+    """
+    group = grouping.home.get(v)
+    if group is None or v not in group.joined or group.kind != "loop":
+        return False
+    node: Any = v.owner
+    parts = node.inputs
+    width = parts[0].type.shape[-1]
+    if group.row_reductions or group.serial or group.terminals:
+        return False
+    if node.op.axis != v.type.ndim - 1 or width is None:  # type: ignore[attr-defined]
+        return False
+    own = tuple(range(group.rank))
+    seen: set[Variable] = set()
+    stack: list[Variable] = [*group.members]
+    while stack:
+        u = stack.pop()
+        if u in seen:
+            continue
+        seen.add(u)
+        if u is s:
+            return False
+        if u.owner is None or _own_columns(u, s, width):
+            continue
+        if u not in group.members and storage.root(u) is not None:
+            if storage.root(u) is s:
+                return False
+            continue
+        if u is v or _is_elementwise(u):
+            if u in group.align and u is not v and _reaches(u, s, storage):
+                if tuple(a for a in group.align[u] if a is not None) != own:
+                    return False
+            stack += u.owner.inputs
+        elif any(_reaches(w, s, storage) for w in u.owner.inputs):
+            return False
+    return True
+
+
+def _own_columns(u: Variable, s: Any, width: int) -> bool:
+    """Whether ``u`` is one of the columns of ``s`` that are so wide and lie side by side."""
+    node: Any = u.owner
+    if not isinstance(node.op, Subtensor) or node.inputs != [s]:
+        return False
+    *others, last = node.op.entries
+    if len(others) != s.type.ndim - 1 or any(e != Slice(None, None, None) for e in others):
+        return False
+    if not isinstance(last, Slice) or last.step not in (None, 1):
+        return False
+    start, stop = last.start, last.stop
+    return (
+        isinstance(start, int)
+        and isinstance(stop, int)
+        and start >= 0
+        and start % width == 0
+        and stop - start == width
+    )
 
 
 def reading_first(stores: Sequence[Store], overwriting: Sequence[Store]) -> list[Stmt]:

@@ -21,9 +21,11 @@ from croton.kernel.nodes import Buffer, For, Function, Store, Var
 from croton.loop.layout import State, Target
 from croton.runtime import program as p
 from croton.schedule.apart import rows_apart
+from croton.schedule.arena import Heir
 from croton.schedule.assembly import Assembly, Emitter
 from croton.schedule.emission import escape
 from croton.schedule.group import Group
+from croton.schedule.inplace import reads_own_columns
 from croton.schedule.launching import Launching
 from croton.schedule.recurrence import recurrence
 from croton.schedule.sizes import ZERO, Size, product
@@ -58,9 +60,17 @@ class _Rows:
     ) -> None:
         self.steps = steps
         self.dtype: str = v.type.dtype
+        #: Of all rows.
+        self.shape = steps.outer.sizes.shape(v)
         self.buffer = buffer
         self.size = steps.outer.size.of(product(row))
         self.each = steps.outer.size.of(product(row[1:])) if batched else None
+
+    def lies_like(self, other: _Rows) -> bool:
+        """Whether rows of the same number, or their parts, are at the same place."""
+        if self.buffer == other.buffer or (self.each is None) != (other.each is None):
+            return False
+        return self.dtype == other.dtype and self.shape == other.shape
 
     def view(self, row: int) -> int:
         """A view of the row whose number is in register ``row``."""
@@ -331,7 +341,12 @@ class _Steps:
             for _, t in self.targets
             if t.kind != "until"
         ]
-        self._results(rows_of)
+        now = {
+            view: rows
+            for view, rows, source in views
+            if source.kind == "sequence" and not source.offset
+        }
+        self._results(rows_of, now)
         stop = -1
         if self.layout.until:
             stop = self.outer.registers.new()
@@ -400,9 +415,16 @@ class _Steps:
         self.inner.bind_constants()
         return moving
 
-    def _results(self, rows: Sequence[tuple[_Rows, int]]) -> None:
-        """Compute the step, each result in the row that it goes to."""
+    def _results(self, rows: Sequence[tuple[_Rows, int]], read: Mapping[int, _Rows]) -> None:
+        """Compute the step, each result in the row that it goes to.
+
+        It may take the memory of a row of the same time that is ``read``.
+        """
         views = [memory.view(place) for memory, place in rows]
+        for (v, target), (memory, place), view in zip(self.targets, rows, views, strict=False):
+            for seen, source in read.items() if target.kind == "collected" else ():
+                if place == self.time and memory.lies_like(source):
+                    self._inherit(v, memory.buffer, view, seen, source.buffer)
         for (v, _), view in zip(self.targets, views, strict=False):
             if v.owner is not None:
                 self.inner.placed.setdefault(v, view)
@@ -413,6 +435,15 @@ class _Steps:
             number = self.inner.memory_number(v)
             if number != view:
                 self.emission.emit(p.Copy(view, number, memory.count()))
+
+    def _inherit(self, v: Any, buffer: int, view: int, seen: int, source: int) -> None:
+        """Let rows of ``v`` take the memory of rows that are ``seen``, if nobody needs these."""
+        (s,) = (u for u in self.graph.inputs if self.inner.number.get(u) == seen)
+        inner = self.inner
+        at_once = reads_own_columns(v, s, inner.grouping, inner.storage)
+        if at_once:
+            inner.over_columns.add(v)
+        self.emission.heirs.append(Heir(source, buffer, seen, view, at_once))
 
     def _check_row(self, k: int, unless: int | None = None) -> bool:
         """Check that a state's new row has the shape of the row before; False if it is early."""

@@ -2,6 +2,7 @@
 
 from croton.rewrite.loops.accumulation import ACCUMULATION, PARTS, SUMS
 from croton.rewrite.loops.afterwards import AFTERWARDS
+from croton.rewrite.loops.beside import BESIDE, COLUMNS
 from croton.rewrite.loops.driver import Graph, LoopRule, Loops
 from croton.rewrite.loops.invariants import INVARIANTS
 from croton.rewrite.loops.join import JOIN
@@ -24,4 +25,7 @@ LOOP_RULES = (
     TOGETHER,
 )
 
-__all__ = ["LOOP_RULES", "TRIM", "Graph", "LoopRule", "Loops"]
+#: For steps that are as simple as they get.
+LATE_RULES = (TRIM, BESIDE, COLUMNS)
+
+__all__ = ["LATE_RULES", "LOOP_RULES", "TRIM", "Graph", "LoopRule", "Loops"]

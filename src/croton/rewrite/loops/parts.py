@@ -57,6 +57,14 @@ class StatePart(NamedTuple):
         return self.node.outputs[self.k]
 
 
+class Columns(NamedTuple):
+    """Those of an array from ``start`` to ``stop``: of one row, or of the rows of each step."""
+
+    rows: Any
+    start: int
+    stop: int
+
+
 class Assembled:
     """A scan of states and collected values that other scans have, each once.
 
@@ -64,7 +72,8 @@ class Assembled:
     states and collected) that are handed out.  Only inputs of steps that are ``used`` are bound,
     if that is given.  Of the states ``only_last`` the last rows are handed out, of others what
     was.  A step reads rows of the sequences ``instead`` of computing these variables, and those
-    that are ``fixed``, the same in every step, it takes from outside.
+    that are ``fixed``, the same in every step, it takes from outside.  What of its sequences are
+    ``columns`` it reads with the rows of these.
     """
 
     def __init__(
@@ -76,6 +85,7 @@ class Assembled:
         only_last: Collection[StatePart] = (),
         instead: Mapping[Variable, Variable] | None = None,
         fixed: Mapping[Variable, Variable] | None = None,
+        columns: Mapping[Variable, Columns] | None = None,
     ) -> None:
         self.nodes = nodes
         self.steps = _apart(nodes)
@@ -85,6 +95,7 @@ class Assembled:
         self.only_last = only_last
         self.instead = instead or {}
         self.fixed = fixed or {}
+        self.columns = columns or {}
         first: Any = nodes[0]
         self.layout = first.op.layout
         self.builder = Builder(first.inputs[0], self.layout.backwards)
@@ -113,6 +124,11 @@ class Assembled:
             op = node.op
             for source, v in zip(op.layout.sources, self.steps[node].inputs, strict=True):
                 outer = node.inputs[source.outer]
+                if v in self.columns:
+                    of = self.columns[v]
+                    row = self.builder.row(of.rows, source.offset)
+                    self.mapping[v] = row[:, of.start : of.stop]
+                    continue
                 if self.used is not None and v not in self.used:
                     continue
                 if source.kind == "sequence":
