@@ -7,7 +7,7 @@ lanes; rows of the right factor are read as vectors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from croton.kernel.build import add, broadcast, const, index, mul, op
@@ -133,18 +133,14 @@ def block(
     A block that keeps a copy asks for what is ``ahead`` as well, and any block where it says so.
     These read the left factor by ``first``, which takes fewer registers.
     """
-    vectors, lanes, phases, embeds = shape
+    vectors, lanes, phases, _ = shape
     dtype, height = right.buffer.dtype, left.height
     sums = [
         [[Var(f"s{i}_{v}_{p}", dtype, lanes) for v in range(vectors)] for i in range(height)]
         for p in range(phases)
     ]
     lines = [Var(f"line{i}") for i in range(height)]
-    places = [
-        (s, add(line, index(v * lanes)))
-        for line, row_sums in zip(lines, sums[0], strict=True)
-        for v, s in enumerate(row_sums)
-    ]
+    given = [Var(f"given{i}") for i in range(height)]
     body: list[Stmt] = _lines(lines, target.start, target.pitch)
     body += [Local(s, const(0.0, dtype, lanes)) for phase in sums for row in phase for s in row]
     if target.add is not None:
@@ -155,23 +151,101 @@ def block(
             Prefetch(target.buffer, add(line, at), write=True) for line in lines for at in apart
         ]
         body += stored if target.far is None else [If(target.far, tuple(stored))]
-        given = [Var(f"given{i}") for i in range(height)]
         body += _lines(given, target.add.start, target.add.pitch)
         added = target.add.buffer
         summands = tuple(Prefetch(added, add(line, at)) for line in given for at in apart)
         body.append(If(target.add.when, summands))
-    here = Buffer("y_here", dtype)
-    unmasked = [None] * vectors
-    masks = (*unmasked[len(right.masks) :], *right.masks)
+    everywhere = () if asked is None else (asked,)
+    body += _Steps(shape, depth, right, sums, keep).all(left, first or left, everywhere, ahead)
+    if phases == 2:
+        body += [
+            Assign(s, op("add", s, other))
+            for row, others in zip(*sums, strict=True)
+            for s, other in zip(row, others, strict=True)
+        ]
 
-    def step(turn: int, together: int, keeps: bool, left: Left) -> list[Stmt]:
-        most = height * left.operands // 8 if embeds else 0
-        operands = {i * height // most for i in range(most)}
+    def places(lines: Sequence[Var]) -> Iterator[tuple[Var, Expr]]:
+        for line, row_sums in zip(lines, sums[0], strict=True):
+            for v, s in enumerate(row_sums):
+                yield s, add(line, index(v * lanes))
+
+    if target.add is not None:
+        added = target.add.buffer
+        there = [Assign(s, op("add", s, Load(added, at, lanes))) for s, at in places(given)]
+        body.append(If(target.add.when, tuple(there)))
+    body += [Store(target.buffer, at, s) for s, at in places(lines)]
+    return tuple(body)
+
+
+class _Steps:
+    """The loops over the inner index that add to a block's ``sums``, which go by phases."""
+
+    def __init__(
+        self,
+        shape: Shape,
+        depth: Expr,
+        right: Right,
+        sums: Sequence[Sequence[Sequence[Var]]],
+        keep: Keep | None,
+    ) -> None:
+        self.shape = shape
+        self.depth = depth
+        self.right = right
+        self.sums = sums
+        self.keep = keep
+        self.here = Buffer("y_here", right.buffer.dtype)
+
+    def all(
+        self, left: Left, first: Left, everywhere: tuple[Asked, ...], ahead: Ahead | None
+    ) -> Body:
+        """The loop that most blocks run, or one of those that others do."""
+        phases, keep = self.shape.phases, self.keep
+        pairs = 2 if phases == 2 else 1
+        most = pairs if keep is None or phases == 2 else left.together
+        asking = (ahead.asks, *everywhere) if ahead else everywhere
+        found = self._loop(left, False, everywhere, most)
+        # Blocks of two phases are few: a loop less to compile.
+        if ahead is not None:
+            both = self._loop(first, False, asking, pairs)
+            found = both if phases == 2 else (If(ahead.when, both, found),)
+        if keep is not None:
+            # Few blocks keep a copy, of the largest kind for the most part.
+            together = pairs if left.height * self.shape.vectors <= 16 else first.together
+            found = (If(keep.when, self._loop(first, True, asking, together), found),)
+        return found
+
+    def _loop(self, left: Left, keeps: bool, asks: tuple[Asked, ...], together: int) -> Body:
+        """All steps, of which some run ``together``: they share what is counted and asked for."""
+        begin = (
+            *left.begin(),
+            Cursor(self.here, self.right.buffer, self.right.start),
+            *(Cursor(a.cursor, a.buffer, a.start) for a in asks),
+        )
+        one = self._step(left, keeps, 0, 1)
+        if together == 1:
+            return (*begin, For(STEP, index(0), self.depth, (*_ask(asks, 1), *one)))
+        steps: list[Stmt] = []
+        for turn in range(together):
+            # One line holds what two steps ask for.
+            steps += _ask(asks, 2) if turn % 2 == 0 else ()
+            steps += self._step(left, keeps, turn, together)
+        whole = op("and", self.depth, index(-together))
+        return (
+            *begin,
+            For(STEP, index(0), whole, tuple(steps), step=index(together)),
+            For(STEP, whole, self.depth, tuple(one)),
+        )
+
+    def _step(self, left: Left, keeps: bool, turn: int, together: int) -> list[Stmt]:
+        vectors, lanes, phases, embeds = self.shape
+        right, keep, dtype = self.right, self.keep, self.right.buffer.dtype
         columns = [Var(f"y{v}_{turn}", dtype, lanes) for v in range(vectors)]
-        there = unmasked if right.padded and not keeps else masks
+        masks: list[Expr | None] = [None] * vectors
+        if right.masks and (keeps or not right.padded):
+            masks[-len(right.masks) :] = right.masks
         found: list[Stmt] = [
-            Let(y, Load(here, index(v * lanes), lanes, mask))
-            for v, (y, mask) in enumerate(zip(columns, there, strict=True))
+            Let(y, Load(self.here, index(v * lanes), lanes, mask))
+            for v, (y, mask) in enumerate(zip(columns, masks, strict=True))
         ]
         if keep is not None and keeps:
             kept = mul(add(STEP, index(turn)), index(keep.pitch))
@@ -179,75 +253,25 @@ def block(
                 Store(keep.buffer, add(kept, index(v * lanes)), y) for v, y in enumerate(columns)
             ]
         elements = left.elements(turn)
-
-        def multiplied(i: int, v: int) -> Stmt:
-            s = sums[turn % phases][i][v]
-            return Assign(s, op("add", op("mul", broadcast(elements[i], lanes), columns[v]), s))
-
-        for i in range(height):
-            for v in range(vectors):
+        most = left.height * left.operands // 8 if embeds else 0
+        operands = {i * left.height // most for i in range(most)}
+        for i, row_sums in enumerate(self.sums[turn % phases]):
+            x = broadcast(elements[i], lanes)
+            for v, (s, y) in enumerate(zip(row_sums, columns, strict=True)):
                 if v and i in operands:
                     # An operand in memory is used once.
                     found.append(Reload())
-                found.append(multiplied(i, v))
-        return [*found, *left.move(turn, together), Advance(here, right.pitch)]
+                found.append(Assign(s, op("add", op("mul", x, y), s)))
+        return [*found, *left.move(turn, together), Advance(self.here, right.pitch)]
 
-    def ask(asks: tuple[Asked, ...], together: int) -> list[Stmt]:
-        """What some steps ask for; one line holds it."""
-        found: list[Stmt] = []
-        for a in asks:
-            steps = mul(a.pitch, index(together))
-            found += [Prefetch(a.cursor, index(0), level=a.level), Advance(a.cursor, steps)]
-        return found
 
-    def loop(left: Left, keeps: bool, asks: tuple[Asked, ...], together: int) -> Body:
-        """All steps, of which some run ``together``: they share what is counted and asked for."""
-        begin = (
-            *left.begin(),
-            Cursor(here, right.buffer, right.start),
-            *(Cursor(a.cursor, a.buffer, a.start) for a in asks),
-        )
-        if together == 1:
-            return (*begin, For(STEP, index(0), depth, (*ask(asks, 1), *step(0, 1, keeps, left))))
-        steps: list[Stmt] = []
-        for turn in range(together):
-            steps += ask(asks, 2) if turn % 2 == 0 else ()
-            steps += step(turn, together, keeps, left)
-        whole = op("and", depth, index(-together))
-        return (
-            *begin,
-            For(STEP, index(0), whole, tuple(steps), step=index(together)),
-            For(STEP, whole, depth, tuple(step(0, 1, keeps, left))),
-        )
-
-    pairs, early = 2 if phases == 2 else 1, first or left
-    everywhere = () if asked is None else (asked,)
-    asking = (ahead.asks, *everywhere) if ahead else everywhere
-    plain = loop(left, False, everywhere, pairs if keep is None or phases == 2 else left.together)
-    # Blocks of two phases are few: a loop less to compile.
-    if ahead is not None:
-        both = loop(early, False, asking, pairs)
-        plain = both if phases == 2 else (If(ahead.when, both, plain),)
-    if keep is not None:
-        # Few blocks keep a copy, of the largest kind for the most part.
-        together = pairs if height * vectors <= 16 else early.together
-        plain = (If(keep.when, loop(early, True, asking, together), plain),)
-    body += plain
-    if phases == 2:
-        body += [
-            Assign(s, op("add", s, other))
-            for row, others in zip(*sums, strict=True)
-            for s, other in zip(row, others, strict=True)
-        ]
-    if target.add is not None:
-        there = [
-            Assign(s, op("add", s, Load(target.add.buffer, add(line, index(v * lanes)), lanes)))
-            for line, row_sums in zip(given, sums[0], strict=True)
-            for v, s in enumerate(row_sums)
-        ]
-        body.append(If(target.add.when, tuple(there)))
-    body += [Store(target.buffer, at, s) for s, at in places]
-    return tuple(body)
+def _ask(asks: tuple[Asked, ...], steps: int) -> list[Stmt]:
+    """What so many steps ask for."""
+    found: list[Stmt] = []
+    for a in asks:
+        found.append(Prefetch(a.cursor, index(0), level=a.level))
+        found.append(Advance(a.cursor, mul(a.pitch, index(steps))))
+    return found
 
 
 def _lines(names: Sequence[Var], start: Expr, pitch: Expr) -> list[Stmt]:
