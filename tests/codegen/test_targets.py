@@ -57,6 +57,14 @@ def test_which_processors_have_units_for_sums_alone():
         assert cpu.CpuTarget(triple, "", instructions, caches).machine.adders == adders
 
 
+def test_which_processors_read_operands_from_memory_for_nothing():
+    caches = (32 << 10, 1 << 20, 8 << 20)
+    wide = {"avx512f", "avx512bw", "avx512dq", "avx512vl"}
+    for instructions, embeds in (({"avx2"}, False), (wide, True), (wide | {"clzero"}, False)):
+        target = cpu.CpuTarget("x86_64-unknown-linux-gnu", "", frozenset(instructions), caches)
+        assert target.machine.embeds == embeds
+
+
 @pytest.mark.parametrize(
     "name, triple, magic",
     [
