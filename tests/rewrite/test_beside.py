@@ -12,7 +12,7 @@ from croton.gradient.numeric import evaluate
 from croton.graph.traversal import toposort
 from croton.loop import Scan
 from croton.rewrite import rewrite
-from croton.schedule import arena
+from croton.schedule import heirs
 from croton.tensor.joining import Join
 
 RNG = np.random.default_rng(0)
@@ -137,13 +137,13 @@ def test_the_history_takes_the_memory_of_the_gates(order, batch):
 @pytest.mark.parametrize("order", ["ifgo", "gofi"])
 def test_gates_activations_and_gradients_are_in_one_place(order, monkeypatch, tmp_path):
     found = []
-    can_inherit = arena._can_inherit
+    can_inherit = heirs._can_inherit
 
     def asked(instructions, touches, heir):
         found.append((heir.at_once, can_inherit(instructions, touches, heir)))
         return found[-1][1]
 
-    monkeypatch.setattr(arena, "_can_inherit", asked)
+    monkeypatch.setattr(heirs, "_can_inherit", asked)
     monkeypatch.setattr(config, "cache_dir", str(tmp_path))
     f = function(order, 40, 64)
     # Activations do where gates were, and their gradients where they were themselves.
@@ -198,3 +198,25 @@ def test_random_cells(cell, batch, steps, backwards):
     for _ in range(2):
         for a, e in zip(f(*values), want, strict=True):
             np.testing.assert_allclose(a, e, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize(("rank", "hits"), [(1, 0), (2, 1), (3, 0)])
+def test_ends_may_be_left_out_and_rows_of_another_rank_stay_apart(rank, hits):
+    """Steps that deal with vectors, with matrices, or with stacks of them."""
+    # As many rows as columns: those are not to be taken for these.
+    lead = (3, 2 * SIZE)[: rank - 1]
+    given_, w = T.tensor("float64", (False,) * (rank + 1), "x"), T.dmatrix("w")
+    x = T.specify_shape(given_, (None, *lead, 2 * SIZE))
+    u = T.specify_shape(w, (SIZE, 2 * SIZE))
+
+    def step(xt, h):
+        gates = xt + T.dot(h, u) if rank < 3 else xt * T.concatenate([h, h], axis=-1)
+        return T.tanh(gates[..., :SIZE]) * T.nnet.sigmoid(gates[..., -SIZE:])
+
+    hs, _ = croton.scan(step, [x], [T.ones((*lead, SIZE))])
+    wanted = [hs[-1].sum(), T.grad(hs[-1].sum(), given_)]
+    new, report = rewrite(wanted)
+    assert report.hits.get("collected_beside", 0) == hits
+    values = {given_: RNG.standard_normal((4, *lead, 2 * SIZE)), w: RNG.standard_normal((4, 8))}
+    for a, b in zip(evaluate(new, values), evaluate(wanted, values), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)

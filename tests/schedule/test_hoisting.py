@@ -3,7 +3,8 @@
 from croton.kernel import build
 from croton.kernel.nodes import Buffer, Choose, Const, Fail, Function, If, Load, Store
 from croton.runtime import program as p
-from croton.schedule.arena import Heir, share_slots
+from croton.schedule.arena import share_slots
+from croton.schedule.heirs import Heir
 from croton.schedule.hoisting import Kernel, hoist, kernel_effects
 
 #: Kernel 0 writes its last buffer of two; 1 may fail besides; 2 changes its only buffer.

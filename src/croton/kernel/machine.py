@@ -9,8 +9,8 @@ class Machine(NamedTuple):
     """Sizes in bytes.  ``vector`` is the width of a register, ``registers`` their number.
 
     ``adders``: vectors are added while others are multiplied; else instead of that.
-    ``embeds``: an instruction may read one element from memory for all lanes, which costs none
-    of its own, nor does it cost a unit that vectors are read by.
+    ``embeds``: an instruction may read one element from memory for all lanes, without another one
+    that loads it; so many do so in a cycle as multiply vectors.
     """
 
     name: str

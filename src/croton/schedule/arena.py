@@ -8,23 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from croton.runtime import program as p
+from croton.schedule.heirs import Heir, inheritances
 
 #: A slot of so many times the bytes is left to what fills it better.
 _LARGER = 8
-
-
-class Heir(NamedTuple):
-    """Steps of a loop read a row of ``old`` as ``read`` and write one of ``new`` as ``written``.
-
-    Both buffers have a size, both rows are at the same place, and other steps deal with others.
-    ``at_once``: a kernel may read the one while it writes the other.
-    """
-
-    old: int
-    new: int
-    read: int
-    written: int
-    at_once: bool = False
 
 
 class _Slot(NamedTuple):
@@ -51,18 +38,7 @@ def share_slots(
     touches = _touches(instructions)
     lives = _lives(instructions, touches)
     counts = {i.buffer: i.count for i in instructions if isinstance(i, p.Allocate)}
-    old_of: dict[int, int] = {}
-    for heir in heirs:
-        kinds = {(found[b].kind, found[b].dtype) for b in (heir.old, heir.new)}
-        if (
-            len(kinds) == 1
-            and found[heir.old].kind == "temporary"
-            and heir.new not in old_of
-            and heir.old not in old_of.values()
-            and _can_inherit(instructions, touches, heir)
-        ):
-            old_of[heir.new] = heir.old
-    first_of = {b: _first(b, old_of) for b in old_of}
+    first_of = inheritances(heirs, found, instructions, touches)
     for b, first in first_of.items():
         lives[first] = (lives[first][0], max(lives[first][1], lives[b][1]))
     free: list[_Slot] = []
@@ -92,60 +68,6 @@ def share_slots(
     for b, first in first_of.items():
         found[b] = found[b]._replace(slot=found[first].slot)
     return found
-
-
-def _first(b: int, old_of: Mapping[int, int]) -> int:
-    """The buffer whose memory ``b`` has inherited, be it from heirs of it."""
-    while b in old_of:
-        b = old_of[b]
-    return b
-
-
-def _can_inherit(
-    instructions: Sequence[p.Instruction], touches: Mapping[int, Sequence[int]], heir: Heir
-) -> bool:
-    """Whether nobody reads a row of the old buffer once that of the new one is written.
-
-    ``touches`` are the instructions that need each buffer.
-    """
-    shown = {i.buffer: k for k, i in enumerate(instructions) if isinstance(i, p.View)}
-    if heir.read not in shown or heir.written not in shown:
-        return False
-    around = _loop_around(instructions, shown[heir.read])
-    if around is None or _loop_around(instructions, shown[heir.written]) != around:
-        return False
-    start, stop = around
-    reads = set(touches[heir.read])
-    writes = set(touches[heir.written]) - {shown[heir.written]}
-    before = [k for k in touches[heir.new] if k < start]
-    return (
-        # From the first step on the old one is needed for its rows alone, to the last one the new.
-        all(k in reads for k in touches[heir.old] if k > start)
-        and all(isinstance(instructions[k], p.Allocate) for k in before)
-        and writes >= {k for k in touches[heir.new] if start < k < stop} - {shown[heir.written]}
-        and max(reads) < min(writes, default=-1) + heir.at_once
-    )
-
-
-def _loop_around(instructions: Sequence[p.Instruction], place: int) -> tuple[int, int] | None:
-    """Where the loop begins and ends, with its parts, that the instruction is in.
-
-    None if it is in none, or in a loop of a loop: its rounds come again.
-    """
-    begun: list[int] = []
-    for k, instruction in enumerate(instructions):
-        if isinstance(instruction, p.BEGINS):
-            begun.append(k)
-        elif isinstance(instruction, p.ENDS):
-            if k > place > begun[-1]:
-                kinds = [type(instructions[b]) for b in begun]
-                if kinds in ([p.Loop], [p.Split, p.Loop]):
-                    rest = range(k, len(instructions))
-                    ends = [j for j in rest if isinstance(instructions[j], p.ENDS)]
-                    return begun[0], ends[len(begun) - 1]
-                return None
-            begun.pop()
-    return None
 
 
 def _match(free: Sequence[_Slot], wanted: _Slot) -> _Slot | None:

@@ -77,7 +77,11 @@ def schedule(
     program = p.Program(
         name,
         tuple(emission.arguments),
-        tuple(_memory(emission, instructions)),
+        tuple(
+            share_slots(
+                emission.buffers, instructions, emission.registers.constants, emission.heirs
+            )
+        ),
         emission.registers.count,
         tuple(emission.registers.constants.items()),
         tuple(instructions),
@@ -96,11 +100,6 @@ def schedule(
         tuple(emission.lines.get(k, "") for k in order),
         tuple(emission.tailored),
     )
-
-
-def _memory(emission: Emission, instructions: Sequence[p.Instruction]) -> list[p.Buffer]:
-    constants = emission.registers.constants
-    return share_slots(emission.buffers, instructions, constants, emission.heirs)
 
 
 def product_kernels(wanted: Sequence[Variable], machine: Machine) -> list[Function]:

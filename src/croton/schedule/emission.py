@@ -12,7 +12,7 @@ from croton.graph.variable import Constant, Variable
 from croton.kernel.machine import Machine
 from croton.kernel.nodes import Function
 from croton.runtime import program as p
-from croton.schedule.arena import Heir
+from croton.schedule.heirs import Heir
 from croton.schedule.hoisting import Kernel, kernel_effects
 from croton.schedule.registers import Registers
 from croton.tensor.type import TensorType

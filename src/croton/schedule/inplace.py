@@ -13,8 +13,8 @@ from croton.schedule.groups import Grouping
 from croton.schedule.moments import is_moment
 from croton.schedule.storage import Storage
 from croton.schedule.views import is_free, moved_inputs
-from croton.tensor.indexing import AdvancedIncSubtensor, AdvancedSubtensor, Subtensor
-from croton.tensor.indexing.basic import Slice
+from croton.tensor.indexing import AdvancedIncSubtensor, AdvancedSubtensor
+from croton.tensor.indexing.columns import columns_of
 
 
 def plan_in_place(
@@ -158,22 +158,10 @@ def reads_own_columns(v: Variable, s: Any, grouping: Grouping, storage: Storage)
 
 def _own_columns(u: Variable, s: Any, width: int) -> bool:
     """Whether ``u`` is one of the columns of ``s`` that are so wide and lie side by side."""
-    node: Any = u.owner
-    if not isinstance(node.op, Subtensor) or node.inputs != [s]:
+    found = columns_of(u)
+    if found is None or found.array is not s:
         return False
-    *others, last = node.op.entries
-    if len(others) != s.type.ndim - 1 or any(e != Slice(None, None, None) for e in others):
-        return False
-    if not isinstance(last, Slice) or last.step not in (None, 1):
-        return False
-    start, stop = last.start, last.stop
-    return (
-        isinstance(start, int)
-        and isinstance(stop, int)
-        and start >= 0
-        and start % width == 0
-        and stop - start == width
-    )
+    return found.start % width == 0 and found.stop - found.start == width
 
 
 def reading_first(stores: Sequence[Store], overwriting: Sequence[Store]) -> list[Stmt]:

@@ -21,10 +21,10 @@ from croton.kernel.nodes import Buffer, For, Function, Store, Var
 from croton.loop.layout import State, Target
 from croton.runtime import program as p
 from croton.schedule.apart import rows_apart
-from croton.schedule.arena import Heir
 from croton.schedule.assembly import Assembly, Emitter
 from croton.schedule.emission import escape
 from croton.schedule.group import Group
+from croton.schedule.heirs import Heir
 from croton.schedule.inplace import reads_own_columns
 from croton.schedule.launching import Launching
 from croton.schedule.recurrence import recurrence
@@ -421,9 +421,9 @@ class _Steps:
         It may take the memory of a row of the same time that is ``read``.
         """
         views = [memory.view(place) for memory, place in rows]
-        for (v, target), (memory, place), view in zip(self.targets, rows, views, strict=False):
-            for seen, source in read.items() if target.kind == "collected" else ():
-                if place == self.time and memory.lies_like(source):
+        for (v, target), (memory, _), view in zip(self.targets, rows, views, strict=False):
+            for seen, source in read.items():
+                if target.kind == "collected" and memory.lies_like(source):
                     self._inherit(v, memory.buffer, view, seen, source.buffer)
         for (v, _), view in zip(self.targets, views, strict=False):
             if v.owner is not None:

@@ -12,13 +12,10 @@ from typing import Any, NamedTuple
 from croton.graph import Apply, trace
 from croton.loop.op import Scan
 from croton.rewrite.loops.driver import Graph, LoopRule, Swaps
-from croton.rewrite.loops.parts import Assembled, Columns, states_of
+from croton.rewrite.loops.parts import Assembled, states_of
 from croton.tensor.elementwise import Elemwise
-from croton.tensor.indexing import Subtensor
-from croton.tensor.indexing.basic import Slice
+from croton.tensor.indexing.columns import Columns, columns_of
 from croton.tensor.joining import join
-
-_ALL = Slice(None, None, None)
 
 
 class _Collected(NamedTuple):
@@ -39,7 +36,7 @@ def _beside(graph: Graph, node: Apply) -> Swaps | None:
             collected = _read_row_by_row(graph, v, node.outputs[target.outer])
             columns = _origin(v)
             if collected is not None and columns is not None:
-                parts = found.setdefault((columns.rows, collected.reader), {})
+                parts = found.setdefault((columns.array, collected.reader), {})
                 parts.setdefault((columns.start, columns.stop), collected)
     for (row, _), parts in found.items():
         if len(parts) > 1 and _cover(row.type, parts):
@@ -66,23 +63,8 @@ def _origin(v: Any) -> Columns | None:
     """The columns of which ``v`` is computed element by element."""
     while v.owner is not None and isinstance(v.owner.op, Elemwise) and len(v.owner.inputs) == 1:
         v = v.owner.inputs[0]
-    return _columns(v, 2)
-
-
-def _columns(v: Any, rank: int) -> Columns | None:
-    """What ``v`` is of an array of that rank, if it is some columns of all of it."""
-    node = v.owner
-    if node is None or not isinstance(node.op, Subtensor) or len(node.inputs) > 1:
-        return None
-    *others, last = node.op.entries
-    if node.inputs[0].type.ndim != rank or others != [_ALL] * (rank - 1):
-        return None
-    if not isinstance(last, Slice) or last.step not in (None, 1):
-        return None
-    start, stop = last.start, last.stop
-    if not isinstance(start, int) or not isinstance(stop, int) or not 0 <= start < stop:
-        return None
-    return Columns(node.inputs[0], start, stop)
+    found = columns_of(v)
+    return found if found is not None and found.array.type.ndim == 2 else None
 
 
 def _cover(row: Any, parts: dict[tuple[int, int], _Collected]) -> bool:
@@ -113,8 +95,8 @@ def _with_the_row(graph: Graph, node: Apply) -> Swaps | None:
     op: Any = node.op
     columns: dict[Any, Columns] = {}
     for source, v in zip(op.layout.sources, op.inner.inputs, strict=True):
-        found = _columns(node.inputs[source.outer], 3) if source.kind == "sequence" else None
-        if found is not None:
+        found = columns_of(node.inputs[source.outer]) if source.kind == "sequence" else None
+        if found is not None and found.array.type.ndim == 3:
             columns[v] = found
     if not columns:
         return None

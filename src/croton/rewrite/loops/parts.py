@@ -11,6 +11,7 @@ from croton.loop.building import Builder
 from croton.loop.fitting import promise
 from croton.loop.op import Scan
 from croton.rewrite.intern import Table
+from croton.tensor.indexing.columns import Columns
 
 
 class Key(NamedTuple):
@@ -55,14 +56,6 @@ class StatePart(NamedTuple):
     def result(self) -> Variable:
         """The scan's output."""
         return self.node.outputs[self.k]
-
-
-class Columns(NamedTuple):
-    """Those of an array from ``start`` to ``stop``: of one row, or of the rows of each step."""
-
-    rows: Any
-    start: int
-    stop: int
 
 
 class Assembled:
@@ -126,7 +119,7 @@ class Assembled:
                 outer = node.inputs[source.outer]
                 if v in self.columns:
                     of = self.columns[v]
-                    row = self.builder.row(of.rows, source.offset)
+                    row = self.builder.row(of.array, source.offset)
                     self.mapping[v] = row[:, of.start : of.stop]
                     continue
                 if self.used is not None and v not in self.used:
