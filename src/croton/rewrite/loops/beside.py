@@ -2,7 +2,7 @@
 
 An LSTM's gates are parts of one row, and so are their activations then, which its gradient reads:
 one history instead of several, and it can take the memory of the rows that it was computed from
-(:mod:`croton.schedule.arena`).
+(:mod:`croton.schedule.heirs`).
 """
 
 from __future__ import annotations
